@@ -1,0 +1,288 @@
+"""The feature schema: what is known of a customer and a request, in the order of the columns of X.
+
+X is float64 with one row per customer or request and one column per number, flag, category, timestamp or
+member of a set. A flag is 0 or 1, a category the index of its level, a set one 0/1 column per member, a
+timestamp epoch seconds. NaN is missing; a set is missing as a whole, and an empty one is zeros.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from feature_store.documents import WorkspaceError, did_you_mean, load_document, parse
+from feature_store.feature import Feature, FeatureType, Source
+
+__all__ = ["Feature", "FeatureSchema", "FeatureType", "FieldError", "Source"]
+
+MAX_LEVELS = 32_767
+RESERVED = frozenset(
+    {
+        "customer_id",
+        "account_id",
+        "decision_id",
+        "decided_at",
+        "channel",
+        "placement",
+        "issue",
+        "group",
+        "action",
+    }
+    | {"treatment", "rank", "propensity", "selection_probability", "true_probability"}
+)
+"""Columns that the data tables and the models have anyway: no feature may be called so."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_AGE = re.compile(r"([1-9][0-9]*)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """Why the value given for one feature can't be used."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The declared features in the order of their file, and how their values lie in the columns of X."""
+
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of X's columns: the feature's, or `products=fibre_500` for each member of a set."""
+        return tuple(column for feature in self.features for column in feature.columns)
+
+    @property
+    def width(self) -> int:
+        """How many columns X has."""
+        return len(self.columns)
+
+    @cached_property
+    def defaults(self) -> NDArray[np.float64]:
+        """The default of each column, shape (width,); NaN where there is none."""
+        values = [value for feature in self.features for value in feature.encode(feature.default)]
+        defaults = np.array(values, np.float64)
+        defaults.flags.writeable = False
+        return defaults
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Feature, int, int]]:
+        places, start = {}, 0
+        for feature in self.features:
+            places[feature.name] = (feature, start, start + feature.width)
+            start += feature.width
+        return places
+
+    def feature(self, name: str) -> Feature:
+        """The feature of that name.
+
+        Raises:
+            KeyError: there is none; the message suggests a name.
+        """
+        return self._place(name)[0]
+
+    def slice(self, name: str) -> slice:
+        """Which columns of X belong to the feature of that name.
+
+        Raises:
+            KeyError: there is none; the message suggests a name.
+        """
+        _, start, stop = self._place(name)
+        return slice(start, stop)
+
+    def _place(self, name: str) -> tuple[Feature, int, int]:
+        try:
+            return self._places[name]
+        except KeyError:
+            raise KeyError(f"no feature '{name}'{did_you_mean(name, self._places)}") from None
+
+    def by_source(self, source: Source) -> tuple[Feature, ...]:
+        """The features that come from there, in order."""
+        return tuple(feature for feature in self.features if feature.source is source)
+
+    def definition(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """What makes stored values readable later: names, types, sources, levels and members, in order.
+
+        With `names`, of those features only, in the order of `names`.
+        """
+        features = self.features if names is None else [self.feature(name) for name in names]
+        return [_definition(feature) for feature in features]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change whenever the definition does."""
+        return fingerprint(self.definition())
+
+    @classmethod
+    def from_definition(cls, definition: Sequence[Mapping[str, Any]]) -> Self:
+        """The schema that `definition` describes, without defaults, ages and descriptions."""
+        return cls(tuple(_defined(entry) for entry in definition))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read `features.yaml`.
+
+        Raises:
+            WorkspaceError: with every problem of the file and its line.
+        """
+        document = load_document(path)
+        specs = parse(document, _SchemaSpec).features
+        problems = [
+            document.problem(("features", name, *loc), message)
+            for name, spec in specs.items()
+            for loc, message in _faults(name, spec)
+        ]
+        if problems:
+            raise WorkspaceError(problems)
+        return cls(tuple(_declared(name, spec) for name, spec in specs.items()))
+
+    def encode(
+        self, values: Mapping[str, object], out: NDArray[np.float64], sources: Collection[Source]
+    ) -> list[FieldError]:
+        """Write named values into `out`, one row of X, shape (width,); None makes a feature missing.
+
+        Only features of `sources` may be set. What is not named, or in error, stays as it is in `out`.
+        """
+        errors = []
+        for name, value in values.items():
+            place = self._places.get(name)
+            if place is None or place[0].source not in sources:
+                errors.append(FieldError(name, self._stranger(name, sources)))
+                continue
+            feature, start, stop = place
+            try:
+                out[start:stop] = feature.encode(value)
+            except ValueError as error:
+                errors.append(FieldError(name, str(error)))
+        return errors
+
+    def _stranger(self, name: str, sources: Collection[Source]) -> str:
+        wanted = " or ".join(source for source in Source if source in sources)
+        if name in self._places:
+            return f"is a {self._places[name][0].source} feature; only {wanted} features can be set here"
+        known = [feature.name for feature in self.features if feature.source in sources]
+        return f"is not a declared {wanted} feature{did_you_mean(name, known)}"
+
+    def decode(self, row: NDArray[np.float64], source: Source) -> dict[str, object]:
+        """The JSON-ready values of one source in a row of X, shape (width,); what is missing is left out."""
+        values: dict[str, object] = {}
+        for feature in self.by_source(source):
+            value = feature.decode(row[self.slice(feature.name)].tolist())
+            if value is not None:
+                values[feature.name] = value
+        return values
+
+
+def fingerprint(definition: object) -> str:
+    """16 hex digits of the BLAKE2b of a JSON value in canonical form."""
+    text = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _definition(feature: Feature) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": feature.name, "type": str(feature.type), "source": str(feature.source)}
+    if feature.levels:
+        entry["levels"] = list(feature.levels)
+    if feature.members:
+        entry["members"] = list(feature.members)
+    return entry
+
+
+def _defined(entry: Mapping[str, Any]) -> Feature:
+    return Feature(
+        name=entry["name"],
+        type=FeatureType(entry["type"]),
+        source=Source(entry["source"]),
+        levels=tuple(entry.get("levels", ())),
+        members=tuple(entry.get("members", ())),
+    )
+
+
+class _FeatureSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: FeatureType
+    source: Source
+    default: Any = None
+    levels: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
+    members: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
+    max_age: Any = None
+    description: str = Field(min_length=1)
+
+
+class _SchemaSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    features: dict[str, _FeatureSpec]
+
+
+def _declared(name: str, spec: _FeatureSpec) -> Feature:
+    return Feature(
+        name=name,
+        type=spec.type,
+        source=spec.source,
+        default=tuple(spec.default) if isinstance(spec.default, list) else spec.default,
+        levels=tuple(spec.levels),
+        members=tuple(spec.members),
+        max_age=_seconds(spec.max_age),
+        description=spec.description,
+    )
+
+
+def _seconds(age: object) -> float | None:
+    match = _AGE.fullmatch(str(age))
+    return float(int(match[1]) * _SECONDS[match[2]]) if match else None
+
+
+def _faults(name: str, spec: _FeatureSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What pydantic can't see: each fault with its place below the feature."""
+    if not _NAME.fullmatch(name):
+        yield (), "a feature's name is lower-case letters, digits and _, and begins with a letter"
+    if name in RESERVED:
+        yield (), f"'{name}' is the name of a built-in column; call the feature something else"
+    if spec.max_age is not None:
+        if spec.source is Source.CONTEXT:
+            yield ("max_age",), "context comes with the request and has no age; leave it out"
+        elif _seconds(spec.max_age) is None:
+            yield (
+                ("max_age",),
+                f"must be a number and a unit, such as 90s, 15m, 12h or 30d, not '{spec.max_age}'",
+            )
+    names = list(_name_faults(spec))
+    yield from names
+    if not names:
+        try:
+            _declared(name, spec).encode(spec.default)
+        except ValueError as error:
+            yield ("default",), str(error)
+
+
+def _name_faults(spec: _FeatureSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key, owner, names in (
+        ("levels", FeatureType.CATEGORY, spec.levels),
+        ("members", FeatureType.SET, spec.members),
+    ):
+        if spec.type is not owner and names:
+            yield (key,), f"only a {owner} has {key}, and this is a {spec.type}"
+        elif spec.type is owner and not names:
+            yield (), f"a {owner} needs its {key}"
+        if len(set(names)) < len(names):
+            twice = next(item for item in names if names.count(item) > 1)
+            yield (key,), f"'{twice}' is listed twice"
+        if any(not item or (key == "members" and "|" in item) for item in names):
+            yield (key,), "a name must not be empty" + (" or contain '|'" if key == "members" else "")
