@@ -1,0 +1,163 @@
+"""What a company can say and do: issues > groups > actions > treatments, and where it can say it.
+
+The catalogue is immutable and already consistent when it gets here: it is read and checked elsewhere. Actions stand
+in the order of (issue, group, name), so that an action's index is also the last word on ties.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEVER_ENDS = float("inf")
+ALWAYS_BEGUN = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A slot of a channel, filled with at most `limit` actions unless the request says otherwise."""
+
+    id: str
+    limit: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where customers are met. Placements are filled in the order in which they stand here."""
+
+    name: str
+    direction: str
+    placements: tuple[Placement, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """How an action is said in one channel. `content` is JSON, encoded once."""
+
+    name: str
+    action: str
+    channel: str
+    placements: tuple[str, ...]
+    content: bytes
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and `end` are
+    epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak."""
+
+    name: str
+    issue: str
+    group: str
+    title: str = ""
+    description: str = ""
+    model: str | None = None
+    propensity: float | None = None
+    value: float = 1.0
+    levers: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    active: bool = True
+    start: float = ALWAYS_BEGUN
+    end: float = NEVER_ENDS
+
+    @property
+    def lever(self) -> float:
+        """L of the priority: additive percents, then one multiplier (20, 10 and 25 give 1.55)."""
+        return 1.0 + sum(self.levers) / 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One placement of one channel."""
+
+    channel: str
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that may be offered, with the columns that the stages compute on (A actions, S slots, C channels)."""
+
+    channels: tuple[Channel, ...]
+    actions: tuple[Action, ...]
+    treatments: tuple[Treatment, ...]
+    version: str
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every placement of every channel, in catalogue order: the S axis."""
+        return tuple(
+            Slot(channel.name, placement) for channel in self.channels for placement in channel.placements
+        )
+
+    @cached_property
+    def channel_index(self) -> Mapping[str, int]:
+        return {channel.name: index for index, channel in enumerate(self.channels)}
+
+    @cached_property
+    def action_index(self) -> Mapping[str, int]:
+        return {action.name: index for index, action in enumerate(self.actions)}
+
+    @cached_property
+    def slot_index(self) -> Mapping[tuple[str, str], int]:
+        return {(slot.channel, slot.placement.id): index for index, slot in enumerate(self.slots)}
+
+    @cached_property
+    def channel_slots(self) -> Mapping[str, tuple[int, ...]]:
+        """The slots of each channel, in the order in which they are filled."""
+        return {
+            channel.name: tuple(self.slot_index[channel.name, p.id] for p in channel.placements)
+            for channel in self.channels
+        }
+
+    @cached_property
+    def starts(self) -> NDArray[np.float64]:
+        return np.array([action.start for action in self.actions], dtype=np.float64)
+
+    @cached_property
+    def ends(self) -> NDArray[np.float64]:
+        return np.array([action.end for action in self.actions], dtype=np.float64)
+
+    @cached_property
+    def active(self) -> NDArray[np.bool_]:
+        return np.array([action.active for action in self.actions], dtype=np.bool_)
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        return np.array([action.value for action in self.actions], dtype=np.float64)
+
+    @cached_property
+    def levers(self) -> NDArray[np.float64]:
+        return np.array([action.lever for action in self.actions], dtype=np.float64)
+
+    @cached_property
+    def priors(self) -> NDArray[np.float64]:
+        """The declared propensity of each action; NaN where none is declared."""
+        return np.array(
+            [np.nan if action.propensity is None else action.propensity for action in self.actions],
+            dtype=np.float64,
+        )
+
+    @cached_property
+    def slot_treatments(self) -> NDArray[np.int32]:
+        """S x A: the treatment that says an action in a slot, -1 where there is none. Of several, the first counts."""
+        table = np.full((len(self.slots), len(self.actions)), -1, dtype=np.int32)
+        for index, treatment in reversed(list(enumerate(self.treatments))):
+            if treatment.active:
+                for placement in treatment.placements:
+                    slot = self.slot_index[treatment.channel, placement]
+                    table[slot, self.action_index[treatment.action]] = index
+        return table
+
+    @cached_property
+    def channel_actions(self) -> NDArray[np.bool_]:
+        """C x A: whether an action has a live treatment anywhere in a channel."""
+        said = self.slot_treatments >= 0
+        return np.array(
+            [said[list(self.channel_slots[channel.name])].any(axis=0) for channel in self.channels],
+            dtype=np.bool_,
+        ).reshape(len(self.channels), len(self.actions))

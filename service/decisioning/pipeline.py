@@ -1,0 +1,102 @@
+"""`decide`: the one function that every decision goes through, whether for one request or for millions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decisioning.arbitration import context_weights, priorities
+from service.decisioning.batch import Batch
+from service.decisioning.propensity import propensities
+from service.decisioning.slate import Slate, fill
+from service.decisioning.snapshot import Snapshot
+from service.decisioning.stages import (
+    ENDED,
+    EXCLUDED,
+    INACTIVE,
+    NOT_IN_CHANNEL,
+    NOT_IN_PLACEMENT,
+    NOT_STARTED,
+    STILL_IN,
+    Stage,
+)
+
+POLICY_STAGES = (
+    Stage.ELIGIBILITY,
+    Stage.APPLICABILITY,
+    Stage.SUITABILITY,
+    Stage.CONSENT,
+    Stage.CONTACT_POLICY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What `decide` returns for n requests and A actions.
+
+    removed_by       n x A  0 for what was chosen, else the code of the removal (see `Snapshot.removals`)
+    propensity       n x A  P; NaN for what was out before it was scored
+    context_weight   n x A  C
+    priority         n x A  P x C x V x L; NaN where P is
+    slate            what was chosen
+    """
+
+    removed_by: NDArray[np.int32]
+    propensity: NDArray[np.float64]
+    context_weight: NDArray[np.float64]
+    priority: NDArray[np.float64]
+    slate: Slate
+
+
+def _unobserved(stage: Stage) -> None:
+    """The core has no clock: whoever wants to time the stages passes a function of their own."""
+
+
+def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _unobserved) -> Decisions:
+    """Arbitrate the next best actions of a batch. Pure: the same arguments give the same decisions, bit for bit.
+
+    `done` is called after each stage.
+    """
+    removed_by = np.zeros((len(batch), len(snapshot.catalogue.actions)), dtype=np.int32)
+    _availability(snapshot, batch, removed_by)
+    done(Stage.AVAILABILITY)
+    _remove(removed_by, ~snapshot.catalogue.channel_actions[batch.channel], NOT_IN_CHANNEL)
+    done(Stage.CHANNEL)
+    for stage in POLICY_STAGES:
+        for code, policy in snapshot.policies_by_stage[stage]:
+            _remove(removed_by, ~policy.allows(batch)[:, None] & policy.actions, code)
+        done(stage)
+    placeable = _placeable(snapshot, batch)
+    propensity = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
+    done(Stage.PROPENSITY)
+    _remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
+    done(Stage.TREATMENT)
+    context_weight = context_weights(snapshot, batch)
+    priority = priorities(snapshot, propensity, context_weight)
+    done(Stage.ARBITRATION)
+    slate = fill(snapshot, batch, removed_by, priority)
+    done(Stage.SLATE)
+    return Decisions(removed_by, propensity, context_weight, priority, slate)
+
+
+def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) -> None:
+    """Take out candidates that are still in; the first reason stays."""
+    removed_by[out & (removed_by == STILL_IN)] = code
+
+
+def _availability(snapshot: Snapshot, batch: Batch, removed_by: NDArray[np.int32]) -> None:
+    catalogue, now = snapshot.catalogue, batch.now[:, None]
+    removed_by[:, ~catalogue.active] = INACTIVE
+    _remove(removed_by, now < catalogue.starts, NOT_STARTED)
+    _remove(removed_by, now >= catalogue.ends, ENDED)
+    if batch.excluded is not None:
+        _remove(removed_by, batch.excluded, EXCLUDED)
+
+
+def _placeable(snapshot: Snapshot, batch: Batch) -> NDArray[np.bool_]:
+    """n x A: whether an action has a treatment in a slot that is asked for. What has none is not worth scoring."""
+    asked = (batch.limits > 0).astype(np.float32)
+    said = (snapshot.catalogue.slot_treatments >= 0).astype(np.float32)
+    placeable: NDArray[np.bool_] = asked @ said > 0
+    return placeable

@@ -1,0 +1,110 @@
+"""Everything that a decision reads, compiled ahead and immutable: swapped by one assignment, rolled back by another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store.schema import FeatureSchema
+from models.scorers import Scorer
+from service.decisioning.batch import Batch
+from service.decisioning.catalogue import Catalogue
+from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class BoundModel:
+    """A propensity model bound to the live schema and catalogue.
+
+    columns         the columns of X that the model reads, in its order
+    action_codes    A  the model's code of each action, NaN for one that it has never seen
+    channel_codes   C  likewise for channels
+    actions         A  True for the actions that this model scores
+    """
+
+    name: str
+    version: str
+    scorer: Scorer
+    columns: NDArray[np.intp]
+    action_codes: NDArray[np.float64]
+    channel_codes: NDArray[np.float64]
+    actions: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A rule of one stage over some actions (A, bool): a request that it does not allow (n, bool) loses them."""
+
+    stage: Stage
+    name: str
+    meaning: str
+    actions: NDArray[np.bool_]
+    allows: Callable[[Batch], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextWeight:
+    """`percent` more (or less) weight for some actions (A, bool) where every (column of X, value) pair holds."""
+
+    when: tuple[tuple[int, float], ...]
+    actions: NDArray[np.bool_]
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arbitration:
+    """The switch of each factor of the priority; one that is off counts as 1. Context weights feed C."""
+
+    propensity: bool = True
+    context_weight: bool = True
+    value: bool = True
+    lever: bool = True
+    context_weights: tuple[ContextWeight, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of the whole configuration. `priors` (A) are the propensities used where no model speaks."""
+
+    catalogue: Catalogue
+    schema: FeatureSchema
+    priors: NDArray[np.float64]
+    models: tuple[BoundModel, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    arbitration: Arbitration = field(default_factory=Arbitration)
+
+    @cached_property
+    def removals(self) -> tuple[Removal | None, ...]:
+        """What each code of `removed_by` means; 0 is still in. Policies follow the built-in codes, in their order."""
+        return (
+            None,
+            *(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
+            *(Removal(policy.stage, policy.name, policy.meaning) for policy in self.policies),
+        )
+
+    @cached_property
+    def policies_by_stage(self) -> Mapping[Stage, tuple[tuple[int, Policy], ...]]:
+        """The policies of each stage with their codes."""
+        first = 1 + len(BUILT_IN_REMOVALS)
+        coded = tuple(enumerate(self.policies, start=first))
+        return {stage: tuple(pair for pair in coded if pair[1].stage is stage) for stage in STAGES}
+
+    @cached_property
+    def removal_stages(self) -> NDArray[np.intp]:
+        """The index into STAGES of each code of `removed_by`; a candidate still in counts as in the last stage."""
+        last = len(STAGES) - 1
+        return np.array(
+            [last if removal is None else STAGES.index(removal.stage) for removal in self.removals],
+            dtype=np.intp,
+        )
+
+    @cached_property
+    def versions(self) -> dict[str, object]:
+        """What every decision is stamped with."""
+        return {
+            "catalogue": self.catalogue.version,
+            "features": self.schema.fingerprint,
+            "models": {model.name: model.version for model in self.models},
+        }

@@ -1,0 +1,80 @@
+"""Arbitration from policies.yaml, compiled to columns."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store.documents import Document, WorkspaceError, did_you_mean, load_document, parse
+from feature_store.schema import FeatureSchema, FeatureType, Source
+from service.decisioning.catalogue import Catalogue
+from service.decisioning.snapshot import Arbitration, ContextWeight
+from service.runtime.documents import ContextWeightDocument, PoliciesDocument
+
+MATCHABLE = (FeatureType.CATEGORY, FeatureType.FLAG, FeatureType.NUMBER)
+
+
+def load_arbitration(
+    folder: Path, schema: FeatureSchema, catalogue: Catalogue, groups: Mapping[str, tuple[str, ...]]
+) -> Arbitration:
+    """Read policies.yaml; without the file every factor is on and there are no context weights.
+
+    Raises:
+        WorkspaceError: with every problem and its line.
+    """
+    path = folder / "policies.yaml"
+    if not path.exists():
+        return Arbitration()
+    document = load_document(path)
+    policies = parse(document, PoliciesDocument)
+    compiler = _Compiler(document, schema, catalogue, groups)
+    weights = [compiler.context_weight(index, entry) for index, entry in enumerate(policies.context_weights)]
+    if compiler.error.problems:
+        raise compiler.error
+    return Arbitration(**policies.arbitration.model_dump(), context_weights=tuple(weights))
+
+
+class _Compiler:
+    def __init__(
+        self,
+        document: Document,
+        schema: FeatureSchema,
+        catalogue: Catalogue,
+        groups: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self.document, self.schema, self.catalogue, self.groups = document, schema, catalogue, groups
+        self.error = WorkspaceError([])
+
+    def context_weight(self, index: int, entry: ContextWeightDocument) -> ContextWeight:
+        loc = ("context_weights", index)
+        when = [self._condition((*loc, "when", name), name, value) for name, value in entry.when.items()]
+        return ContextWeight(tuple(filter(None, when)), self._scope(loc, entry), entry.weight)
+
+    def _condition(self, loc: tuple[str | int, ...], name: str, value: object) -> tuple[int, float] | None:
+        usable = {f.name: f for f in self.schema.by_source(Source.CONTEXT) if f.type in MATCHABLE}
+        if name not in usable:
+            self._complain(loc, f"is not a category, flag or number of the context{did_you_mean(name, usable)}")
+            return None
+        try:
+            return self.schema.slice(name).start, float(usable[name].encode(value)[0])
+        except ValueError as error:
+            self._complain(loc, str(error))
+            return None
+
+    def _scope(self, loc: tuple[str | int, ...], entry: ContextWeightDocument) -> NDArray[np.bool_]:
+        if entry.issue not in self.groups:
+            self._complain((*loc, "issue"), f"no issue '{entry.issue}'{did_you_mean(entry.issue, self.groups)}")
+        elif entry.group is not None and entry.group not in self.groups[entry.issue]:
+            hint = did_you_mean(entry.group, self.groups[entry.issue])
+            self._complain((*loc, "group"), f"issue '{entry.issue}' has no group '{entry.group}'{hint}")
+        return np.array(
+            [
+                action.issue == entry.issue and entry.group in (None, action.group)
+                for action in self.catalogue.actions
+            ],
+            dtype=np.bool_,
+        )
+
+    def _complain(self, loc: tuple[str | int, ...], message: str) -> None:
+        self.error = WorkspaceError([*self.error.problems, self.document.problem(loc, message)])

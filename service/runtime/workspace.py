@@ -1,0 +1,140 @@
+"""A workspace: the folder that holds everything a business edits or trains, read into one snapshot."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from feature_store.documents import Problem, WorkspaceError, did_you_mean
+from feature_store.schema import FeatureSchema
+from models.model import PropensityModel
+from models.registry import Registry
+from models.spec import ModelSpec, load_specs
+from service.decisioning.catalogue import Catalogue
+from service.decisioning.snapshot import Arbitration, BoundModel, Snapshot
+from service.runtime.catalogue_source import CatalogueFiles, load_catalogue
+from service.runtime.policies_source import load_arbitration
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the files of a workspace say, checked as a whole; models are loaded later, from its registry."""
+
+    folder: Path
+    schema: FeatureSchema
+    specs: Mapping[str, ModelSpec]
+    files: CatalogueFiles
+    arbitration: Arbitration
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.files.catalogue
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.folder / "models")
+
+    @property
+    def action_models(self) -> dict[str, str]:
+        """The model of each action that has one."""
+        return {action.name: action.model for action in self.catalogue.actions if action.model}
+
+    def snapshot(self) -> Snapshot:
+        """Everything compiled, with the champion of every model that an action needs.
+
+        Raises:
+            ModelRefused: a model is missing, damaged or does not fit: nothing is served half loaded.
+        """
+        loaded = self.registry.preload(sorted(set(self.action_models.values())), self.schema)
+        return compile_snapshot(self, loaded)
+
+
+def load_workspace(folder: Path) -> Workspace:
+    """Read and check all files of a workspace.
+
+    Raises:
+        WorkspaceError: with every problem found, each with its file and line.
+    """
+    if not (folder / "features.yaml").is_file():
+        message = f"{folder} is not a workspace: it has no features.yaml"
+        raise WorkspaceError([Problem(str(folder), 0, "", message)])
+    found = _Findings()
+    schema = found.try_to(lambda: FeatureSchema.load(folder / "features.yaml"))
+    specs = found.try_to(lambda: load_specs(folder / "models.yaml")) or {}
+    files = found.try_to(lambda: load_catalogue(folder, specs))
+    if schema is None or files is None:
+        raise WorkspaceError(found.problems)
+    arbitration = found.try_to(lambda: load_arbitration(folder, schema, files.catalogue, files.groups))
+    found.problems += _outcome_problems(specs, files)
+    if found.problems or arbitration is None:
+        raise WorkspaceError(found.problems)
+    return Workspace(folder, schema, specs, files, arbitration)
+
+
+def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:
+    """Bind loaded models to the workspace's schema and catalogue."""
+    catalogue = workspace.catalogue
+    return Snapshot(
+        catalogue=catalogue,
+        schema=workspace.schema,
+        priors=np.array(
+            [
+                action.propensity if action.propensity is not None else loaded[action.model or ""].base_rate
+                for action in catalogue.actions
+            ],
+            dtype=np.float64,
+        ),
+        models=tuple(_bind(model, workspace) for model in loaded.values()),
+        arbitration=workspace.arbitration,
+    )
+
+
+def _bind(model: PropensityModel, workspace: Workspace) -> BoundModel:
+    catalogue = workspace.catalogue
+    return BoundModel(
+        name=model.name,
+        version=model.version,
+        scorer=model.scorer,
+        columns=model.bind(workspace.schema),
+        action_codes=_codes(model.action_codes, [action.name for action in catalogue.actions]),
+        channel_codes=_codes(model.channel_codes, [channel.name for channel in catalogue.channels]),
+        actions=np.array([action.model == model.name for action in catalogue.actions], dtype=np.bool_),
+    )
+
+
+def _codes(codes: Mapping[str, int], names: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([codes.get(name, np.nan) for name in names], dtype=np.float64)
+
+
+def _outcome_problems(specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
+    return [
+        Problem(
+            "models.yaml",
+            0,
+            f"models.{name}.positive",
+            f"'{outcome}' is not an outcome{did_you_mean(outcome, files.outcomes)}; "
+            "declare it under 'outcomes' in channels.yaml",
+        )
+        for name, spec in specs.items()
+        for outcome in spec.positive
+        if outcome not in files.outcomes
+    ]
+
+
+class _Findings:
+    """Problems of several files, gathered so that all are told at once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def try_to(self, read: Callable[[], Result]) -> Result | None:
+        try:
+            return read()
+        except WorkspaceError as error:
+            self.problems += error.problems
+            return None

@@ -1,0 +1,57 @@
+"""Settings: each is an environment variable `ARBITER_*`, and the command line sets the same."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """How one service runs. What a business decides stands in the workspace, not here."""
+
+    model_config = SettingsConfigDict(env_prefix="ARBITER_", extra="ignore")
+
+    workspace: Path = Field(Path("examples/telco"), description="The workspace to serve.")
+    data: Path = Field(
+        Path(".arbiter"), description="Where the embedded store, the secret and demo data are kept."
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(8080, description="The port to listen on.")
+    workers: Count = Field(1, description="How many processes serve.")
+    redis_url: str | None = Field(
+        None,
+        description="The store: redis://, rediss://, unix:// or redis-cluster://host:port,... "
+        "Without it `arbiter run` starts an embedded one.",
+    )
+    store_timeout_ms: Annotated[float, Field(gt=0)] = Field(
+        250, description="How long a read or write of the store may take before the store counts as away."
+    )
+    store_retry_ms: Annotated[float, Field(gt=0)] = Field(
+        250, description="How long decisions go on without a store that is away before it is asked again."
+    )
+    customer_ttl_days: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Forget a customer that was not written for so long. Without it, never."
+    )
+    outcome_log_length: Count = Field(
+        1_000_000, description="About how many entries the stream of outcomes keeps (an entry is one batch)."
+    )
+    deadline_ms: Annotated[float, Field(gt=0, le=60_000)] = Field(
+        50, description="By when a decision is answered if the request says nothing."
+    )
+    max_batch: Count = Field(128, description="How many requests are decided together at most.")
+    max_waiting: Count = Field(
+        4096, description="How many requests may wait; one more is answered 503 at once."
+    )
+    max_body_bytes: Count = Field(2_000_000, description="The largest request body that is read.")
+    token_secret: SecretStr | None = Field(
+        None,
+        description="Signs outcome tokens; at least 16 characters, the same on all machines. Without it a "
+        "secret is made once and kept in the data folder.",
+    )
+    token_days: Annotated[float, Field(gt=0)] = Field(
+        30, description="For how long an outcome is accepted after its decision."
+    )
+    log_level: str = Field("info", description="debug, info, warning or error.")
