@@ -1,0 +1,62 @@
+# Everyday commands; `make help` lists them. All set-up goes into .venv/, by Python 3.11 or later and nothing else.
+#   PYTHON=python3.12   which Python to make .venv/ with (default: one is found)
+#   ARGS="..."          passed on to the command: make test ARGS="-k store"
+
+ARGS ?=
+PYTHON ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: run test check format bench loadtest hillstrom image lock clean help
+
+run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_PORT, ARBITER_DATA)
+	@sh requirements/setup.sh run
+	@exec .venv/bin/arbiter run $(ARGS)
+
+test: ## Run the tests
+	@sh requirements/setup.sh dev
+	@exec .venv/bin/pytest $(ARGS)
+
+check: ## Lint, formatting, types and import contracts
+	@sh requirements/setup.sh dev
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet . || { echo "make format puts these files right:"; .venv/bin/ruff format --check . ; }
+	@.venv/bin/lint-imports --no-verbose
+	@.venv/bin/mypy
+
+format: ## Put formatting and import order right
+	@sh requirements/setup.sh dev
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
+
+bench: ## Measure decisions per second beside a bare FastAPI endpoint
+	@sh requirements/setup.sh run
+	@exec .venv/bin/arbiter bench $(ARGS)
+
+loadtest: ## Put a realistic mix of load on a service of its own; fails when a budget is broken
+	@sh requirements/setup.sh dev
+	@exec .venv/bin/python -m loadtests.run $(ARGS)
+
+hillstrom: ## What the engine earns on a real randomised e-mail trial (ARBITER_DATA_DIR)
+	@sh requirements/setup.sh run
+	@exec .venv/bin/python -m examples.hillstrom.evaluate $(ARGS)
+
+image: ## Build the container image arbiter-nba
+	@command -v docker >/dev/null || { echo "make image needs Docker; make run does without." >&2; exit 1; }
+	@exec docker build --tag arbiter-nba $(ARGS) .
+
+LOCK = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+
+lock: ## Pin the dependencies of pyproject.toml again (ARGS=--upgrade: to the newest)
+	@sh requirements/setup.sh run
+	@.venv/bin/python -m venv .venv/lock
+	@.venv/lock/bin/pip install --quiet --only-binary :all: --require-hashes --requirement requirements/lock.txt
+	$(LOCK) --extra build --output-file requirements/run.txt
+	$(LOCK) --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean: ## Remove the environment, caches and results; the data in .arbiter/ stays
+	@rm -rf .venv dist loadtests/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
