@@ -57,7 +57,7 @@ class Signer:
     def sign(self, grant: Grant) -> str:
         """The token of a grant."""
         message = bytes([VERSION]) + self._encoder.encode(grant)
-        return base64.urlsafe_b64encode(message + self._signature(message)).decode("ascii").rstrip("=")
+        return _encoded(message + self._signature(message))
 
     def verify(self, token: str, now: float) -> Grant:
         """The grant of a token.
@@ -72,7 +72,7 @@ class Signer:
         except (UnicodeEncodeError, binascii.Error):
             raise InvalidToken("is not a token of this service") from None
         message, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(message)):
+        if _encoded(signed) != token or not hmac.compare_digest(signature, self._signature(message)):
             raise InvalidToken("was not signed by this service, or was altered")
         if message[0] != VERSION:
             raise InvalidToken(f"is of version {message[0]}; this service reads version {VERSION}")
@@ -83,6 +83,10 @@ class Signer:
 
     def _signature(self, message: bytes) -> bytes:
         return hashlib.blake2b(message, digest_size=SIGNATURE_BYTES, key=self._key).digest()
+
+
+def _encoded(signed: bytes) -> str:
+    return base64.urlsafe_b64encode(signed).decode("ascii").rstrip("=")
 
 
 def kept_secret(folder: Path) -> bytes:

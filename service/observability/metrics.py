@@ -1,0 +1,107 @@
+"""Every metric of the service, in one place. Names and labels are part of the contract with dashboards.
+
+With several workers (`PROMETHEUS_MULTIPROC_DIR` set) each process writes its own file, and a scrape of any worker adds
+them up.
+"""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+REGISTRY = CollectorRegistry()
+
+LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+STAGE_BUCKETS = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+AGE_BUCKETS = (60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400, 180 * 86_400)
+
+DECISIONS = Counter(
+    "arbiter_decisions", "Decisions made, dry runs left out.", ["channel", "mode", "arm"], registry=REGISTRY
+)
+DECISION_SECONDS = Histogram(
+    "arbiter_decision_seconds",
+    "From the arrival of a request to its decision.",
+    buckets=LATENCY_BUCKETS,
+    registry=REGISTRY,
+)
+STAGE_SECONDS = Histogram(
+    "arbiter_stage_seconds", "Time of a stage for one batch.", ["stage"], buckets=STAGE_BUCKETS, registry=REGISTRY
+)
+BATCH_SIZE = Histogram(
+    "arbiter_batch_size", "Requests decided together.", buckets=BATCH_BUCKETS, registry=REGISTRY
+)
+NO_ACTION = Counter("arbiter_no_action", "Placements left empty.", ["reason"], registry=REGISTRY)
+ACTION_OFFERED = Counter(
+    "arbiter_action_offered", "Actions offered.", ["issue", "group", "action", "channel"], registry=REGISTRY
+)
+DEGRADED = Counter(
+    "arbiter_degraded", "Decisions made without some input, by what was missing.", ["what"], registry=REGISTRY
+)
+CONTEXT_IGNORED = Counter(
+    "arbiter_context_ignored", "Context values that were left out, by why.", ["reason"], registry=REGISTRY
+)
+OUTCOMES = Counter(
+    "arbiter_outcomes",
+    "Outcomes taken in, each once.",
+    ["outcome", "issue", "group", "action", "channel"],
+    registry=REGISTRY,
+)
+OUTCOME_DUPLICATES = Counter(
+    "arbiter_outcome_duplicates", "Outcomes that had been counted before.", registry=REGISTRY
+)
+OUTCOMES_REFUSED = Counter(
+    "arbiter_outcomes_refused", "Outcomes with a bad token or a bad value.", registry=REGISTRY
+)
+FEATURE_MISSING = Counter(
+    "arbiter_feature_missing",
+    "Decisions in which a stored feature of a known customer was missing or too old.",
+    ["feature"],
+    registry=REGISTRY,
+)
+CUSTOMER_UNKNOWN = Counter(
+    "arbiter_customer_unknown", "Decisions for customers of whom nothing is stored.", registry=REGISTRY
+)
+FEATURE_AGE_SECONDS = Histogram(
+    "arbiter_feature_age_seconds",
+    "Age of the profile that a decision used.",
+    buckets=AGE_BUCKETS,
+    registry=REGISTRY,
+)
+STORE_ERRORS = Counter("arbiter_store_errors", "Failed calls of the store.", ["operation"], registry=REGISTRY)
+SHED = Counter("arbiter_shed", "Requests answered 503 because too many were waiting.", registry=REGISTRY)
+HTTP_REQUESTS = Counter(
+    "arbiter_http_requests", "HTTP requests by route and status.", ["route", "method", "status"], registry=REGISTRY
+)
+MODEL_INFO = Gauge(
+    "arbiter_model_info",
+    "1 for the version of each model that decides.",
+    ["model", "version"],
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
+MODEL_AGE_SECONDS = Gauge(
+    "arbiter_model_age_seconds",
+    "Time since the model was trained, as of the last scrape of its worker.",
+    ["model"],
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
+CATALOGUE_INFO = Gauge(
+    "arbiter_catalogue_info",
+    "1 for the version of the catalogue that decides.",
+    ["version"],
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
+WORKERS = Gauge(
+    "arbiter_workers", "Workers that are ready.", registry=REGISTRY, multiprocess_mode="livesum"
+)
+
+
+def exposition() -> bytes:
+    """All metrics of all workers in Prometheus's text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    merged = CollectorRegistry()
+    multiprocess.MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
+    return generate_latest(merged)

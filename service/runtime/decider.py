@@ -1,0 +1,237 @@
+"""Decisions for requests as they come: batched naturally, on time, with what is known by then."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store.store import CustomerRows
+from service.decisioning.batch import Batch
+from service.decisioning.pipeline import Decisions, decide
+from service.decisioning.snapshot import Snapshot
+from service.decisioning.stages import Stage
+from service.runtime import accounting
+from service.runtime.batching import NaturalBatcher
+from service.runtime.features import FeatureReader
+from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
+from service.runtime.timing import StageTimer
+
+ARM = "next_best_action"
+FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, SCORING_DEADLINE = (
+    "features:timeout",
+    "features:unavailable",
+    "scoring:deadline",
+)
+MAX_RESERVE = 0.010
+"""Seconds of a deadline that are kept for deciding, at most: beyond it the machine is overloaded anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one request: a row of the batch that it was decided in. Durations are in seconds."""
+
+    decision_id: str
+    request: DecisionRequest
+    checked: CheckedRequest
+    snapshot: Snapshot
+    decisions: Decisions
+    row: int
+    known: bool
+    degraded: tuple[str, ...]
+    decided_at: float
+    features_seconds: float
+    scoring_seconds: float
+    total_seconds: float
+    arm: str = ARM
+
+    @property
+    def mode(self) -> str:
+        return "degraded" if self.degraded else "full"
+
+
+@dataclass(slots=True)
+class _Pending:
+    request: DecisionRequest
+    arrived: float
+    deadline: float
+    answer: "asyncio.Future[Decision]"
+    checked: CheckedRequest | None = None
+    position: int = -1
+
+    @property
+    def fit(self) -> CheckedRequest:
+        assert self.checked is not None, "only checked requests are decided"  # noqa: S101
+        return self.checked
+
+
+class Decider:
+    """Answers requests from one snapshot at a time; `snapshot` is swapped by assignment."""
+
+    def __init__(
+        self, snapshot: Snapshot, reader: FeatureReader, *, deadline: float, max_batch: int, max_waiting: int
+    ) -> None:
+        self.snapshot = snapshot
+        self._reader = reader
+        self._deadline = deadline
+        self._reserve = MAX_RESERVE / 2
+        self._batcher = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting)
+
+    async def decide(self, request: DecisionRequest) -> Decision:
+        """The decision for one request.
+
+        Raises:
+            InvalidRequest: the request does not fit the live configuration.
+            Overloaded: too many requests are waiting.
+        """
+        pending = self._pending(request)
+        self._batcher.submit([pending])
+        return await pending.answer
+
+    async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
+        """The decision for each request, in order; in the place of one that does not fit, why.
+
+        Raises:
+            Overloaded: too many requests are waiting.
+        """
+        pending = [self._pending(request) for request in requests]
+        self._batcher.submit(pending)
+        answers = await asyncio.gather(*(p.answer for p in pending), return_exceptions=True)
+        return [_answer(answer) for answer in answers]
+
+    async def drain(self) -> None:
+        """Wait until every waiting request is answered."""
+        await self._batcher.drain()
+
+    def _pending(self, request: DecisionRequest) -> _Pending:
+        loop = asyncio.get_running_loop()
+        arrived = time.perf_counter()
+        seconds = self._deadline if request.deadline_ms is None else request.deadline_ms / 1000.0
+        return _Pending(request, arrived, arrived + seconds, loop.create_future())
+
+    async def _work(self, batch: list[_Pending]) -> None:
+        try:
+            await self._decide_on_time(batch)
+        except Exception as error:  # noqa: BLE001 - every request of the batch is told, whatever happened
+            for pending in batch:
+                if not pending.answer.done():
+                    pending.answer.set_exception(error)
+
+    async def _decide_on_time(self, batch: list[_Pending]) -> None:
+        """Decide everything as soon as the features are there, and each request at its deadline if they are not."""
+        snapshot, started = self.snapshot, time.perf_counter()
+        waiting = list(_fitting(snapshot, batch))
+        read = self._reader.start([pending.request.customer_key for pending in waiting]) if waiting else None
+        while waiting:
+            if read is not None and not read.done():
+                first = min(pending.deadline for pending in waiting) - self._reserve
+                timeout = first - time.perf_counter()
+                if timeout > 0:
+                    await asyncio.wait({read}, timeout=timeout)
+            read_seconds = time.perf_counter() - started
+            if read is None or read.done():
+                rows = None if read is None else read.result()
+                missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
+                self._decide(snapshot, waiting, rows, missing, read_seconds)
+                return
+            limit = time.perf_counter() + self._reserve
+            due = [pending for pending in waiting if pending.deadline <= limit]
+            self._decide(snapshot, due, None, (FEATURES_TIMEOUT,), read_seconds)
+            waiting = [pending for pending in waiting if pending.deadline > limit]
+
+    def _decide(
+        self,
+        snapshot: Snapshot,
+        due: list[_Pending],
+        rows: CustomerRows | None,
+        missing: tuple[str, ...],
+        read_seconds: float,
+    ) -> None:
+        if not due:
+            return
+        timer, now = StageTimer(), time.time()
+        columns = _columns(snapshot, due, rows, now)
+        decisions = decide(snapshot, columns, timer.done)
+        finished = time.perf_counter()
+        self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
+        answers = []
+        for row, pending in enumerate(due):
+            degraded = missing if columns.scored[row] else (*missing, SCORING_DEADLINE)
+            answer = Decision(
+                decision_id=str(uuid.uuid4()),
+                request=pending.request,
+                checked=pending.fit,
+                snapshot=snapshot,
+                decisions=decisions,
+                row=row,
+                known=rows is not None and bool(rows.known[pending.position]),
+                degraded=degraded,
+                decided_at=now,
+                features_seconds=read_seconds,
+                scoring_seconds=timer.seconds[Stage.PROPENSITY],
+                total_seconds=finished - pending.arrived,
+            )
+            answers.append(answer)
+            if not pending.answer.done():
+                pending.answer.set_result(answer)
+        accounting.count(answers, timer)
+        if rows is not None:
+            positions = [p.position for p in due if not p.request.dry_run]
+            accounting.count_features(snapshot.schema, rows, positions, now)
+
+
+def _answer(answer: Decision | BaseException) -> Decision | InvalidRequest:
+    if isinstance(answer, Decision | InvalidRequest):
+        return answer
+    raise answer
+
+
+def _fitting(snapshot: Snapshot, batch: Iterable[_Pending]) -> Iterable[_Pending]:
+    """The requests that fit the snapshot; the others are told what is wrong with them."""
+    position = 0
+    for pending in batch:
+        if pending.answer.done():  # its client has gone
+            continue
+        try:
+            pending.checked = check(snapshot, pending.request)
+        except InvalidRequest as error:
+            pending.answer.set_exception(error)
+            continue
+        pending.position = position
+        position += 1
+        yield pending
+
+
+def _columns(snapshot: Snapshot, due: list[_Pending], rows: CustomerRows | None, now: float) -> Batch:
+    """The requests as columns: stored features under the context, defaults where both are silent."""
+    catalogue = snapshot.catalogue
+    X = np.stack([pending.fit.context for pending in due])
+    if rows is not None:
+        stored = rows.X[[pending.position for pending in due]]
+        np.copyto(X, stored, where=np.isnan(X))
+    np.copyto(X, np.broadcast_to(snapshot.schema.defaults, X.shape), where=np.isnan(X))
+    limits = np.zeros((len(due), len(catalogue.slots)), dtype=np.int32)
+    for row, pending in enumerate(due):
+        for slot, limit in pending.fit.slots:
+            limits[row, slot] = limit
+    deadlines = np.array([pending.deadline for pending in due])
+    return Batch(
+        X=X,
+        now=np.full(len(due), now),
+        channel=np.array([pending.fit.channel for pending in due], dtype=np.intp),
+        limits=limits,
+        scored=deadlines > time.perf_counter(),
+        excluded=_excluded(due, len(catalogue.actions)),
+    )
+
+
+def _excluded(due: list[_Pending], actions: int) -> NDArray[np.bool_] | None:
+    if not any(pending.fit.excluded for pending in due):
+        return None
+    excluded = np.zeros((len(due), actions), dtype=np.bool_)
+    for row, pending in enumerate(due):
+        excluded[row, list(pending.fit.excluded)] = True
+    return excluded

@@ -1,0 +1,44 @@
+"""Reading stored features for a batch, without ever waiting for a store that is known to be away."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from feature_store.store import CustomerRows, CustomerStore, StoreUnavailable
+from service.observability.metrics import STORE_ERRORS
+
+log = structlog.get_logger()
+
+MAX_OPEN_READS = 16
+"""A store that hangs collects at most so many unanswered reads; then it counts as away until some return."""
+
+
+class FeatureReader:
+    """Starts reads, and leaves the store alone for `retry_after` seconds when one has failed."""
+
+    def __init__(self, store: CustomerStore, retry_after: float) -> None:
+        self._store = store
+        self._retry_after = retry_after
+        self._away_until = 0.0
+        self._open: set[asyncio.Task[CustomerRows | None]] = set()
+
+    def start(self, customer_keys: Sequence[str]) -> "asyncio.Task[CustomerRows | None] | None":
+        """A read in flight, whose result is None where it failed; None if the store is not to be asked now."""
+        if time.monotonic() < self._away_until or len(self._open) >= MAX_OPEN_READS:
+            return None
+        task = asyncio.get_running_loop().create_task(self._read(customer_keys))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return task
+
+    async def _read(self, customer_keys: Sequence[str]) -> CustomerRows | None:
+        try:
+            return await self._store.read(customer_keys, time.time())
+        except StoreUnavailable as error:
+            STORE_ERRORS.labels("read").inc()
+            if time.monotonic() >= self._away_until:
+                log.warning("store_unavailable", operation="read", reason=str(error))
+            self._away_until = time.monotonic() + self._retry_after
+            return None

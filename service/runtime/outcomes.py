@@ -1,0 +1,170 @@
+"""Taking in outcomes: verified by their token, durable before they are acknowledged, counted once."""
+
+import asyncio
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from feature_store.documents import did_you_mean
+from feature_store.store import CustomerStore, Outcome, StoreUnavailable
+from service.observability import metrics
+from service.runtime.batching import NaturalBatcher
+from service.runtime.requests import Fault
+from service.runtime.tokens import Grant, InvalidToken, Signer
+
+CLOCK_SKEW = 300.0
+"""Seconds by which a channel's clock may be ahead of ours or of the decision's."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeReport:
+    """What a channel reports of one offer."""
+
+    token: str
+    outcome: str
+    value: float | None = None
+    occurred_at: datetime | None = None
+    outcome_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of the reports of one call; `faults` has the refused ones by their index."""
+
+    accepted: int
+    duplicates: int
+    dry_run: int
+    faults: tuple[tuple[int, Fault], ...]
+
+
+@dataclass(slots=True)
+class _Pending:
+    outcomes: list[Outcome]
+    new: "asyncio.Future[list[bool]]"
+
+
+class OutcomeIntake:
+    """Verifies reports and records them, many calls in one round trip."""
+
+    def __init__(
+        self,
+        store: CustomerStore,
+        signer: Signer,
+        outcomes: Mapping[str, str],
+        *,
+        max_batch: int,
+        max_waiting: int,
+    ) -> None:
+        self._store, self._signer, self._names = store, signer, outcomes
+        self._batcher = NaturalBatcher(self._record, max_batch=max_batch, max_waiting=max_waiting)
+
+    async def take(self, reports: Sequence[OutcomeReport]) -> Receipt:
+        """Record the good ones among the reports; when this returns they are durable.
+
+        Raises:
+            StoreUnavailable: nothing is acknowledged; the same call may be made again, what was counted stays counted once.
+            Overloaded: too many reports are waiting.
+        """
+        now = time.time()
+        faults: list[tuple[int, Fault]] = []
+        outcomes: list[Outcome] = []
+        dry_run = 0
+        for index, report in enumerate(reports):
+            checked = self._check(report, now)
+            if isinstance(checked, Fault):
+                faults.append((index, checked))
+            elif checked[0].dry_run:
+                dry_run += 1
+            else:
+                outcomes.append(_outcome(report, *checked))
+        new = await self._submit(outcomes)
+        self._count(outcomes, new, refused=len(faults))
+        return Receipt(sum(new), len(new) - sum(new), dry_run, tuple(faults))
+
+    async def drain(self) -> None:
+        """Wait until every waiting report is recorded."""
+        await self._batcher.drain()
+
+    def _check(self, report: OutcomeReport, now: float) -> Fault | tuple[Grant, float]:
+        """The grant of a report and when its outcome happened, or what is wrong with it."""
+        if report.outcome not in self._names:
+            hint = did_you_mean(report.outcome, self._names)
+            return Fault("outcome", f"is not an outcome of the catalogue ({', '.join(self._names)}){hint}")
+        try:
+            grant = self._signer.verify(report.token, now)
+        except InvalidToken as error:
+            return Fault("token", str(error))
+        occurred_at = now if report.occurred_at is None else report.occurred_at.timestamp()
+        if occurred_at > now + CLOCK_SKEW:
+            return Fault("occurred_at", "lies in the future")
+        if occurred_at < grant.decided_at - CLOCK_SKEW:
+            return Fault("occurred_at", "lies before the decision")
+        return grant, occurred_at
+
+    async def _submit(self, outcomes: list[Outcome]) -> list[bool]:
+        if not outcomes:
+            return []
+        pending = _Pending(outcomes, asyncio.get_running_loop().create_future())
+        self._batcher.submit([pending])
+        return await pending.new
+
+    async def _record(self, batch: list[_Pending]) -> None:
+        outcomes = [outcome for pending in batch for outcome in pending.outcomes]
+        try:
+            new = iter(await self._store.record_outcomes(outcomes, time.time()))
+        except Exception as error:  # noqa: BLE001 - every call of the batch is told, whatever happened
+            if isinstance(error, StoreUnavailable):
+                metrics.STORE_ERRORS.labels("record_outcomes").inc()
+            for pending in batch:
+                if not pending.new.done():
+                    pending.new.set_exception(error)
+            return
+        for pending in batch:
+            results = [next(new) for _ in pending.outcomes]
+            if not pending.new.done():
+                pending.new.set_result(results)
+
+    @staticmethod
+    def _count(outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
+        counted = Counter(
+            (outcome.outcome, outcome.issue, outcome.group, outcome.action, outcome.channel)
+            for outcome, first in zip(outcomes, new, strict=True)
+            if first
+        )
+        for labels, number in counted.items():
+            metrics.OUTCOMES.labels(*labels).inc(number)
+        if len(new) > sum(new):
+            metrics.OUTCOME_DUPLICATES.inc(len(new) - sum(new))
+        if refused:
+            metrics.OUTCOMES_REFUSED.inc(refused)
+
+
+def _outcome(report: OutcomeReport, grant: Grant, occurred_at: float) -> Outcome:
+    return Outcome(
+        outcome_id=_identity(report),
+        customer_id=grant.customer,
+        decision_id=grant.decision_id,
+        outcome=report.outcome,
+        channel=grant.channel,
+        placement=grant.placement,
+        issue=grant.issue,
+        group=grant.group,
+        action=grant.action,
+        treatment=grant.treatment,
+        rank=grant.rank,
+        propensity=grant.propensity,
+        selection_probability=grant.selection_probability,
+        value=report.value,
+        occurred_at=occurred_at,
+        expires_at=grant.expires_at,
+    )
+
+
+def _identity(report: OutcomeReport) -> bytes:
+    """16 bytes: the caller's own id, or else the token and the outcome."""
+    text = report.outcome_id if report.outcome_id is not None else f"{report.token}\0{report.outcome}"
+    kind = b"own" if report.outcome_id is not None else b"token"
+    return hashlib.blake2b(text.encode(), digest_size=16, person=kind).digest()

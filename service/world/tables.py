@@ -1,0 +1,147 @@
+"""The data tables as Parquet: customers, decisions and outcomes, written chunk by chunk."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
+
+CELLS = 4_000_000
+"""How many numbers of X are held at a time."""
+
+Array = pa.Array  # the element type is only known at run time
+TIME = pa.timestamp("us", tz="UTC")
+
+_ARROW = {
+    FeatureType.NUMBER: pa.float64(),
+    FeatureType.FLAG: pa.bool_(),
+    FeatureType.CATEGORY: pa.string(),
+    FeatureType.SET: pa.list_(pa.string()),
+    FeatureType.TIMESTAMP: TIME,
+}
+
+OUTCOMES = pa.schema(
+    [
+        ("decision_id", pa.string()),
+        ("action", pa.string()),
+        ("outcome", pa.string()),
+        ("occurred_at", TIME),
+        ("value", pa.float64()),
+    ]
+)
+
+
+def customers_schema(schema: FeatureSchema) -> pa.Schema:
+    """The columns of customers.parquet: ids, then the profile and behaviour features."""
+    ids = [("customer_id", pa.string()), ("account_id", pa.string())]
+    return pa.schema([*ids, *((f.name, _ARROW[f.type]) for f in stored_features(schema))])
+
+
+def decisions_schema(schema: FeatureSchema) -> pa.Schema:
+    """The columns of decisions.parquet: what was shown to whom, the context features, and the truth."""
+    texts = ("channel", "placement", "issue", "group", "action", "treatment")
+    return pa.schema(
+        [
+            ("decision_id", pa.string()),
+            ("customer_id", pa.string()),
+            ("decided_at", TIME),
+            *((name, pa.string()) for name in texts),
+            ("rank", pa.int32()),
+            ("propensity", pa.float64()),
+            ("selection_probability", pa.float64()),
+            *((f.name, _ARROW[f.type]) for f in schema.by_source(Source.CONTEXT)),
+            ("true_probability", pa.float64()),
+        ]
+    )
+
+
+def stored_features(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The features that are kept for a customer, in order."""
+    return tuple(f for f in schema.features if f.source is not Source.CONTEXT)
+
+
+def customers_table(
+    X: NDArray[np.float64], schema: FeatureSchema, customer_ids: "pa.Array[Any]", account_ids: "pa.Array[Any]"
+) -> pa.Table:
+    """Rows of customers.parquet from X of shape (n, schema.width); NaN becomes null."""
+    features = arrow_columns(X, schema, stored_features(schema))
+    return pa.Table.from_arrays([customer_ids, account_ids, *features], schema=customers_schema(schema))
+
+
+def arrow_columns(
+    X: NDArray[np.float64], schema: FeatureSchema, features: Iterable[Feature]
+) -> "list[pa.Array[Any]]":
+    """One Arrow array for each of the features, from the columns of X; NaN becomes null."""
+    return [_arrow(feature, np.ascontiguousarray(X[:, schema.slice(feature.name)])) for feature in features]
+
+
+def _arrow(feature: Feature, values: NDArray[np.float64]) -> "pa.Array[Any]":
+    if feature.type is FeatureType.SET:
+        return _sets(feature, values)
+    column = values[:, 0]
+    missing = np.isnan(column)
+    match feature.type:
+        case FeatureType.NUMBER:
+            return pa.array(column, mask=missing)
+        case FeatureType.FLAG:
+            return pa.array(column == 1.0, mask=missing)
+        case FeatureType.CATEGORY:
+            codes = np.where(missing, 0, column).astype(np.int32)
+            return pa.array(feature.levels, pa.string()).take(pa.array(codes, mask=missing))
+        case _:
+            return times(column)
+
+
+def _sets(feature: Feature, values: NDArray[np.float64]) -> "pa.Array[Any]":
+    missing = np.isnan(values[:, 0])
+    rows, members = np.nonzero(values == 1.0)
+    counts = np.bincount(rows, minlength=len(values))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    names = pa.array(feature.members, pa.string()).take(pa.array(members))
+    return pa.ListArray.from_arrays(pa.array(offsets), names, mask=pa.array(missing))
+
+
+def times(seconds: NDArray[np.float64]) -> "pa.Array[Any]":
+    """Epoch seconds as Arrow timestamps in UTC; NaN becomes null."""
+    missing = np.isnan(seconds)
+    ticks = np.rint(np.where(missing, 0.0, seconds) * 1e6).astype(np.int64)
+    return pa.array(ticks, mask=missing).cast(TIME)
+
+
+def numbered(prefix: str, numbers: NDArray[np.int64]) -> "pa.Array[Any]":
+    """Ids such as `c17`: the prefix and each number."""
+    texts = pa.array(numbers).cast(pa.string())
+    joined: Array[Any] = pc.binary_join_element_wise(pa.scalar(prefix), texts, "")
+    return joined
+
+
+class TableWriter:
+    """Writes one Parquet file chunk by chunk; the file appears under its name only when it is complete."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._writer = pq.ParquetWriter(self._partial, schema, compression="zstd", compression_level=1)
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of `table`, which has the columns of the schema."""
+        self._writer.write_table(table)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
