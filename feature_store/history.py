@@ -1,0 +1,44 @@
+"""Contact history: fixed-size records of a customer's last touches and outcomes, oldest first."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+RECORD = np.dtype(
+    [
+        ("time", "<f8"),
+        ("value", "<f4"),
+        ("outcome", "<u4"),
+        ("channel", "<u4"),
+        ("issue", "<u4"),
+        ("group", "<u4"),
+        ("action", "<u4"),
+        ("treatment", "<u4"),
+    ]
+)
+"""`time` in epoch seconds, `value` NaN where none was reported, names as `name_hash`."""
+
+MAX_RECORDS = 256
+"""How many records are kept of a customer: the last ones."""
+
+
+@lru_cache(maxsize=65_536)
+def name_hash(name: str) -> int:
+    """A stable 32-bit hash of a name: BLAKE2b. Some two of 1,000 names share one with probability 1e-4."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
+
+
+def unpack(blobs: Sequence[bytes | None]) -> tuple[NDArray[np.void], NDArray[np.intp]]:
+    """The histories of a batch as flat records, and where each begins.
+
+    Returns the records, shape (total,) of `RECORD`, and offsets, shape (n + 1,): row i has the records from
+    offsets[i] up to offsets[i + 1]. Bytes after a last whole record are ignored.
+    """
+    size = RECORD.itemsize
+    counts = [len(blob) // size if blob else 0 for blob in blobs]
+    whole = (blob[: count * size] for blob, count in zip(blobs, counts, strict=True) if blob)
+    offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.intp)))
+    return np.frombuffer(b"".join(whole), RECORD), offsets
