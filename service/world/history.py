@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Visits:
     at: Floats
     placement: Indices
     context: Floats
-    """Context features in their columns of X, shape (n, schema.width); the other columns are not read."""
+    """Context features alone, in the columns of `context_schema`, shape (n, its width)."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,17 @@ class Recorder:
     preference: Preference | None = None
     """None: uniformly random over the treatments that are live."""
 
+    @cached_property
+    def context_schema(self) -> FeatureSchema:
+        """The context features alone."""
+        return FeatureSchema(self.schema.by_source(Source.CONTEXT))
+
+    @cached_property
+    def context_columns(self) -> Indices:
+        """Where the columns of `context_schema` are in X."""
+        names = [feature.name for feature in self.context_schema.features]
+        return np.concatenate([np.arange(self.schema.width)[self.schema.slice(name)] for name in names])
+
     def record(
         self, rng: np.random.Generator, X: Floats, customer_ids: "pa.Array[Any]", visits: Visits
     ) -> tuple[pa.Table, pa.Table]:
@@ -110,10 +122,8 @@ class Recorder:
         position = int(visits.placement[rows[0]]) if len(rows) else 0
         placement = self.offers.placements[position]
         treatments = self.offers.shown_in(placement)
-        context = [self.schema.slice(f.name) for f in self.schema.by_source(Source.CONTEXT)]
         seen = X[visits.customer[rows]]
-        for columns in context:
-            seen[:, columns] = visits.context[rows, columns]
+        seen[:, self.context_columns] = visits.context[rows]
         weights = self.offers.live(treatments, visits.at[rows]).astype(np.float64)
         if self.preference is not None:
             weights *= self.preference(seen, placement, treatments)
@@ -150,7 +160,7 @@ class Recorder:
             pa.array(shown.rank),
             pa.array(offers.propensities[action]),
             pa.array(shown.selection_probability),
-            *arrow_columns(shown.context, self.schema, self.schema.by_source(Source.CONTEXT)),
+            *arrow_columns(shown.context, self.context_schema, self.context_schema.features),
             pa.array(shown.true_probability),
         ]
         return pa.Table.from_arrays(columns, schema=decisions_schema(self.schema))

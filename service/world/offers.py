@@ -1,7 +1,7 @@
 """What can be shown where: a catalogue as flat tuples, to be indexed by arrays."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +85,11 @@ class Offers:
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {action.name: position for position, action in enumerate(self.actions)}
+
+    def with_propensities(self, propensities: NDArray[np.float64]) -> "Offers":
+        """The same catalogue with other prior propensities, shape (actions,)."""
+        pairs = zip(self.actions, propensities.tolist(), strict=True)
+        return replace(self, actions=tuple(replace(action, propensity=prior) for action, prior in pairs))
 
     def shown_in(self, placement: Placement) -> Indices:
         """The treatments that the placement can show."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 
-CELLS = 4_000_000
+CELLS = 2_000_000
 """How many numbers of X are held at a time."""
 
 Array = pa.Array  # the element type is only known at run time
