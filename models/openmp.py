@@ -1,8 +1,8 @@
 """LightGBM's OpenMP runtime, also where the system has none.
 
 LightGBM's Linux wheel links against the system's `libgomp.so.1`, which slim images lack and which a user
-without root can't install. scikit-learn, which we need anyway, ships a copy of it under a mangled name. `ensure`
-loads that copy under the real name, so that the dynamic linker finds it there when LightGBM asks for it.
+without root can't install. scikit-learn, which we need anyway, ships a copy of it under a mangled name.
+`ensure` loads that copy under the real name, so that the linker finds it there when LightGBM asks for it.
 """
 
 import ctypes

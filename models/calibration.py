@@ -1,0 +1,52 @@
+"""Calibration: from a model's raw margins to probabilities that mean what they say."""
+
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+_LOWEST = -700.0
+"""The exponential of its negative is still a finite float64."""
+
+
+class Calibration(BaseModel):
+    """Platt scaling: `p = 1 / (1 + exp(-(slope * margin + intercept)))`.
+
+    Platt, Probabilistic Outputs for Support Vector Machines (1999). The slope is never negative, so that
+    calibration never turns the order of two customers round.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["platt"] = "platt"
+    slope: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+    intercept: float = Field(default=0.0, allow_inf_nan=False)
+
+    def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probabilities of raw margins (log-odds), of the same shape; above 0, at most 1."""
+        odds = margins * self.slope
+        odds += self.intercept
+        np.maximum(odds, _LOWEST, out=odds)
+        np.negative(odds, out=odds)
+        np.exp(odds, out=odds)
+        odds += 1.0
+        return np.reciprocal(odds, out=odds)
+
+    @classmethod
+    def fit(cls, margins: NDArray[np.float64], labels: NDArray[np.float64]) -> Self:
+        """The maximum-likelihood slope and intercept; margins and 0/1 labels (both present) of shape (n,).
+
+        Where higher margins do not go with more responses, every margin gets the base rate.
+        """
+        from sklearn.linear_model import LogisticRegression  # only training has the time to import it
+
+        if np.ptp(margins) > 0:
+            centre, scale = margins.mean(), margins.std()
+            regression = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+            regression.fit(((margins - centre) / scale).reshape(-1, 1), labels)
+            slope = float(regression.coef_[0, 0] / scale)
+            if slope > 0:
+                return cls(slope=slope, intercept=float(regression.intercept_[0]) - slope * centre)
+        rate = labels.mean()
+        return cls(slope=0.0, intercept=float(np.log(rate / (1.0 - rate))))

@@ -1,0 +1,38 @@
+"""A propensity model that is ready to serve."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from feature_store.schema import FeatureSchema
+from models.layout import BUILT_IN, Layout
+from models.manifest import Manifest
+from models.scorers import Scorer
+
+
+@dataclass(frozen=True)
+class PropensityModel:
+    """One version of a model, with the scorer that was checked against its golden rows."""
+
+    name: str
+    version: str
+    manifest: Manifest
+    scorer: Scorer
+
+    def bind(self, schema: FeatureSchema) -> Layout:
+        """Where in X of that schema the model finds its inputs.
+
+        Raises:
+            KeyError: the schema lacks a column that the model reads (`Registry.load` has checked its own).
+        """
+        return Layout.of(schema, self.manifest.inputs[: -len(BUILT_IN)])
+
+    @cached_property
+    def action_codes(self) -> Mapping[str, int]:
+        """The code of each action that the model has seen; give an unseen one NaN."""
+        return {action: code for code, action in enumerate(self.manifest.actions)}
+
+    @cached_property
+    def channel_codes(self) -> Mapping[str, int]:
+        """The code of each channel that the model has seen; give an unseen one NaN."""
+        return {channel: code for code, channel in enumerate(self.manifest.channels)}

@@ -1,0 +1,166 @@
+"""The registry: a folder of models with immutable versions, and for each model a champion that serves.
+
+<folder>/<name>/<version>/{model.txt, manifest.json, golden.npz}
+<folder>/<name>/champion      names the version that serves
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_store.documents import did_you_mean
+from feature_store.progress import Progress, silent
+from feature_store.schema import FeatureSchema
+from models import package
+from models.errors import ModelError, ModelRefused, PreloadRefused
+from models.model import PropensityModel
+from models.package import StagedModel
+
+CHAMPION = "champion"
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The models of one workspace, in its folder `models/`."""
+
+    folder: Path
+
+    def names(self) -> list[str]:
+        """The models that have a version, sorted."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if self.versions(path.name))
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model, oldest first."""
+        home = self.folder / name
+        if not _NAME.fullmatch(name) or not home.is_dir():
+            return []
+        return sorted(path.name for path in home.iterdir() if _VERSION.fullmatch(path.name))
+
+    def publish(self, staged: StagedModel) -> str:
+        """Add a version, whole or not at all, and return it. It doesn't serve before it is promoted.
+
+        Raises:
+            ModelError: that very version is there already, or the folder can't be written.
+        """
+        manifest = staged.manifest.stamped()
+        target = self.folder / manifest.name / manifest.version
+        draft = target.with_name(f".{manifest.version}.{secrets.token_hex(4)}")
+        if target.exists():
+            raise ModelError(f"model '{manifest.name}' has a version {manifest.version} already")
+        try:
+            draft.mkdir(parents=True)
+            for file, content in package.files(manifest, staged).items():
+                _write(draft / file, content)
+            draft.rename(target)
+            _sync(target.parent)
+        except OSError as error:
+            raise ModelError(
+                f"model '{manifest.name}' can't be written to {target}: {error.strerror}"
+            ) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return manifest.version
+
+    def promote(self, name: str, version: str) -> None:
+        """Make a version the champion, atomically; going back to an older one is the same call.
+
+        Raises:
+            ModelRefused: there is no such version.
+            ModelError: the folder can't be written.
+        """
+        self._check_version(name, version)
+        champion = self.folder / name / CHAMPION
+        draft = champion.with_name(f".{CHAMPION}.{secrets.token_hex(4)}")
+        try:
+            _write(draft, f"{version}\n".encode())
+            draft.replace(champion)
+            _sync(champion.parent)
+        except OSError as error:
+            raise ModelError(f"{champion} can't be written: {error.strerror}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def champion(self, name: str) -> str:
+        """The version that serves.
+
+        Raises:
+            ModelRefused: there is none, or the pointer is damaged.
+        """
+        if not self.versions(name):
+            hint = did_you_mean(name, self.names())
+            raise ModelRefused(name, None, f"there is no such model in {self.folder}{hint}")
+        try:
+            version = (self.folder / name / CHAMPION).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            raise ModelRefused(name, None, "none of its versions has been promoted to champion") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelRefused(name, None, f"its file '{CHAMPION}' can't be read: {error}") from error
+        if not _VERSION.fullmatch(version):
+            raise ModelRefused(name, None, f"its file '{CHAMPION}' does not name a version: {version[:60]!r}")
+        return version
+
+    def load(self, name: str, schema: FeatureSchema, version: str | None = None) -> PropensityModel:
+        """A version (the champion, unless told otherwise), checked in every respect, and warm.
+
+        Raises:
+            ModelRefused: it must not serve, and why.
+        """
+        version = version or self.champion(name)
+        self._check_version(name, version)
+        return package.load(self.folder / name / version, name, version, schema)
+
+    def preload(
+        self, names: Iterable[str], schema: FeatureSchema, progress: Progress = silent
+    ) -> Mapping[str, PropensityModel]:
+        """The champions of all the named models, each checked and warm: all of them or none.
+
+        Raises:
+            PreloadRefused: with the reason of every model that must not serve.
+        """
+        names = list(dict.fromkeys(names))
+        models, refusals = {}, []
+        for done, name in enumerate(names):
+            progress("Loading models", done, len(names))
+            try:
+                models[name] = self.load(name, schema)
+            except ModelRefused as refusal:
+                refusals.append(refusal)
+        if refusals:
+            raise PreloadRefused(tuple(refusals))
+        progress("Loading models", len(names), len(names))
+        return models
+
+    def _check_version(self, name: str, version: str) -> None:
+        versions = self.versions(name)
+        if version not in versions:
+            listed = ", ".join(versions[-3:]) or "none"
+            raise ModelRefused(name, version, f"there is no such version in {self.folder} (latest: {listed})")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is on the disk when this returns, and that nobody changes by accident."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)
+
+
+def _sync(folder: Path) -> None:
+    """Put a folder's entries on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,202 @@
+"""Training one model: LightGBM with early stopping, calibration, honest metrics and golden rows."""
+
+import logging
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store.progress import Progress, silent
+from feature_store.schema import FeatureType, Source
+from models.calibration import Calibration
+from models.errors import TrainingError
+from models.layout import BUILT_IN
+from models.manifest import Manifest, TrainingData
+from models.metrics import Metrics
+from models.package import GoldenRows, StagedModel
+from models.spec import ModelSpec
+from models.split import Split
+from models.table import TrainingTable
+
+MAX_TREES = 300
+PATIENCE = 20
+"""How many trees in a row may fail to help the validation part before training stops."""
+STRANGERS = 0.01
+"""The share of training rows that lose what comes from one source, for each source, and from all of them."""
+GOLDEN_ROWS = 100
+
+PARAMETERS: dict[str, bool | int | float | str] = {
+    "objective": "binary",
+    "learning_rate": 0.1,
+    "num_leaves": 31,
+    "max_bin": 127,
+    "min_data_in_leaf": 20,
+    "min_sum_hessian_in_leaf": 5.0,  # of rare responses, so that a leaf stands on at least about five
+    "lambda_l2": 5.0,
+    "cat_smooth": 20.0,
+    "deterministic": True,
+    "force_row_wise": True,
+}
+
+
+def train(
+    table: TrainingTable, spec: ModelSpec, *, seed: int = 0, progress: Progress = silent
+) -> StagedModel:
+    """Train, calibrate and evaluate a model, and stage it for a registry.
+
+    The same table, seed and library versions give the same trees, on any number of threads.
+
+    Raises:
+        TrainingError: a part of the table has no response, or nothing but responses.
+    """
+    split = Split.by_customer(table.customer_ids, table.customers, seed)
+    _check(table, spec, split)
+    booster = _boost(table, split, seed, lambda done: progress(f"Training {spec.name}", done, MAX_TREES))
+    progress(f"Training {spec.name}", MAX_TREES, MAX_TREES)
+    validation = _margins(booster, table.rows[split.validation])
+    calibration = Calibration.fit(validation, table.labels[split.validation])
+    margins, labels = _margins(booster, table.rows[split.test]), table.labels[split.test]
+    rows = _golden(table.rows[split.test], seed)
+    manifest = Manifest(
+        name=spec.name,
+        version="",
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        kind="lightgbm",
+        positive=spec.positive,
+        inputs=(*table.schema.columns, *BUILT_IN),
+        features=tuple(table.schema.definition()),
+        fingerprint=table.schema.fingerprint,
+        actions=table.actions,
+        channels=table.channels,
+        calibration=calibration,
+        data=_described(table, split),
+        metrics=Metrics.measure(labels, calibration.apply(margins)),
+        uncalibrated=Metrics.measure(labels, Calibration().apply(margins)),
+        trees=booster.num_trees(),
+        parameters={**PARAMETERS, "seed": seed},
+        libraries={name: version(name) for name in ("lightgbm", "numpy", "scikit-learn")},
+        files={},
+    )
+    golden = GoldenRows(rows, calibration.apply(_margins(booster, rows)))
+    return StagedModel.of(manifest, booster.model_to_string().encode(), golden)
+
+
+def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:
+    parts = {"training": split.training, "validation": split.validation, "test": split.test}
+    for part, mask in parts.items():
+        labels = table.labels[mask]
+        if not (0 < labels.sum() < len(labels)):
+            outcomes = ", ".join(spec.positive)
+            raise TrainingError(
+                f"model '{spec.name}': {int(labels.sum())} of the {len(labels)} decisions in the {part} part "
+                f"have a positive outcome ({outcomes}), {int(table.labels.sum())} of {len(table.labels)} in "
+                "all; every part needs some with and some without: log more decisions, or see whether "
+                "`positive` in models.yaml names the outcomes that are logged"
+            )
+
+
+def _boost(
+    table: TrainingTable, split: Split, seed: int, progress: Callable[[int], None]
+) -> lightgbm.Booster:
+    _silence()
+    width = table.layout.width
+    coded = [
+        table.schema.slice(feature.name).start
+        for feature in table.schema.features
+        if feature.type is FeatureType.CATEGORY
+    ]
+    parameters: dict[str, Any] = {
+        **PARAMETERS,
+        "seed": seed,
+        "num_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "verbosity": -1,
+        "metric": "binary_logloss",
+        "categorical_feature": [*coded, width - 2, width - 1],
+    }
+    training = lightgbm.Dataset(
+        _with_strangers(table, split, seed), table.labels[split.training], params=parameters
+    )
+    validation = lightgbm.Dataset(
+        table.rows[split.validation], table.labels[split.validation], reference=training, params=parameters
+    )
+    booster = lightgbm.train(
+        parameters,
+        training,
+        MAX_TREES,
+        valid_sets=[validation],
+        callbacks=[
+            lightgbm.early_stopping(PATIENCE, verbose=False),
+            lambda state: progress(state.iteration),
+        ],
+    )
+    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    return lightgbm.Booster(model_str=text)
+
+
+def _with_strangers(table: TrainingTable, split: Split, seed: int) -> NDArray[np.float64]:
+    """The training rows, a few of them without what a source knows.
+
+    A new visitor, a store that is away, a profile too old to count: at serving time everything from a source
+    can be missing together. LightGBM takes a missing value for zero unless it has met missing ones.
+    """
+    rows = table.rows[split.training]
+    now = table.now[split.training]
+    generator = np.random.default_rng(seed)
+    places = {source: _places(table, (source,)) for source in Source}
+    for columns in (*places.values(), _places(table, tuple(Source))):
+        picked = np.flatnonzero(generator.random(len(rows)) < STRANGERS)
+        if not len(columns):
+            continue
+        rows[np.ix_(picked, columns)] = table.schema.defaults[columns]
+        moments = np.intersect1d(columns, table.layout.timestamps)
+        rows[np.ix_(picked, moments)] -= now[picked, None]
+    return rows
+
+
+def _places(table: TrainingTable, sources: tuple[Source, ...]) -> NDArray[np.intp]:
+    columns = np.arange(table.schema.width)
+    features = [feature for feature in table.schema.features if feature.source in sources]
+    return np.concatenate(
+        [np.empty(0, np.intp), *(columns[table.schema.slice(feature.name)] for feature in features)]
+    )
+
+
+def _margins(booster: lightgbm.Booster, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(booster.predict(rows, raw_score=True), np.float64)
+
+
+def _golden(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Some real rows, the same ones with holes, and the edges: nothing known, zeros, codes never seen."""
+    generator = np.random.default_rng(seed)
+    real = rows[generator.choice(len(rows), min(GOLDEN_ROWS, len(rows)), replace=False)]
+    holed = np.where(generator.random(real.shape) < 0.3, np.nan, real)[:20]
+    edges = np.stack([np.full(rows.shape[1], value) for value in (np.nan, 0.0, -1.0, 1e12)])
+    unseen = real[:1].copy()
+    unseen[:, -len(BUILT_IN) :] = np.nan
+    return np.concatenate([real, holed, edges, unseen])
+
+
+def _described(table: TrainingTable, split: Split) -> TrainingData:
+    return TrainingData(
+        sha256=table.sha256,
+        rows=len(table.rows),
+        positives=int(table.labels.sum()),
+        customers=len(table.customer_ids),
+        training_rows=int(split.training.sum()),
+        validation_rows=int(split.validation.sum()),
+        test_rows=int(split.test.sum()),
+        first_decision=datetime.fromtimestamp(float(table.now.min()), UTC),
+        last_decision=datetime.fromtimestamp(float(table.now.max()), UTC),
+    )
+
+
+def _silence() -> None:
+    """Send what LightGBM's Python package says to a logger that nobody hears unless they ask for it."""
+    logger = logging.getLogger("models.lightgbm")
+    logger.setLevel(logging.ERROR)
+    lightgbm.register_logger(logger)

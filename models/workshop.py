@@ -1,0 +1,119 @@
+"""Training all the models of a workspace: all of them become champions, or none."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_store.documents import did_you_mean
+from feature_store.progress import Progress, silent
+from feature_store.schema import FeatureSchema
+from models.errors import TrainingError
+from models.package import StagedModel
+from models.registry import Registry
+from models.spec import ModelSpec
+from models.table import History
+from models.training import train
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """One line of the table that training prints; the metrics are those of the test part."""
+
+    model: str
+    version: str
+    rows: int
+    positives: int
+    trees: int
+    auc: float
+    average_precision: float
+    log_loss: float
+    ece_before: float
+    ece_after: float
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Trained:
+    staged: StagedModel
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def train_workspace(
+    specs: Mapping[str, ModelSpec],
+    schema: FeatureSchema,
+    action_models: Mapping[str, str],
+    data: Path,
+    registry: Registry,
+    *,
+    progress: Progress = silent,
+    seed: int = 0,
+) -> list[TrainingReport]:
+    """Train every model that an action uses, publish them, check them as serving would, promote them.
+
+    Args:
+        specs: the declared models by name.
+        schema: the live feature schema.
+        action_models: the name of the model of each action that has one.
+        data: the folder with customers.parquet, decisions.parquet and outcomes.parquet.
+        registry: where the models go.
+        progress: told of every tree.
+        seed: the same one gives the same models of the same data.
+
+    Raises:
+        TrainingError: the data or the declarations can't make the models. No champion has changed then.
+        ModelError: the registry can't be written, or a new model can't be loaded again.
+    """
+    actions = _actions_by_model(specs, action_models)
+    progress("Reading the decisions", 0, None)
+    history = History(data, schema)
+    trained = []
+    for name, names in actions.items():
+        started = time.perf_counter()
+        progress(f"Joining the table of {name}", 0, None)
+        table = history.table(specs[name], names)
+        staged = train(table, specs[name], seed=seed, progress=progress)
+        trained.append(_Trained(staged, time.perf_counter() - started, table.warnings))
+        del table  # before the next one is built: they are the largest thing in memory
+    versions = [registry.publish(item.staged) for item in trained]
+    for name, version in zip(actions, versions, strict=True):
+        registry.load(name, schema, version)
+    for name, version in zip(actions, versions, strict=True):
+        registry.promote(name, version)
+    return [_report(item, version) for item, version in zip(trained, versions, strict=True)]
+
+
+def _actions_by_model(
+    specs: Mapping[str, ModelSpec], action_models: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """The actions of each model that is used, models in the order of models.yaml."""
+    users = defaultdict(list)
+    for action, model in action_models.items():
+        if model not in specs:
+            raise TrainingError(
+                f"action '{action}' uses the model '{model}', which models.yaml does not declare"
+                f"{did_you_mean(model, specs)}"
+            )
+        users[model].append(action)
+    return {name: users[name] for name in specs if name in users}
+
+
+def _report(trained: _Trained, version: str) -> TrainingReport:
+    manifest = trained.staged.manifest
+    return TrainingReport(
+        model=manifest.name,
+        version=version,
+        rows=manifest.data.rows,
+        positives=manifest.data.positives,
+        trees=manifest.trees,
+        auc=manifest.metrics.auc,
+        average_precision=manifest.metrics.average_precision,
+        log_loss=manifest.metrics.log_loss,
+        ece_before=manifest.uncalibrated.ece,
+        ece_after=manifest.metrics.ece,
+        seconds=trained.seconds,
+        warnings=trained.warnings,
+    )
