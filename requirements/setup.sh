@@ -2,7 +2,7 @@
 # Makes .venv/ ready: `sh requirements/setup.sh run` to serve, `... dev` to test and check as well.
 # It finds a Python of 3.11 or later (or takes the one that $PYTHON names) and hands over to install.py.
 set -eu
-cd "$(dirname "$0")/.."
+cd "${0%/*}/.."
 
 new_enough() { # NAME MODULES: a Python of 3.11 or later that can import these
     "$1" -c "import $2; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1
