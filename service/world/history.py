@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from feature_store.schema import FeatureSchema, Source
 from service.world.offers import Offers, Placement
-from service.world.tables import CELLS, OUTCOMES, arrow_columns, decisions_schema, numbered, times
+from service.world.tables import CELLS, OUTCOMES, arrow_columns, decisions_schema, named, numbered, times
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -40,8 +40,8 @@ class Visits:
 class Reaction:
     """What customers do in one channel with an action of one model: chances relative to the true probability.
 
-    A model whose positive outcomes include `click` needs `clicks` of 1, and one whose don't `finals` of 1:
-    then the chance of a positive outcome is the true probability exactly.
+    The largest of those that are positive outcomes of the model must be 1: then the chance of a positive
+    outcome is the true probability exactly.
     """
 
     final: str
@@ -98,9 +98,9 @@ class Recorder:
         self, rng: np.random.Generator, X: Floats, customer_ids: "pa.Array[Any]", visits: Visits
     ) -> tuple[pa.Table, pa.Table]:
         """Decisions and outcomes of the visits of a population with features X (customers, schema.width)."""
-        pieces = [
-            self._show(rng, X, visits, rows) for rows in self._pieces(visits) if len(rows)
-        ] or [self._show(rng, X, visits, np.empty(0, np.intp))]
+        pieces = [self._show(rng, X, visits, rows) for rows in self._pieces(visits) if len(rows)] or [
+            self._show(rng, X, visits, np.empty(0, np.intp))
+        ]
         columns = {
             name: np.concatenate([getattr(piece, name) for piece in pieces])
             for name in Shown.__dataclass_fields__
@@ -149,14 +149,14 @@ class Recorder:
         action = offers.action_of[shown.treatment]
         columns = [
             numbered("d", shown.number),
-            customer_ids.take(pa.array(shown.customer)),
+            named(customer_ids, shown.customer),
             times(shown.at),
-            _named([placement.channel for placement in offers.placements], shown.placement),
-            _named([placement.name for placement in offers.placements], shown.placement),
-            _named([action.issue for action in offers.actions], action),
-            _named([action.group for action in offers.actions], action),
-            _named([action.name for action in offers.actions], action),
-            _named([treatment.name for treatment in offers.treatments], shown.treatment),
+            named([placement.channel for placement in offers.placements], shown.placement),
+            named([placement.name for placement in offers.placements], shown.placement),
+            named([action.issue for action in offers.actions], action),
+            named([action.group for action in offers.actions], action),
+            named([action.name for action in offers.actions], action),
+            named([treatment.name for treatment in offers.treatments], shown.treatment),
             pa.array(shown.rank),
             pa.array(offers.propensities[action]),
             pa.array(shown.selection_probability),
@@ -190,8 +190,8 @@ class Recorder:
         row, outcome, after, value = row[order], outcome[order], after[order], value[order]
         columns = [
             numbered("d", shown.number[row]),
-            _named([action.name for action in self.offers.actions], action[row]),
-            _named(draws.names, outcome),
+            named([action.name for action in self.offers.actions], action[row]),
+            named(draws.names, outcome),
             times(np.round(shown.at[row] + after, 3)),
             pa.array(value, mask=np.isnan(value)),
         ]
@@ -254,7 +254,3 @@ def choose(rng: np.random.Generator, weights: Floats, limit: int) -> tuple[Indic
         left[rows, pick] = 0.0
         clocks[rows, pick] = np.inf
     return picks, probabilities
-
-
-def _named(names: list[str], positions: Indices) -> "pa.Array[Any]":
-    return pa.array(names, pa.string()).take(pa.array(positions))

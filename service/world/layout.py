@@ -105,7 +105,11 @@ def _issue(offers: Offers, issue: str) -> dict[str, Any]:
             number = treatment.action + 1
             groups[action.group]["actions"][action.name]["treatments"][treatment.name] = {
                 "channel": treatment.channel,
-                "content": {"headline": f"Offer {number}", "text": f"All about offer {number}.", "cta": "See"},
+                "content": {
+                    "headline": f"Offer {number}",
+                    "text": f"All about offer {number}.",
+                    "cta": "See",
+                },
             }
     return {"issue": issue, "lever": 0, "groups": groups}
 

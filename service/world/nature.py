@@ -96,4 +96,5 @@ def _intercepts(log_odds: Floats, rates: Floats) -> Floats:
         middle = (low + high) / 2
         above = (1.0 / (1.0 + np.exp(-(log_odds + middle)))).mean(axis=0) > rates
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return (low + high) / 2
+    intercepts: Floats = (low + high) / 2
+    return intercepts

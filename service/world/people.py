@@ -1,5 +1,7 @@
 """Synthetic customers: features of every type whose values hang together through a few latent traits."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,21 +90,21 @@ class People:
 
     def _values(self, rng: np.random.Generator, position: int, feature: Feature, score: Floats) -> Floats:
         """Values (n, feature.width) from a standard normal score (n,)."""
-        share, size = self._share[position], self._size[position]
+        share, size = self._share[position], float(self._size[position])
         match feature.type:
             case FeatureType.NUMBER:
-                return _number(int(self._shape[position]), float(size), score)[:, None]
+                return _number(int(self._shape[position]), size, score)[:, None]
             case FeatureType.FLAG:
-                return (score > np.quantile(_NORMAL, 1 - share)).astype(np.float64)[:, None]
+                return _column(score > np.quantile(_NORMAL, 1 - share))
             case FeatureType.CATEGORY:
-                cuts = np.quantile(_NORMAL, np.linspace(0, 1, feature.codes.__len__() + 1)[1:-1] ** 1.3)
-                return np.searchsorted(cuts, score).astype(np.float64)[:, None]
+                shares = np.linspace(0, 1, len(feature.levels) + 1)[1:-1] ** 1.3
+                return _column(np.searchsorted(np.quantile(_NORMAL, shares), score))
             case FeatureType.SET:
                 noisy = score[:, None] + 1.5 * rng.normal(size=(len(score), feature.width))
                 return (noisy > 1.8 * np.quantile(_NORMAL, 1 - share)).astype(np.float64)
             case _:
-                age = 200.0 * np.exp(0.9 * score)
-                return (EPOCH - np.rint(np.minimum(age, 5000.0) * DAY))[:, None]
+                age = np.minimum(200.0 * np.exp(0.9 * score), 5000.0)
+                return _column(EPOCH - np.rint(age * DAY))
 
 
 _NORMAL = np.random.default_rng(0).normal(size=20_001)
@@ -119,3 +121,8 @@ def _number(shape: int, size: float, score: Floats) -> Floats:
             return np.floor(np.maximum(0.0, 3.0 * np.exp(0.9 * score) - 1.5))
         case _:  # as a share: between 0 and 1
             return np.round(1.0 / (1.0 + np.exp(-1.3 * score)), 4)
+
+
+def _column(values: NDArray[Any]) -> Floats:
+    """Values (n,) as a column (n, 1)."""
+    return values.astype(np.float64)[:, None]

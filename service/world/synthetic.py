@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from feature_store.progress import Progress, silent
@@ -150,9 +149,7 @@ def _draw_visits(rng: np.random.Generator, recorder: Recorder, people: int, firs
     )
 
 
-def _add_context(
-    rng: np.random.Generator, schema: FeatureSchema, X: Floats, web: NDArray[np.bool_]
-) -> None:
+def _add_context(rng: np.random.Generator, schema: FeatureSchema, X: Floats, web: NDArray[np.bool_]) -> None:
     """Fill the context columns of X for visits to the site; other channels have no context."""
     n = len(X)
     page = rng.choice(5, n, p=[0.35, 0.2, 0.25, 0.1, 0.1]).astype(np.float64)

@@ -1,9 +1,9 @@
 """The data tables as Parquet: customers, decisions and outcomes, written chunk by chunk."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,9 @@ from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 CELLS = 2_000_000
 """How many numbers of X are held at a time."""
 
-Array = pa.Array  # the element type is only known at run time
 TIME = pa.timestamp("us", tz="UTC")
 
-_ARROW = {
+_ARROW: dict[FeatureType, pa.DataType] = {
     FeatureType.NUMBER: pa.float64(),
     FeatureType.FLAG: pa.bool_(),
     FeatureType.CATEGORY: pa.string(),
@@ -29,19 +28,19 @@ _ARROW = {
 
 OUTCOMES = pa.schema(
     [
-        ("decision_id", pa.string()),
-        ("action", pa.string()),
-        ("outcome", pa.string()),
-        ("occurred_at", TIME),
-        ("value", pa.float64()),
+        pa.field("decision_id", pa.string()),
+        pa.field("action", pa.string()),
+        pa.field("outcome", pa.string()),
+        pa.field("occurred_at", TIME),
+        pa.field("value", pa.float64()),
     ]
 )
 
 
 def customers_schema(schema: FeatureSchema) -> pa.Schema:
     """The columns of customers.parquet: ids, then the profile and behaviour features."""
-    ids = [("customer_id", pa.string()), ("account_id", pa.string())]
-    return pa.schema([*ids, *((f.name, _ARROW[f.type]) for f in stored_features(schema))])
+    ids = [pa.field("customer_id", pa.string()), pa.field("account_id", pa.string())]
+    return pa.schema([*ids, *_fields(stored_features(schema))])
 
 
 def decisions_schema(schema: FeatureSchema) -> pa.Schema:
@@ -49,17 +48,21 @@ def decisions_schema(schema: FeatureSchema) -> pa.Schema:
     texts = ("channel", "placement", "issue", "group", "action", "treatment")
     return pa.schema(
         [
-            ("decision_id", pa.string()),
-            ("customer_id", pa.string()),
-            ("decided_at", TIME),
-            *((name, pa.string()) for name in texts),
-            ("rank", pa.int32()),
-            ("propensity", pa.float64()),
-            ("selection_probability", pa.float64()),
-            *((f.name, _ARROW[f.type]) for f in schema.by_source(Source.CONTEXT)),
-            ("true_probability", pa.float64()),
+            pa.field("decision_id", pa.string()),
+            pa.field("customer_id", pa.string()),
+            pa.field("decided_at", TIME),
+            *(pa.field(name, pa.string()) for name in texts),
+            pa.field("rank", pa.int32()),
+            pa.field("propensity", pa.float64()),
+            pa.field("selection_probability", pa.float64()),
+            *_fields(schema.by_source(Source.CONTEXT)),
+            pa.field("true_probability", pa.float64()),
         ]
     )
+
+
+def _fields(features: Iterable[Feature]) -> "list[pa.Field[Any]]":
+    return [pa.field(feature.name, _ARROW[feature.type]) for feature in features]
 
 
 def stored_features(schema: FeatureSchema) -> tuple[Feature, ...]:
@@ -91,10 +94,10 @@ def _arrow(feature: Feature, values: NDArray[np.float64]) -> "pa.Array[Any]":
         case FeatureType.NUMBER:
             return pa.array(column, mask=missing)
         case FeatureType.FLAG:
-            return pa.array(column == 1.0, mask=missing)
+            flags: Any = pa.array(column == 1.0, mask=missing)
+            return cast("pa.Array[Any]", flags)
         case FeatureType.CATEGORY:
-            codes = np.where(missing, 0, column).astype(np.int32)
-            return pa.array(feature.levels, pa.string()).take(pa.array(codes, mask=missing))
+            return named(feature.levels, np.where(missing, 0, column).astype(np.intp), missing)
         case _:
             return times(column)
 
@@ -103,9 +106,20 @@ def _sets(feature: Feature, values: NDArray[np.float64]) -> "pa.Array[Any]":
     missing = np.isnan(values[:, 0])
     rows, members = np.nonzero(values == 1.0)
     counts = np.bincount(rows, minlength=len(values))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    names = pa.array(feature.members, pa.string()).take(pa.array(members))
-    return pa.ListArray.from_arrays(pa.array(offsets), names, mask=pa.array(missing))
+    offsets: Any = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    lists: Any = pa.ListArray.from_arrays(offsets, named(feature.members, members), mask=pa.array(missing))
+    return cast("pa.Array[Any]", lists)
+
+
+def named(
+    names: "Sequence[str] | pa.Array[Any]",
+    positions: NDArray[np.intp],
+    missing: NDArray[np.bool_] | None = None,
+) -> "pa.Array[Any]":
+    """The name at each position; null where `missing`."""
+    indices: Any = pa.array(positions, mask=missing)
+    texts: Any = names if isinstance(names, pa.Array) else pa.array(names, pa.string())
+    return cast("pa.Array[Any]", texts.take(indices))
 
 
 def times(seconds: NDArray[np.float64]) -> "pa.Array[Any]":
@@ -118,8 +132,8 @@ def times(seconds: NDArray[np.float64]) -> "pa.Array[Any]":
 def numbered(prefix: str, numbers: NDArray[np.int64]) -> "pa.Array[Any]":
     """Ids such as `c17`: the prefix and each number."""
     texts = pa.array(numbers).cast(pa.string())
-    joined: Array[Any] = pc.binary_join_element_wise(pa.scalar(prefix), texts, "")
-    return joined
+    join: Any = pc.binary_join_element_wise
+    return cast("pa.Array[Any]", join(pa.scalar(prefix), texts, pa.scalar("")))
 
 
 class TableWriter:

@@ -53,7 +53,8 @@ class Terms:
 
 
 def _curve(x: Floats, a: Floats, b: Floats) -> Floats:
-    return np.tanh((x - a) / b)
+    curve: Floats = np.tanh((x - a) / b)
+    return curve
 
 
 def _level(x: Floats, a: Floats, b: Floats) -> Floats:
