@@ -1,0 +1,47 @@
+# The service with the telco workspace and its trained models. Nothing is compiled: hash-pinned wheels only.
+
+FROM python:3.13-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /srv/arbiter
+RUN python -m venv /opt/arbiter
+ENV PATH=/opt/arbiter/bin:$PATH
+
+# The dependencies change seldom: a layer of their own.
+COPY requirements/run.txt requirements/
+RUN pip install --only-binary :all: --require-hashes --requirement requirements/run.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY service/ service/
+COPY models/ models/
+COPY feature_store/ feature_store/
+COPY loadtests/ loadtests/
+RUN pip install --no-deps --no-build-isolation .
+
+# The demo population and the models that its history trains are part of the image: a container is ready in seconds.
+COPY examples/telco/ examples/telco/
+RUN arbiter train examples/telco
+
+FROM python:3.13-slim-bookworm
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin arbiter \
+    && install --directory --owner arbiter --group arbiter /data
+
+COPY --from=build /opt/arbiter /opt/arbiter
+COPY --from=build /srv/arbiter/examples /srv/arbiter/examples
+
+ENV PATH=/opt/arbiter/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    ARBITER_HOST=0.0.0.0 \
+    ARBITER_DATA=/data
+WORKDIR /srv/arbiter
+USER arbiter
+VOLUME /data
+EXPOSE 8080
+STOPSIGNAL SIGINT
+
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('ARBITER_PORT', '8080') + '/health/ready', timeout=2)"]
+
+CMD ["arbiter", "run", "examples/telco"]

@@ -1,0 +1,34 @@
+import re
+import subprocess
+from pathlib import Path
+
+
+def make(root: Path, *arguments: str) -> str:
+    command = ["make", "--no-print-directory", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_help_is_the_default_and_names_every_command(root: Path) -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    commands = set(phony[1].split()) - {"help"}
+    shown = make(root)
+    assert set(re.findall(r"^  make (\w+) +\S", shown, re.MULTILINE)) == commands
+    assert {"run", "test", "check", "bench", "loadtest", "image"} <= commands
+
+
+def test_arguments_are_passed_on_to_the_command(root: Path) -> None:
+    planned = make(root, "--dry-run", "test", "ARGS=-k store")
+    assert planned.splitlines() == ["sh requirements/setup.sh dev", "exec .venv/bin/pytest -k store"]
+
+
+def test_every_command_sets_itself_up_first(root: Path) -> None:
+    for command in ("run", "test", "check", "bench", "loadtest", "hillstrom"):
+        assert make(root, "--dry-run", command).startswith("sh requirements/setup.sh "), command
+
+
+def test_ci_runs_what_a_developer_runs(root: Path) -> None:
+    script = (root / ".ci" / "run").read_text()
+    assert {"make check", "make test"} <= set(script.splitlines())
+    assert "run: .ci/run" in (root / ".github" / "workflows" / "ci.yml").read_text()
+    subprocess.run(["bash", "-n", root / ".ci" / "run"], check=True)
