@@ -1,0 +1,42 @@
+"""What the server does in one step, so that two writers never lose each other's update. Each script has one
+key."""
+
+_RENEW = """
+local ttl = tonumber(ARGV[1])
+if ttl > 0 then redis.call('EXPIRE', KEYS[1], ttl) else redis.call('PERSIST', KEYS[1]) end
+return 1
+"""
+
+PUT = (
+    """
+if (redis.call('HGET', KEYS[1], 'p') or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'p', ARGV[3])
+if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'a', ARGV[5]) end
+"""
+    + _RENEW
+)
+"""Arguments: time to live in seconds (0: for ever), the profile that is expected ('': none), the new one,
+whether to set the account (1), and the account. Returns 0 and does nothing if the profile is not the
+expected one."""
+
+RECORD_OUTCOME = (
+    """
+local id, now, keep = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6])
+local stored = redis.call('HMGET', KEYS[1], 's', 'h')
+local seen, history = stored[1] or '', (stored[2] or '') .. ARGV[5]
+local at = string.find(seen, id, 1, true)
+while at do
+  if at % 20 == 1 then return 0 end
+  at = string.find(seen, id, at + 1, true)
+end
+local first = 1
+while first < #seen and struct.unpack('>I4', seen, first + 16) <= now do first = first + 20 end
+seen = string.sub(seen, first) .. id .. ARGV[3]
+if #history > keep then history = string.sub(history, -keep) end
+redis.call('HSET', KEYS[1], 's', seen, 'h', history)
+"""
+    + _RENEW
+)
+"""Arguments: time to live, the outcome's id of 16 bytes, the time until which to remember it (4 bytes,
+big-endian), the time now, the record to append to the history, and how many bytes of history to keep.
+Returns 0 and does nothing if the id has been seen. Ids are forgotten from the oldest on."""

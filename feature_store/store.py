@@ -1,0 +1,332 @@
+"""The customer store: one hash per customer, under one key.
+
+The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p`
+the profile vector, `b` the behaviour vector, `a` the account, `h` the contact history, `s` the ids of
+outcomes already counted. Definitions of vectors stand under `arb:schema:<fingerprint>`, the log of outcomes
+in the stream `arb:outcomes`.
+"""
+
+import asyncio
+import json
+import random
+import struct
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store import history
+from feature_store.client import Client, Command, StoreUnavailable, connect
+from feature_store.codec import Codec, Decoded
+from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
+from feature_store.schema import FeatureSchema, FieldError, Source
+from feature_store.scripts import PUT, RECORD_OUTCOME
+
+__all__ = [
+    "Customer",
+    "CustomerRows",
+    "CustomerStore",
+    "InvalidFeatures",
+    "Outcome",
+    "StoreUnavailable",
+    "connect",
+]
+
+Floats = NDArray[np.float64]
+
+STORED = (Source.PROFILE, Source.BEHAVIOUR)
+OUTCOME_LOG = "arb:outcomes"
+
+_BULK_ROWS = 2_000
+_BULK_TIMEOUT = 30.0
+_PUT_ATTEMPTS = 100
+_ASK_AGAIN = 30.0
+_LAST_U4 = 2**32 - 1
+
+
+class InvalidFeatures(Exception):
+    """Values that the schema doesn't allow; `errors` has one entry for each."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(str(error) for error in self.errors))
+
+
+@dataclass(frozen=True)
+class CustomerRows:
+    """What is stored of a batch of customers, one row each.
+
+    `X` has shape (n, schema.width) and is NaN where nothing is stored, or it is too old; defaults are not
+    filled in. `known` (n,) tells who has a profile or behaviour, `assembled_at` (n,) in epoch seconds when
+    it was last written, NaN for who has none. `faults` says what was stored but could not be read.
+    """
+
+    X: Floats
+    known: NDArray[np.bool_]
+    assembled_at: Floats
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Customer:
+    """All that is stored of one customer, of whatever age: the single view.
+
+    `history` holds records of `history.RECORD`, shape (touches,), in the order of their arrival.
+    """
+
+    customer_id: str
+    account_id: str | None = None
+    profile: dict[str, object] = field(default_factory=dict)
+    behaviour: dict[str, object] = field(default_factory=dict)
+    updated_at: float | None = None
+    history: NDArray[np.void] = field(default_factory=lambda: np.empty(0, history.RECORD))
+
+
+class CustomerStore:
+    """Customers' features, accounts and contact history in a Redis or Valkey server, or a cluster.
+
+    Every method raises `StoreUnavailable` when the store is away, too slow, or refuses.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        schema: FeatureSchema,
+        *,
+        customer_ttl: int | None = None,
+        outcome_log_length: int = 1_000_000,
+    ) -> None:
+        """`customer_ttl` is how many seconds after their last write a customer is forgotten; None is never.
+
+        `outcome_log_length` is about how many entries the log of outcomes keeps.
+        """
+        self.schema = schema
+        self._client = client
+        self._codecs = {source: Codec(schema, source) for source in STORED}
+        self._ttl = customer_ttl or 0
+        self._log_length = outcome_log_length
+        self._asked: dict[str, float] = {}
+
+    async def close(self) -> None:
+        """Close the connections to the store."""
+        await self._client.close()
+
+    async def register_schema(self) -> None:
+        """Leave the definitions of this schema's vectors for those who will read them after a change."""
+        await self._run(
+            [
+                ("SET", f"arb:schema:{codec.fingerprint}", json.dumps(codec.definition))
+                for codec in self._codecs.values()
+            ]
+        )
+
+    async def read(self, customer_ids: Sequence[str], now: float) -> CustomerRows:
+        """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds."""
+        if not customer_ids:
+            return CustomerRows(np.empty((0, self.schema.width)), np.empty(0, bool), np.empty(0))
+        replies = await self._client.run([("HMGET", _key(id_), b"p", b"b") for id_ in customer_ids])
+        faults = [str(reply) for reply in replies if not isinstance(reply, list)]
+        if len(faults) == len(replies):
+            raise StoreUnavailable(faults[0])
+        if faults:
+            replies = [reply if isinstance(reply, list) else (None, None) for reply in replies]
+        X = np.full((len(replies), self.schema.width), np.nan)
+        known = np.zeros(len(replies), bool)
+        assembled_at = np.full(len(replies), np.nan)
+        for codec, blobs in zip(self._codecs.values(), zip(*replies, strict=True), strict=True):
+            decoded = await self._decode(codec, blobs, X, now)
+            known |= np.array([blob is not None for blob in blobs])
+            assembled_at = np.fmax(assembled_at, decoded.assembled_at)
+            if decoded.unknown or decoded.broken:
+                faults += _faults(codec, decoded)
+        return CustomerRows(X, known, assembled_at, tuple(faults))
+
+    async def _decode(self, codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
+        decoded = codec.decode_into(blobs, X, now)
+        if decoded.unknown and await self._learn(codec, decoded.unknown):
+            decoded = codec.decode_into(blobs, X, now)
+        return decoded
+
+    async def _learn(self, codec: Codec, fingerprints: Collection[str]) -> bool:
+        """Look up definitions that the codec has not met; whether it knows more than before."""
+        moment = time.monotonic()
+        wanted = [name for name in fingerprints if self._asked.get(name, -_ASK_AGAIN) + _ASK_AGAIN <= moment]
+        if not wanted:
+            return False
+        self._asked.update(dict.fromkeys(wanted, moment))
+        try:
+            replies = await self._client.run([("GET", f"arb:schema:{name}") for name in wanted])
+        except StoreUnavailable:
+            return False
+        learned = False
+        for reply in replies:
+            if isinstance(reply, bytes):
+                try:
+                    codec.learn(json.loads(reply))
+                    learned = True
+                except (ValueError, KeyError, TypeError):  # not a definition that this version can use
+                    continue
+        return learned
+
+    async def get(self, customer_id: str) -> Customer | None:
+        """All that is stored of one customer, or None."""
+        [(profile, behaviour, touches, account)] = await self._run(
+            [("HMGET", _key(customer_id), b"p", b"b", b"h", b"a")]
+        )
+        if profile is None and behaviour is None and touches is None and account is None:
+            return None
+        X = np.full((1, self.schema.width), np.nan)
+        times = [
+            (await self._decode(self._codecs[source], [blob], X, -np.inf)).assembled_at[0]
+            for source, blob in zip(STORED, (profile, behaviour), strict=True)
+        ]
+        updated_at = float(np.fmax(*times))
+        return Customer(
+            customer_id=customer_id,
+            account_id=account.decode() if account else None,
+            profile=self.schema.decode(X[0], Source.PROFILE),
+            behaviour=self.schema.decode(X[0], Source.BEHAVIOUR),
+            updated_at=None if np.isnan(updated_at) else updated_at,
+            history=history.unpack([touches])[0],
+        )
+
+    async def put(
+        self, customer_id: str, profile: Mapping[str, object], account_id: str | None = None, *, now: float
+    ) -> None:
+        """Set some features of a customer's profile and leave the others as they are; None makes one missing.
+
+        An `account_id` of None leaves the account as it is, an empty one removes it.
+
+        Raises:
+            InvalidFeatures: a value doesn't fit, or a name is no profile feature; nothing is changed then.
+        """
+        probe = np.full(self.schema.width, np.nan)
+        errors = self.schema.encode(profile, probe, (Source.PROFILE,))
+        if errors:
+            raise InvalidFeatures(errors)
+        for attempt in range(_PUT_ATTEMPTS):
+            [(stored,)] = await self._run([("HMGET", _key(customer_id), b"p")])
+            vector = await self._updated(stored, profile, now)
+            account = (int(account_id is not None), account_id or "")
+            if (await self._run([_script(PUT, customer_id, self._ttl, stored or b"", vector, *account)]))[0]:
+                return
+            await asyncio.sleep(random.random() * 0.001 * (attempt + 1))
+        raise StoreUnavailable(f"the customer was changed by others {_PUT_ATTEMPTS} times in a row")
+
+    async def _updated(self, stored: bytes | None, profile: Mapping[str, object], now: float) -> bytes:
+        """The stored vector with some features set; the others keep their values and their age."""
+        codec = self._codecs[Source.PROFILE]
+        X = np.full((1, self.schema.width), np.nan)
+        updated = np.full(len(codec.timed), int(now), np.uint32)
+        if stored is not None:
+            await self._decode(codec, [stored], X, -np.inf)
+            found = codec.read(stored)
+            if found is not None:
+                X[0], updated = found[0], found[1].copy()
+        self.schema.encode(profile, X[0], (Source.PROFILE,))
+        updated[[feature.name in profile for feature in codec.timed]] = int(now)
+        return codec.encode(X, now, updated)[0]
+
+    async def write(
+        self,
+        customer_ids: Sequence[str],
+        X: Floats,
+        account_ids: Sequence[str | None] | None,
+        now: float,
+        sources: Collection[Source] = STORED,
+    ) -> None:
+        """Replace the features of `sources` of many customers by the rows of X, shape (n, schema.width).
+
+        An account of None removes it; no `account_ids` at all leaves them as they are.
+        """
+        codecs = [codec for source, codec in self._codecs.items() if source in sources and codec.features]
+        renew: Command = ("EXPIRE", self._ttl) if self._ttl else ("PERSIST",)
+        for start in range(0, len(customer_ids), _BULK_ROWS):
+            rows = slice(start, start + _BULK_ROWS)
+            parts: list[Sequence[Any]] = []
+            for codec in codecs:
+                parts += [[_FIELDS[codec.source]] * len(X[rows]), codec.encode(X[rows], now)]
+            if account_ids is not None:
+                parts += [[b"a"] * len(X[rows]), [account or "" for account in account_ids[rows]]]
+            keys = [_key(customer_id) for customer_id in customer_ids[rows]]
+            commands: list[Command] = [("HSET", *words) for words in zip(keys, *parts, strict=True)]
+            commands += [(renew[0], key, *renew[1:]) for key in keys]
+            await self._run(commands, _BULK_TIMEOUT)
+
+    async def delete(self, customer_id: str) -> bool:
+        """Forget all of a customer; whether there was something."""
+        return bool((await self._run([("DEL", _key(customer_id))]))[0])
+
+    async def record_outcomes(self, outcomes: Sequence[Outcome], now: float) -> list[bool]:
+        """Log outcomes and add each to its customer's contact history, in one round trip.
+
+        Returns for each whether it was new; a duplicate is not counted again. When this fails, call it
+        again with the same outcomes: the history counts each once, and the log, whose readers drop what
+        they have seen by `outcome_id`, holds each at least once.
+        """
+        if not outcomes:
+            return []
+        if any(len(outcome.outcome_id) != OUTCOME_ID_BYTES for outcome in outcomes):
+            raise ValueError(f"an outcome_id must have {OUTCOME_ID_BYTES} bytes")
+        log: Command = (
+            "XADD",
+            OUTCOME_LOG,
+            "MAXLEN",
+            "~",
+            self._log_length,
+            "*",
+            "outcomes",
+            pack_outcomes(outcomes),
+        )
+        kept = history.MAX_RECORDS * history.RECORD.itemsize
+        replies = await self._run(
+            [
+                log,
+                *(
+                    _script(
+                        RECORD_OUTCOME,
+                        outcome.customer_id,
+                        self._ttl,
+                        outcome.outcome_id,
+                        struct.pack(">I", min(max(int(outcome.expires_at), 0), _LAST_U4)),
+                        now,
+                        outcome.record(),
+                        kept,
+                    )
+                    for outcome in outcomes
+                ),
+            ]
+        )
+        return [bool(reply) for reply in replies[1:]]
+
+    async def _run(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+        """Run commands of which none may fail."""
+        replies = await self._client.run(commands, within)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))
+        return replies
+
+
+_FIELDS = {Source.PROFILE: b"p", Source.BEHAVIOUR: b"b"}
+
+
+def _key(customer_id: str) -> bytes:
+    return b"arb:{%b}" % customer_id.encode("utf-8", "surrogatepass")
+
+
+def _script(script: str, customer_id: str, *arguments: object) -> Command:
+    return ("EVAL", script, 1, _key(customer_id), *arguments)
+
+
+def _faults(codec: Codec, decoded: Decoded) -> list[str]:
+    faults = [
+        f"{len(rows)} {codec.source} vectors of the unknown fingerprint {name}"
+        for name, rows in decoded.unknown.items()
+    ]
+    if decoded.broken:
+        faults.append(f"{len(decoded.broken)} {codec.source} vectors are not as long as they must be")
+    return faults
