@@ -101,7 +101,8 @@ class People:
                 return _column(np.searchsorted(np.quantile(_NORMAL, shares), score))
             case FeatureType.SET:
                 noisy = score[:, None] + 1.5 * rng.normal(size=(len(score), feature.width))
-                return (noisy > 1.8 * np.quantile(_NORMAL, 1 - share)).astype(np.float64)
+                members: Floats = (noisy > 1.8 * np.quantile(_NORMAL, 1 - share)).astype(np.float64)
+                return members
             case _:
                 age = np.minimum(200.0 * np.exp(0.9 * score), 5000.0)
                 return _column(EPOCH - np.rint(age * DAY))
@@ -125,4 +126,5 @@ def _number(shape: int, size: float, score: Floats) -> Floats:
 
 def _column(values: NDArray[Any]) -> Floats:
     """Values (n,) as a column (n, 1)."""
-    return values.astype(np.float64)[:, None]
+    column: Floats = values.astype(np.float64)[:, None]
+    return column

@@ -39,26 +39,25 @@ OUTCOMES = pa.schema(
 
 def customers_schema(schema: FeatureSchema) -> pa.Schema:
     """The columns of customers.parquet: ids, then the profile and behaviour features."""
-    ids = [pa.field("customer_id", pa.string()), pa.field("account_id", pa.string())]
-    return pa.schema([*ids, *_fields(stored_features(schema))])
+    ids: list[pa.Field[Any]] = [pa.field("customer_id", pa.string()), pa.field("account_id", pa.string())]
+    return pa.schema(ids + _fields(stored_features(schema)))
 
 
 def decisions_schema(schema: FeatureSchema) -> pa.Schema:
     """The columns of decisions.parquet: what was shown to whom, the context features, and the truth."""
     texts = ("channel", "placement", "issue", "group", "action", "treatment")
-    return pa.schema(
-        [
-            pa.field("decision_id", pa.string()),
-            pa.field("customer_id", pa.string()),
-            pa.field("decided_at", TIME),
-            *(pa.field(name, pa.string()) for name in texts),
-            pa.field("rank", pa.int32()),
-            pa.field("propensity", pa.float64()),
-            pa.field("selection_probability", pa.float64()),
-            *_fields(schema.by_source(Source.CONTEXT)),
-            pa.field("true_probability", pa.float64()),
-        ]
-    )
+    columns: list[pa.Field[Any]] = [
+        pa.field("decision_id", pa.string()),
+        pa.field("customer_id", pa.string()),
+        pa.field("decided_at", TIME),
+        *(pa.field(name, pa.string()) for name in texts),
+        pa.field("rank", pa.int32()),
+        pa.field("propensity", pa.float64()),
+        pa.field("selection_probability", pa.float64()),
+        *_fields(schema.by_source(Source.CONTEXT)),
+        pa.field("true_probability", pa.float64()),
+    ]
+    return pa.schema(columns)
 
 
 def _fields(features: Iterable[Feature]) -> "list[pa.Field[Any]]":

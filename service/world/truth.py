@@ -58,15 +58,18 @@ def _curve(x: Floats, a: Floats, b: Floats) -> Floats:
 
 
 def _level(x: Floats, a: Floats, b: Floats) -> Floats:
-    return (x == a).astype(np.float64)
+    level: Floats = (x == a).astype(np.float64)
+    return level
 
 
 def _step(x: Floats, a: Floats, b: Floats) -> Floats:
-    return (x > a).astype(np.float64)
+    step: Floats = (x > a).astype(np.float64)
+    return step
 
 
 def _recency(x: Floats, a: Floats, b: Floats) -> Floats:
-    return np.exp(-np.maximum(a - x, 0.0) / b)
+    recency: Floats = np.exp(-np.maximum(a - x, 0.0) / b)
+    return recency
 
 
 _CURVES = {CURVE: _curve, LEVEL: _level, STEP: _step, RECENCY: _recency}

@@ -1,0 +1,98 @@
+"""Writes Telvara's demo data: customers.parquet, decisions.parquet and outcomes.parquet.
+
+python demo.py OUT [--customers N] [--seed S]
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+WORKSPACE = Path(__file__).resolve().parent
+if str(WORKSPACE) not in sys.path:  # the generator lies beside this file, wherever it is loaded from
+    sys.path.insert(0, str(WORKSPACE))
+
+from telco_demo.population import draw_population  # noqa: E402
+from telco_demo.response import Responses, reaction  # noqa: E402
+from telco_demo.visits import draw_visits  # noqa: E402
+
+from feature_store.progress import Progress, silent  # noqa: E402
+from feature_store.schema import FeatureSchema  # noqa: E402
+from service.world.history import Recorder  # noqa: E402
+from service.world.offers import Offers  # noqa: E402
+from service.world.tables import (  # noqa: E402
+    OUTCOMES,
+    TableWriter,
+    customers_schema,
+    customers_table,
+    decisions_schema,
+    numbered,
+)
+
+SHOWN_PER_CUSTOMER = 15
+
+
+def write_demo(
+    folder: Path,
+    *,
+    customers: int = 20_000,
+    seed: int = 7,
+    progress: Progress = silent,
+    now: float | None = None,
+) -> None:
+    """Write a population and its logged history of the last 90 days into `folder`.
+
+    `now` is in epoch seconds (default: the present). The same arguments write equal tables.
+
+    Raises:
+        ValueError: fewer than one customer.
+    """
+    if customers < 1:
+        raise ValueError(f"there must be at least 1 customer, not {customers}")
+    moment = np.floor(time.time() if now is None else now)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    schema = FeatureSchema.load(WORKSPACE / "features.yaml")
+    offers = Offers.load(WORKSPACE)
+
+    progress("customers", 0, customers)
+    population = draw_population(rng, schema, customers, moment)
+    ids = numbered("c", np.arange(customers))
+    table = customers_table(population.customers.X, schema, ids, numbered("a", population.account))
+    with TableWriter(folder / "customers.parquet", customers_schema(schema)) as file:
+        file.write(table)
+    progress("customers", customers, customers)
+
+    shown = SHOWN_PER_CUSTOMER * customers
+    progress("history", 0, shown)
+    responses = Responses(schema, offers)
+    recorder = Recorder(schema, offers, responses.probability, reaction, responses.preference)
+    visits = draw_visits(rng, population.customers, offers.placements, shown, moment)
+    decisions, outcomes = recorder.record(rng, population.customers.X, ids, visits)
+    with TableWriter(folder / "decisions.parquet", decisions_schema(schema)) as file:
+        file.write(decisions)
+    with TableWriter(folder / "outcomes.parquet", OUTCOMES) as file:
+        file.write(outcomes)
+    progress("history", shown, shown)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Write the demo data of the telco workspace.")
+    parser.add_argument("out", type=Path, help="folder for the three Parquet files")
+    parser.add_argument("--customers", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    if arguments.customers < 1:
+        parser.error("--customers must be at least 1")
+
+    def show(what: str, done: int, total: int | None) -> None:
+        sys.stderr.write(f"{what}: {done:,} of {total:,}\n")
+
+    write_demo(arguments.out, customers=arguments.customers, seed=arguments.seed, progress=show)
+
+
+if __name__ == "__main__":
+    main()
