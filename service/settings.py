@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+DAY = 86_400.0
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -55,3 +57,13 @@ class Settings(BaseSettings):
         30, description="For how long an outcome is accepted after its decision."
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
+
+    @property
+    def customer_ttl_seconds(self) -> int | None:
+        """How long a customer is kept, in whole seconds; None is for ever."""
+        return None if self.customer_ttl_days is None else max(1, round(self.customer_ttl_days * DAY))
+
+    @property
+    def token_seconds(self) -> float:
+        """For how long a token is good."""
+        return self.token_days * DAY

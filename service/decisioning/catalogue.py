@@ -1,7 +1,7 @@
 """What a company can say and do: issues > groups > actions > treatments, and where it can say it.
 
-The catalogue is immutable and already consistent when it gets here: it is read and checked elsewhere. Actions stand
-in the order of (issue, group, name), so that an action's index is also the last word on ties.
+The catalogue is immutable and already consistent when it gets here: it is read and checked elsewhere.
+Actions stand in the order of (issue, group, name), so that an action's index is also the last word on ties.
 """
 
 from collections.abc import Mapping
@@ -48,8 +48,8 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and `end` are
-    epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak."""
+    """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and
+    `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak."""
 
     name: str
     issue: str
@@ -80,7 +80,8 @@ class Slot:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that may be offered, with the columns that the stages compute on (A actions, S slots, C channels)."""
+    """Everything that may be offered, with the columns that the stages compute on (A actions, S slots, C
+    channels)."""
 
     channels: tuple[Channel, ...]
     actions: tuple[Action, ...]
@@ -144,7 +145,8 @@ class Catalogue:
 
     @cached_property
     def slot_treatments(self) -> NDArray[np.int32]:
-        """S x A: the treatment that says an action in a slot, -1 where there is none. Of several, the first counts."""
+        """S x A: the treatment that says an action in a slot, -1 where there is none. Of several, the first
+        counts."""
         table = np.full((len(self.slots), len(self.actions)), -1, dtype=np.int32)
         for index, treatment in reversed(list(enumerate(self.treatments))):
             if treatment.active:

@@ -1,4 +1,5 @@
-"""Why each candidate was or was not chosen: read off the decision itself, so it is exact and has no side effects."""
+"""Why each candidate was or was not chosen: read off the decision itself, so it is exact and has no side
+effects."""
 
 from dataclasses import dataclass
 
@@ -11,8 +12,8 @@ from service.decisioning.stages import STILL_IN, Stage
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One action of the catalogue in one decision: `stage`, `rule` and `meaning` say what took it out (None when it
-    was chosen); the factors are None where the candidate was out before they were computed."""
+    """One action of the catalogue in one decision: `stage`, `rule` and `meaning` say what took it out (None
+    when it was chosen); the factors are None where the candidate was out before they were computed."""
 
     issue: str
     group: str

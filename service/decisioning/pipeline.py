@@ -54,7 +54,8 @@ def _unobserved(stage: Stage) -> None:
 
 
 def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _unobserved) -> Decisions:
-    """Arbitrate the next best actions of a batch. Pure: the same arguments give the same decisions, bit for bit.
+    """Arbitrate the next best actions of a batch. Pure: the same arguments give the same decisions, bit for
+    bit.
 
     `done` is called after each stage.
     """
@@ -95,7 +96,8 @@ def _availability(snapshot: Snapshot, batch: Batch, removed_by: NDArray[np.int32
 
 
 def _placeable(snapshot: Snapshot, batch: Batch) -> NDArray[np.bool_]:
-    """n x A: whether an action has a treatment in a slot that is asked for. What has none is not worth scoring."""
+    """n x A: whether an action has a treatment in a slot that is asked for. What has none is not worth
+    scoring."""
     asked = (batch.limits > 0).astype(np.float32)
     said = (snapshot.catalogue.slot_treatments >= 0).astype(np.float32)
     placeable: NDArray[np.bool_] = asked @ said > 0

@@ -1,7 +1,7 @@
 """The slate: candidates into placements, the best first, each action once per answer.
 
-Slots are filled one after another in catalogue order, rank by rank. Of equal priorities the action that stands first
-in the catalogue wins, so the order is total and the same on every machine.
+Slots are filled one after another in catalogue order, rank by rank. Of equal priorities the action that
+stands first in the catalogue wins, so the order is total and the same on every machine.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,9 @@ def fill(
         picks.append(picked)
         empty = np.setdiff1d(rows, picked[0], assume_unique=False)
         empties.append(np.stack([empty, np.full_like(empty, slot)]))
-    row, slots, rank, action, treatment = _in_row_order(np.concatenate([np.empty((5, 0), np.intp), *picks], axis=1))
+    row, slots, rank, action, treatment = _in_row_order(
+        np.concatenate([np.empty((5, 0), np.intp), *picks], axis=1)
+    )
     empty_row, empty_slot = _in_row_order(np.concatenate([np.empty((2, 0), np.intp), *empties], axis=1))
     stages = _empty_stages(snapshot, removed_by, empty_row, empty_slot)
     removed_by[free & ~chosen] = OUTRANKED

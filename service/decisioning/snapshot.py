@@ -1,4 +1,5 @@
-"""Everything that a decision reads, compiled ahead and immutable: swapped by one assignment, rolled back by another."""
+"""Everything that a decision reads, compiled ahead and immutable: swapped by one assignment, rolled back by
+another."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.schema import FeatureSchema
+from models.layout import Layout
 from models.scorers import Scorer
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
@@ -18,7 +20,7 @@ from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal, Stage
 class BoundModel:
     """A propensity model bound to the live schema and catalogue.
 
-    columns         the columns of X that the model reads, in its order
+    layout          how the model's rows are made of X
     action_codes    A  the model's code of each action, NaN for one that it has never seen
     channel_codes   C  likewise for channels
     actions         A  True for the actions that this model scores
@@ -27,7 +29,7 @@ class BoundModel:
     name: str
     version: str
     scorer: Scorer
-    columns: NDArray[np.intp]
+    layout: Layout
     action_codes: NDArray[np.float64]
     channel_codes: NDArray[np.float64]
     actions: NDArray[np.bool_]
@@ -35,7 +37,8 @@ class BoundModel:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A rule of one stage over some actions (A, bool): a request that it does not allow (n, bool) loses them."""
+    """A rule of one stage over some actions (A, bool): a request that it does not allow (n, bool) loses
+    them."""
 
     stage: Stage
     name: str
@@ -46,7 +49,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class ContextWeight:
-    """`percent` more (or less) weight for some actions (A, bool) where every (column of X, value) pair holds."""
+    """`percent` more (or less) weight for some actions (A, bool) where every (column of X, value) pair
+    holds."""
 
     when: tuple[tuple[int, float], ...]
     actions: NDArray[np.bool_]
@@ -66,7 +70,8 @@ class Arbitration:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of the whole configuration. `priors` (A) are the propensities used where no model speaks."""
+    """One version of the whole configuration. `priors` (A) are the propensities used where no model
+    speaks."""
 
     catalogue: Catalogue
     schema: FeatureSchema
@@ -77,7 +82,8 @@ class Snapshot:
 
     @cached_property
     def removals(self) -> tuple[Removal | None, ...]:
-        """What each code of `removed_by` means; 0 is still in. Policies follow the built-in codes, in their order."""
+        """What each code of `removed_by` means; 0 is still in. Policies follow the built-in codes, in their
+        order."""
         return (
             None,
             *(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
@@ -93,7 +99,8 @@ class Snapshot:
 
     @cached_property
     def removal_stages(self) -> NDArray[np.intp]:
-        """The index into STAGES of each code of `removed_by`; a candidate still in counts as in the last stage."""
+        """The index into STAGES of each code of `removed_by`; a candidate still in counts as in the last
+        stage."""
         last = len(STAGES) - 1
         return np.array(
             [last if removal is None else STAGES.index(removal.stage) for removal in self.removals],

@@ -1,7 +1,7 @@
 """The stages that narrow the candidates, in order, and the reasons they give.
 
-A candidate that is out carries the code of the `Removal` that took it out, so the explanation of every candidate is
-there when the decision is, at no cost and without side effects.
+A candidate that is out carries the code of the `Removal` that took it out, so the explanation of every
+candidate is there when the decision is, at no cost and without side effects.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,9 @@ BUILT_IN_REMOVALS: dict[int, Removal] = {
     NOT_IN_PLACEMENT: Removal(
         Stage.TREATMENT, "not_in_placement", "the action has no treatment in the placements asked for"
     ),
-    OUTRANKED: Removal(Stage.SLATE, "outranked", "other actions with a higher priority filled the placements"),
+    OUTRANKED: Removal(
+        Stage.SLATE, "outranked", "other actions with a higher priority filled the placements"
+    ),
 }
 
 
@@ -85,6 +87,5 @@ NO_ACTION_MEANINGS: dict[Stage, str] = {
     Stage.PROPENSITY: "no action reaches the least propensity",
     Stage.TREATMENT: "no action has a treatment for the placement",
     Stage.ARBITRATION: "no action reaches the least priority",
-    Stage.SLATE: "every candidate of the placement is already shown in another placement of this answer, or the "
-    "placement was asked for no action",
+    Stage.SLATE: "every candidate of the placement is already shown in another placement of the answer",
 }

@@ -1,7 +1,7 @@
 """Every metric of the service, in one place. Names and labels are part of the contract with dashboards.
 
-With several workers (`PROMETHEUS_MULTIPROC_DIR` set) each process writes its own file, and a scrape of any worker adds
-them up.
+With several workers (`PROMETHEUS_MULTIPROC_DIR` set) each process writes its own file, and a scrape of any
+worker adds them up.
 """
 
 import os
@@ -25,7 +25,11 @@ DECISION_SECONDS = Histogram(
     registry=REGISTRY,
 )
 STAGE_SECONDS = Histogram(
-    "arbiter_stage_seconds", "Time of a stage for one batch.", ["stage"], buckets=STAGE_BUCKETS, registry=REGISTRY
+    "arbiter_stage_seconds",
+    "Time of a stage for one batch.",
+    ["stage"],
+    buckets=STAGE_BUCKETS,
+    registry=REGISTRY,
 )
 BATCH_SIZE = Histogram(
     "arbiter_batch_size", "Requests decided together.", buckets=BATCH_BUCKETS, registry=REGISTRY
@@ -70,7 +74,10 @@ FEATURE_AGE_SECONDS = Histogram(
 STORE_ERRORS = Counter("arbiter_store_errors", "Failed calls of the store.", ["operation"], registry=REGISTRY)
 SHED = Counter("arbiter_shed", "Requests answered 503 because too many were waiting.", registry=REGISTRY)
 HTTP_REQUESTS = Counter(
-    "arbiter_http_requests", "HTTP requests by route and status.", ["route", "method", "status"], registry=REGISTRY
+    "arbiter_http_requests",
+    "HTTP requests by route and status.",
+    ["route", "method", "status"],
+    registry=REGISTRY,
 )
 MODEL_INFO = Gauge(
     "arbiter_model_info",
@@ -93,9 +100,7 @@ CATALOGUE_INFO = Gauge(
     registry=REGISTRY,
     multiprocess_mode="max",
 )
-WORKERS = Gauge(
-    "arbiter_workers", "Workers that are ready.", registry=REGISTRY, multiprocess_mode="livesum"
-)
+WORKERS = Gauge("arbiter_workers", "Workers that are ready.", registry=REGISTRY, multiprocess_mode="livesum")
 
 
 def exposition() -> bytes:

@@ -62,7 +62,8 @@ def _count_slate(real: Sequence[Decision]) -> None:
 
 
 def count_features(schema: FeatureSchema, rows: CustomerRows, positions: Sequence[int], now: float) -> None:
-    """Count what the store did not know of the customers at these positions of a read, and how old the rest was."""
+    """Count what the store did not know of the customers at these positions of a read, and how old the rest
+    was."""
     known = [position for position in positions if rows.known[position]]
     if len(known) < len(positions):
         metrics.CUSTOMER_UNKNOWN.inc(len(positions) - len(known))

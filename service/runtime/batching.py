@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 PATIENCE = 0.005
-"""Seconds for which a batch holds back the next one: a slow store delays its own batch, not all that follow."""
+"""Seconds for which a batch holds back the next one: a slow store delays its own batch, not all that
+follow."""
 
 
 class Overloaded(Exception):
@@ -70,8 +71,8 @@ class NaturalBatcher(Generic[Item]):
         task = loop.create_task(self._run(batch))
         self._current = task
         self._running.add(task)
-        patience = loop.call_later(PATIENCE, self._release, task)
-        task.add_done_callback(lambda done: (patience.cancel(), self._finished(done)))
+        loop.call_later(PATIENCE, self._release, task)
+        task.add_done_callback(self._finished)
 
     async def _run(self, batch: list[Item]) -> None:
         await self._work(batch)

@@ -1,4 +1,5 @@
-"""The catalogue from its files: channels.yaml and actions/*.yaml, cross-checked so that every name is found."""
+"""The catalogue from its files: channels.yaml and actions/*.yaml, cross-checked so that every name is
+found."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -79,7 +80,7 @@ def load_catalogue(folder: Path, models: Mapping[str, object]) -> CatalogueFiles
 
 
 def _channel(name: str, entry: ChannelDocument) -> Channel:
-    placements = tuple(Placement(id, p.limit, p.description) for id, p in entry.placements.items())
+    placements = tuple(Placement(place, p.limit, p.description) for place, p in entry.placements.items())
     return Channel(name, entry.direction, placements, entry.description)
 
 
@@ -103,9 +104,7 @@ class _Reading:
     problems: list[Problem] = field(default_factory=list)
     _places: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def load(
-        self, path: Path, folder: Path, shape: type[Shape]
-    ) -> tuple[Document, Shape] | None:
+    def load(self, path: Path, folder: Path, shape: type[Shape]) -> tuple[Document, Shape] | None:
         try:
             document = load_document(path, folder)
             return document, parse(document, shape)
@@ -196,9 +195,15 @@ class _Reading:
 
 def _faults(action: Action) -> Iterator[tuple[tuple[str, ...], str]]:
     if action.model is None and action.propensity is None:
-        yield (), "has neither a model nor a propensity: give it one of them (a model may stand on its group or issue)"
+        yield (
+            (),
+            "has neither a model nor a propensity: give it one, or its group or issue a model",
+        )
     if action.lever < 0:
         total = sum(action.levers)
-        yield ("lever",), f"levers of issue, group and action add up to {total:g} %: below -100 % the priority is negative"
+        yield (
+            ("lever",),
+            f"levers of issue, group and action add up to {total:g} %: below -100 % the priority is negative",
+        )
     if action.start >= action.end:
         yield ("end",), "is not after 'start': the action would never be available"

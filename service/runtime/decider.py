@@ -121,7 +121,8 @@ class Decider:
                     pending.answer.set_exception(error)
 
     async def _decide_on_time(self, batch: list[_Pending]) -> None:
-        """Decide everything as soon as the features are there, and each request at its deadline if they are not."""
+        """Decide everything as soon as the features are there, and each request at its deadline if they are
+        not."""
         snapshot, started = self.snapshot, time.perf_counter()
         waiting = list(_fitting(snapshot, batch))
         read = self._reader.start([pending.request.customer_key for pending in waiting]) if waiting else None

@@ -25,7 +25,8 @@ class FeatureReader:
         self._open: set[asyncio.Task[CustomerRows | None]] = set()
 
     def start(self, customer_keys: Sequence[str]) -> "asyncio.Task[CustomerRows | None] | None":
-        """A read in flight, whose result is None where it failed; None if the store is not to be asked now."""
+        """A read in flight, whose result is None where it failed; None if the store is not to be asked
+        now."""
         if time.monotonic() < self._away_until or len(self._open) >= MAX_OPEN_READS:
             return None
         task = asyncio.get_running_loop().create_task(self._read(customer_keys))

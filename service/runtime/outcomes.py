@@ -65,8 +65,8 @@ class OutcomeIntake:
         """Record the good ones among the reports; when this returns they are durable.
 
         Raises:
-            StoreUnavailable: nothing is acknowledged; the same call may be made again, what was counted stays counted once.
-            Overloaded: too many reports are waiting.
+            StoreUnavailable: nothing is acknowledged; the same call may be made again, what was counted
+            stays counted once. Overloaded: too many reports are waiting.
         """
         now = time.time()
         faults: list[tuple[int, Fault]] = []

@@ -54,7 +54,9 @@ class _Compiler:
     def _condition(self, loc: tuple[str | int, ...], name: str, value: object) -> tuple[int, float] | None:
         usable = {f.name: f for f in self.schema.by_source(Source.CONTEXT) if f.type in MATCHABLE}
         if name not in usable:
-            self._complain(loc, f"is not a category, flag or number of the context{did_you_mean(name, usable)}")
+            self._complain(
+                loc, f"is not a category, flag or number of the context{did_you_mean(name, usable)}"
+            )
             return None
         try:
             return self.schema.slice(name).start, float(usable[name].encode(value)[0])
@@ -64,7 +66,9 @@ class _Compiler:
 
     def _scope(self, loc: tuple[str | int, ...], entry: ContextWeightDocument) -> NDArray[np.bool_]:
         if entry.issue not in self.groups:
-            self._complain((*loc, "issue"), f"no issue '{entry.issue}'{did_you_mean(entry.issue, self.groups)}")
+            self._complain(
+                (*loc, "issue"), f"no issue '{entry.issue}'{did_you_mean(entry.issue, self.groups)}"
+            )
         elif entry.group is not None and entry.group not in self.groups[entry.issue]:
             hint = did_you_mean(entry.group, self.groups[entry.issue])
             self._complain((*loc, "group"), f"issue '{entry.issue}' has no group '{entry.group}'{hint}")

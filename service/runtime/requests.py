@@ -1,4 +1,5 @@
-"""A decision request as the runtime takes it, and what it becomes when the live configuration has checked it."""
+"""A decision request as the runtime takes it, and what it becomes when the live configuration has checked
+it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -98,9 +99,7 @@ def check(snapshot: Snapshot, request: DecisionRequest) -> CheckedRequest:
     return CheckedRequest(channel or 0, slots, context, excluded, tuple(warnings), ignored)
 
 
-def _slots(
-    snapshot: Snapshot, request: DecisionRequest, faults: list[Fault]
-) -> tuple[tuple[int, int], ...]:
+def _slots(snapshot: Snapshot, request: DecisionRequest, faults: list[Fault]) -> tuple[tuple[int, int], ...]:
     """(slot, limit) of each placement, in the order of the request."""
     catalogue = snapshot.catalogue
     if request.placements is None:
@@ -126,8 +125,8 @@ def _context(
 ) -> tuple[NDArray[np.float64], dict[str, int]]:
     """The context as a row of X, NaN where nothing is said.
 
-    An unknown key and a category's unknown level are left out with a warning: a site that sends something new is
-    still answered. A value of the wrong type is a fault.
+    An unknown key and a category's unknown level are left out with a warning: a site that sends something
+    new is still answered. A value of the wrong type is a fault.
     """
     schema, row = snapshot.schema, np.full(snapshot.schema.width, np.nan)
     declared = {feature.name: feature for feature in schema.by_source(Source.CONTEXT)}
@@ -137,11 +136,15 @@ def _context(
         feature = declared.get(name)
         if feature is None:
             ignored["unknown_key"] += 1
-            warnings.append(f"context.{name}: is not a context feature, ignored{did_you_mean(name, declared)}")
+            warnings.append(
+                f"context.{name}: is not a context feature, ignored{did_you_mean(name, declared)}"
+            )
         elif feature.type is FeatureType.CATEGORY and isinstance(value, str) and value not in feature.codes:
             ignored["unknown_level"] += 1
             hint = did_you_mean(value, feature.levels)
-            warnings.append(f"context.{name}: {value[:64]!r} is not one of its levels, taken as missing{hint}")
+            warnings.append(
+                f"context.{name}: {value[:64]!r} is not one of its levels, taken as missing{hint}"
+            )
         else:
             usable[name] = value
     errors = schema.encode(usable, row, (Source.CONTEXT,))
@@ -152,7 +155,9 @@ def _context(
 def _excluded(snapshot: Snapshot, names: tuple[str, ...], warnings: list[str]) -> tuple[int, ...]:
     """An action that is no more in the catalogue is excluded already."""
     index = snapshot.catalogue.action_index
-    for name in names:
-        if name not in index:
-            warnings.append(f"exclude: no action {name[:64]!r} in the catalogue{did_you_mean(name, index)}")
+    warnings += [
+        f"exclude: no action {name[:64]!r} in the catalogue{did_you_mean(name, index)}"
+        for name in names
+        if name not in index
+    ]
     return tuple(index[name] for name in names if name in index)

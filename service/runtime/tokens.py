@@ -1,7 +1,7 @@
 """Outcome tokens: signed and self-contained, so that accepting an outcome needs no look-up and no session.
 
-A token is base64url(message + signature): the message is a msgpack array, the signature a keyed BLAKE2b (RFC 7693)
-of 16 bytes over it.
+A token is base64url(message + signature): the message is a msgpack array, the signature a keyed BLAKE2b (RFC
+7693) of 16 bytes over it.
 """
 
 import base64
@@ -97,7 +97,7 @@ def kept_secret(folder: Path) -> bytes:
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".token.secret.{os.getpid()}"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
         try:
             os.link(draft, path)  # fails where another worker was first: then its secret counts

@@ -17,7 +17,6 @@ from service.decisioning.snapshot import Arbitration, BoundModel, Snapshot
 from service.runtime.catalogue_source import CatalogueFiles, load_catalogue
 from service.runtime.policies_source import load_arbitration
 
-
 Result = TypeVar("Result")
 
 
@@ -48,7 +47,7 @@ class Workspace:
         """Everything compiled, with the champion of every model that an action needs.
 
         Raises:
-            ModelRefused: a model is missing, damaged or does not fit: nothing is served half loaded.
+            PreloadRefused: a model is missing, damaged or does not fit: nothing is served half loaded.
         """
         loaded = self.registry.preload(sorted(set(self.action_models.values())), self.schema)
         return compile_snapshot(self, loaded)
@@ -84,7 +83,9 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         schema=workspace.schema,
         priors=np.array(
             [
-                action.propensity if action.propensity is not None else loaded[action.model or ""].base_rate
+                action.propensity
+                if action.propensity is not None
+                else loaded[action.model or ""].manifest.metrics.base_rate
                 for action in catalogue.actions
             ],
             dtype=np.float64,
@@ -100,7 +101,7 @@ def _bind(model: PropensityModel, workspace: Workspace) -> BoundModel:
         name=model.name,
         version=model.version,
         scorer=model.scorer,
-        columns=model.bind(workspace.schema),
+        layout=model.bind(workspace.schema),
         action_codes=_codes(model.action_codes, [action.name for action in catalogue.actions]),
         channel_codes=_codes(model.channel_codes, [channel.name for channel in catalogue.channels]),
         actions=np.array([action.model == model.name for action in catalogue.actions], dtype=np.bool_),

@@ -1,0 +1,72 @@
+"""`/v1/customers/{id}`: the single view of a customer."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from feature_store.store import InvalidFeatures, StoreUnavailable
+from service.api.decisions import PROBLEMS
+from service.api.encoding import JSON_TYPE
+from service.api.problems import Problem, invalid_body, store_unavailable
+from service.api.routes import RawBodyRoute
+from service.api.schemas import CustomerBody, CustomerView, ProblemView, refuse_visitor_prefix
+from service.runtime.requests import Fault
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=RawBodyRoute)
+
+CustomerId = Annotated[str, Path(min_length=1, max_length=128)]
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemView, "description": "Nothing is known."}}
+
+
+@router.get(
+    "/{customer_id}",
+    response_model=CustomerView,
+    responses={**UNKNOWN, 503: PROBLEMS[503]},
+    summary="What is known of a customer",
+)
+async def read_customer(request: Request, customer_id: CustomerId) -> Response:
+    """Profile, behaviour, account and contact history."""
+    _check(customer_id)
+    try:
+        customer = await request.app.state.service.customers.get(customer_id)
+    except StoreUnavailable:
+        raise store_unavailable() from None
+    if customer is None:
+        raise Problem(404, "unknown-customer", "nothing is known of this customer")
+    return Response(msgspec.json.encode({"customer_id": customer_id, **customer}), media_type=JSON_TYPE)
+
+
+@router.put("/{customer_id}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
+async def write_customer(request: Request, body: CustomerBody, customer_id: CustomerId) -> Response:
+    """Features that are not named stay as they are; null makes one missing. All or nothing is written."""
+    _check(customer_id)
+    try:
+        await request.app.state.service.customers.put(customer_id, body.profile, body.account_id)
+    except InvalidFeatures as error:
+        raise invalid_body([Fault(f"profile.{e.field}", e.message) for e in error.errors]) from None
+    except StoreUnavailable:
+        raise store_unavailable() from None
+    return Response(status_code=204)
+
+
+@router.delete("/{customer_id}", status_code=204, responses={503: PROBLEMS[503]}, summary="Erase a customer")
+async def erase_customer(request: Request, customer_id: CustomerId) -> Response:
+    """Everything that the store keeps under this id is gone when this answers; erasing nobody is no error."""
+    _check(customer_id)
+    try:
+        await request.app.state.service.customers.delete(customer_id)
+    except StoreUnavailable:
+        raise store_unavailable() from None
+    return Response(status_code=204)
+
+
+def _check(customer_id: str) -> None:
+    if not 1 <= len(customer_id) <= 128:
+        raise invalid_body([Fault("customer_id", "must have 1 to 128 characters")])
+    try:
+        customer_id.encode()
+        refuse_visitor_prefix(customer_id)
+    except ValueError as error:
+        raise invalid_body([Fault("customer_id", str(error))]) from None

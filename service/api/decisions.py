@@ -1,0 +1,81 @@
+"""`/v1/decisions`: what now, for this customer, here?"""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from service.api.encoding import JSON_TYPE
+from service.api.problems import Problem, faults_of, invalid_body, overloaded
+from service.api.routes import RawBodyRoute
+from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
+from service.runtime.batching import Overloaded
+from service.runtime.decider import Decision
+from service.runtime.requests import DecisionRequest, InvalidRequest
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ProblemView, "description": text}
+    for code, text in {
+        400: "The body is not JSON.",
+        413: "The body is too large.",
+        415: "The body is said to be something else than JSON.",
+        422: "The body does not fit; `errors` has every fault with its path.",
+        503: "The service or its store can't take this now; `Retry-After` says when.",
+    }.items()
+}
+
+router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=RawBodyRoute)
+_body: TypeAdapter[DecisionBody] = TypeAdapter(DecisionBody)
+
+
+@router.post(
+    "", response_model=DecisionView, responses=PROBLEMS, summary="The next best actions of a customer"
+)
+async def decide(request: Request, body: DecisionBody) -> Response:
+    """Fills the placements of a channel with the best actions for one customer."""
+    service = request.app.state.service
+    try:
+        decision = await service.decider.decide(body.to_request())
+    except InvalidRequest as error:
+        raise invalid_body(error.faults) from None
+    except Overloaded:
+        service.shed()
+        raise overloaded() from None
+    return Response(request.app.state.encoder.encode(decision), media_type=JSON_TYPE)
+
+
+@router.post(
+    "/batch",
+    response_model=DecisionBatchView,
+    responses=PROBLEMS,
+    summary="The next best actions of up to 1,000 customers",
+)
+async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
+    """Answers in the order of the requests; a bad one gets its own problem in its place."""
+    service = request.app.state.service
+    asked = [_request(index, raw) for index, raw in enumerate(body.requests)]
+    good = [entry for entry in asked if isinstance(entry, DecisionRequest)]
+    try:
+        decided = iter(await service.decider.decide_all(good))
+    except Overloaded:
+        service.shed()
+        raise overloaded() from None
+    answers: list[dict[str, Any]] = []
+    for entry in asked:
+        answer = entry if isinstance(entry, Problem) else next(decided)
+        if isinstance(answer, Decision):
+            answers.append(request.app.state.encoder.document(answer))
+        else:
+            problem = answer if isinstance(answer, Problem) else invalid_body(answer.faults)
+            answers.append(problem.document())
+    return Response(msgspec.json.encode({"decisions": answers}), media_type=JSON_TYPE)
+
+
+def _request(index: int, raw: object) -> DecisionRequest | Problem:
+    try:
+        return _body.validate_python(raw).to_request()
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        return invalid_body(faults_of(details))

@@ -1,0 +1,118 @@
+"""Decisions as JSON, straight from their columns."""
+
+from typing import Any
+
+import msgspec
+
+from service.decisioning.explain import Candidate, explain
+from service.decisioning.stages import NO_ACTION, STAGES
+from service.runtime.decider import Decision
+from service.runtime.tokens import Grant, Signer
+
+JSON_TYPE = "application/json"
+_encoder = msgspec.json.Encoder()
+
+
+class DecisionEncoder:
+    """Turns decisions into their JSON documents, with a signed token for every offered action."""
+
+    def __init__(self, signer: Signer, token_seconds: float) -> None:
+        self.sign, self.token_seconds = signer.sign, token_seconds
+
+    def encode(self, decision: Decision) -> bytes:
+        """The body of the answer to one request."""
+        return _encoder.encode(self.document(decision))
+
+    def document(self, decision: Decision) -> dict[str, Any]:
+        """The answer to one request, ready to be encoded; the treatments' content is JSON already."""
+        request, snapshot = decision.request, decision.snapshot
+        filled, empty = self._filled(decision), _empty(decision)
+        document: dict[str, Any] = {
+            "decision_id": decision.decision_id,
+            "customer_id": request.customer_id,
+            "anonymous_id": request.anonymous_id,
+            "channel": request.channel,
+            "placements": [
+                {
+                    "id": snapshot.catalogue.slots[slot].placement.id,
+                    "actions": filled.get(slot, []),
+                    "no_action": empty.get(slot),
+                }
+                for slot, _ in decision.checked.slots
+            ],
+            "arm": decision.arm,
+            "mode": decision.mode,
+            "degraded": decision.degraded,
+            "warnings": decision.checked.warnings,
+            "versions": snapshot.versions,
+            "timings_ms": {
+                "features": round(decision.features_seconds * 1000, 3),
+                "scoring": round(decision.scoring_seconds * 1000, 3),
+                "total": round(decision.total_seconds * 1000, 3),
+            },
+        }
+        if request.explain != "none":
+            everything = request.explain == "full"
+            candidates = explain(snapshot, decision.decisions, decision.row, everything=everything)
+            document["explanation"] = [_candidate(candidate) for candidate in candidates]
+        return document
+
+    def _filled(self, decision: Decision) -> dict[int, list[dict[str, Any]]]:
+        """The actions of each slot that has some."""
+        slate, catalogue, row = decision.decisions.slate, decision.snapshot.catalogue, decision.row
+        filled: dict[int, list[dict[str, Any]]] = {}
+        first, last = slate.row.searchsorted([row, row + 1]).tolist()
+        for pick in range(first, last):
+            slot, index = int(slate.slot[pick]), int(slate.action[pick])
+            action, treatment = catalogue.actions[index], catalogue.treatments[int(slate.treatment[pick])]
+            propensity = float(decision.decisions.propensity[row, index])
+            probability = float(slate.selection_probability[pick])
+            grant = Grant(
+                decision_id=decision.decision_id,
+                customer=decision.request.customer_key,
+                channel=decision.request.channel,
+                placement=catalogue.slots[slot].placement.id,
+                issue=action.issue,
+                group=action.group,
+                action=action.name,
+                treatment=treatment.name,
+                rank=int(slate.rank[pick]),
+                propensity=propensity,
+                selection_probability=probability,
+                decided_at=decision.decided_at,
+                expires_at=decision.decided_at + self.token_seconds,
+                dry_run=decision.request.dry_run,
+            )
+            filled.setdefault(slot, []).append(
+                {
+                    "rank": grant.rank,
+                    "issue": action.issue,
+                    "group": action.group,
+                    "action": action.name,
+                    "treatment": treatment.name,
+                    "propensity": propensity,
+                    "context_weight": float(decision.decisions.context_weight[row, index]),
+                    "value": action.value,
+                    "lever": action.lever,
+                    "priority": float(decision.decisions.priority[row, index]),
+                    "selection_probability": probability,
+                    "content": msgspec.Raw(treatment.content),
+                    "token": self.sign(grant),
+                }
+            )
+        return filled
+
+
+def _empty(decision: Decision) -> dict[int, dict[str, str]]:
+    """Why each slot without an action has none."""
+    slate = decision.decisions.slate
+    first, last = slate.empty_row.searchsorted([decision.row, decision.row + 1]).tolist()
+    empty = {}
+    for index in range(first, last):
+        no_action = NO_ACTION[STAGES[int(slate.empty_stage[index])]]
+        empty[int(slate.empty_slot[index])] = {"reason": no_action.reason, "stage": str(no_action.stage)}
+    return empty
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__}

@@ -1,0 +1,84 @@
+"""Examples in the OpenAPI document, made from what is live: each can be sent as it stands."""
+
+import time
+from copy import deepcopy
+from typing import Any
+
+from feature_store.schema import Feature, FeatureType, Source
+from service.api.encoding import DecisionEncoder
+from service.runtime.service import Service
+from service.runtime.tokens import Grant
+
+EXAMPLE_CUSTOMER = "c1"
+
+
+def with_examples(document: dict[str, Any], service: Service, encoder: DecisionEncoder) -> dict[str, Any]:
+    """The document with request examples for the live catalogue.
+
+    The outcome example carries the token of a dry run, so trying it out counts nothing.
+    """
+    described = deepcopy(document)
+    decision = example_decision(service)
+    bodies: dict[tuple[str, str], Any] = {
+        ("/v1/decisions", "post"): decision,
+        ("/v1/decisions/batch", "post"): {"requests": [decision, {**decision, "customer_id": "c2"}]},
+        ("/v1/outcomes", "post"): {"token": _dry_run_token(service, encoder), "outcome": "click"},
+        ("/v1/customers/{customer_id}", "put"): {"profile": _profile(service)},
+    }
+    for (path, method), body in bodies.items():
+        content = described["paths"][path][method]["requestBody"]["content"]["application/json"]
+        content["example"] = body
+    for operation in described["paths"].get("/v1/customers/{customer_id}", {}).values():
+        for parameter in operation["parameters"]:
+            parameter["example"] = EXAMPLE_CUSTOMER
+    return described
+
+
+def example_decision(service: Service, customer_id: str = EXAMPLE_CUSTOMER) -> dict[str, Any]:
+    """A request for the first channel of the live catalogue, with a value for each kind of context."""
+    context = {f.name: _value(f) for f in service.snapshot.schema.by_source(Source.CONTEXT)[:3]}
+    channel = service.snapshot.catalogue.channels[0].name
+    return {"customer_id": customer_id, "channel": channel, "context": context}
+
+
+def _profile(service: Service) -> dict[str, Any]:
+    return {f.name: _value(f) for f in service.snapshot.schema.by_source(Source.PROFILE)[:3]}
+
+
+def _value(feature: Feature) -> object:
+    match feature.type:
+        case FeatureType.NUMBER:
+            return feature.default if feature.default is not None else 1
+        case FeatureType.FLAG:
+            return True
+        case FeatureType.CATEGORY:
+            return feature.levels[0]
+        case FeatureType.SET:
+            return list(feature.members[:1])
+        case FeatureType.TIMESTAMP:
+            return "2026-01-31T12:00:00Z"
+
+
+def _dry_run_token(service: Service, encoder: DecisionEncoder) -> str:
+    catalogue = service.snapshot.catalogue
+    treatment = catalogue.treatments[0]
+    action = catalogue.actions[catalogue.action_index[treatment.action]]
+    now = time.time()
+    return encoder.sign(
+        Grant(
+            decision_id="00000000-0000-4000-8000-000000000000",
+            customer=EXAMPLE_CUSTOMER,
+            channel=treatment.channel,
+            placement=treatment.placements[0],
+            issue=action.issue,
+            group=action.group,
+            action=action.name,
+            treatment=treatment.name,
+            rank=1,
+            propensity=action.propensity or 0.0,
+            selection_probability=1.0,
+            decided_at=now,
+            expires_at=now + encoder.token_seconds,
+            dry_run=True,
+        )
+    )

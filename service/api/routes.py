@@ -1,0 +1,96 @@
+"""Routes whose handlers work on the raw body.
+
+FastAPI's own handling of a body (dependencies, a second validation, serialisation) costs more than a
+decision. These routes stand in the OpenAPI document like any other, from the signature of their endpoint,
+but the body goes straight to pydantic and the endpoint returns the response itself.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from types import UnionType
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from service.api.problems import Problem, faults_of, invalid_body
+
+JSON_TYPES = ("application/json", "")
+
+
+class Validator(Protocol):
+    """What makes a value of a type out of JSON, as pydantic's TypeAdapter does."""
+
+    def validate_json(self, data: bytes, /) -> Any: ...
+
+
+class OneOrMany:
+    """A body that is an object or a list of such objects: each is checked as what it is, so faults name one
+    path."""
+
+    def __init__(self, one: Any, many: Any) -> None:
+        self._one: TypeAdapter[Any] = TypeAdapter(one)
+        self._many: TypeAdapter[Any] = TypeAdapter(many)
+
+    def validate_json(self, data: bytes, /) -> Any:
+        listed = data.lstrip()[:1] == b"["
+        return (self._many if listed else self._one).validate_json(data)
+
+
+class RawBodyRoute(APIRoute):
+    """A route of an endpoint `(request, body)`; `body` is annotated with what the JSON must be, or with the
+    union of that and a list of it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint: Callable[..., Awaitable[Response]] = self.endpoint
+        body_type = get_type_hints(endpoint, include_extras=True).get("body")
+        if body_type is None:
+            return super().get_route_handler()
+        union = get_origin(body_type) is UnionType
+        validator: Validator = OneOrMany(*get_args(body_type)) if union else TypeAdapter(body_type)
+
+        async def handle(request: Request) -> Response:
+            try:
+                body = parse(validator, await read_body(request))
+                return await endpoint(request, body, **request.path_params)
+            except Problem as problem:
+                return problem.response()
+
+        return handle
+
+
+def parse(validator: Validator, raw: bytes) -> Any:
+    """A body as its type.
+
+    Raises:
+        Problem: 400 where it is not JSON, 422 with all faults where it does not fit.
+    """
+    try:
+        return validator.validate_json(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        if details[0]["type"] == "json_invalid":
+            reason = details[0]["msg"].removeprefix("Invalid JSON: ")
+            raise Problem(400, "not-json", f"the body is not JSON: {reason}") from None
+        raise invalid_body(faults_of(details)) from None
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        Problem: 413 where it is larger than the settings allow, 415 where it is said to be something else
+        than JSON.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in JSON_TYPES and not media_type.endswith("+json"):
+        raise Problem(415, "unsupported-media-type", "send application/json")
+    most: int = request.app.state.service.settings.max_body_bytes
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise Problem(413, "body-too-large", f"a body may have {most} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,221 @@
+"""What goes over the wire: request and response bodies, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service.runtime.requests import ANONYMOUS_PREFIX, DecisionRequest, PlacementRequest
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MAX_BATCH = 1000
+
+EVENTS_WARNING = "events: are not applied; behaviour features come from the store"
+
+
+class Body(BaseModel):
+    """A request body: what is not in the contract is an error, so that a typing error is not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlacementBody(Body):
+    id: Label
+    limit: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="Default: the placement's own."
+    )
+
+
+class DecisionBody(Body):
+    """One question: what now, for this customer, here?"""
+
+    customer_id: Id | None = Field(None, description="The customer; or `anonymous_id`.")
+    anonymous_id: Id | None = Field(None, description="A visitor who is not known yet.")
+    channel: Label = Field(description="A channel of the catalogue.")
+    placements: Annotated[list[PlacementBody], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Default: all placements of the channel."
+    )
+    context: dict[str, Any] = Field({}, description="Values of the declared context features.")
+    account_id: Id | None = Field(None, description="The company or household of the customer.")
+    events: list[dict[str, Any]] = Field([], max_length=MAX_BATCH, description=EVENTS_WARNING)
+    exclude: Annotated[list[Label], Field(max_length=MAX_BATCH)] = Field(
+        [], description="Actions not to offer."
+    )
+    explain: Literal["none", "factors", "full"] = Field(
+        "none",
+        description="`factors`: the candidates that reached arbitration. "
+        "`full`: every action of the catalogue, with the stage and the rule that took it out.",
+    )
+    dry_run: bool = Field(False, description="Count nothing, reserve nothing, log nothing.")
+    deadline_ms: Annotated[float, Field(gt=0, le=60_000)] | None = Field(
+        None, description="Answer by then, with what is known. Default: the service's setting."
+    )
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> "DecisionBody":
+        if self.customer_id is None and self.anonymous_id is None:
+            raise ValueError("customer_id or anonymous_id is required")
+        refuse_visitor_prefix(self.customer_id)
+        return self
+
+    def to_request(self) -> DecisionRequest:
+        """The question in the runtime's terms."""
+        placements = None
+        if self.placements is not None:
+            placements = tuple(PlacementRequest(p.id, p.limit) for p in self.placements)
+        return DecisionRequest(
+            channel=self.channel,
+            customer_id=self.customer_id,
+            anonymous_id=self.anonymous_id,
+            placements=placements,
+            context=self.context,
+            exclude=tuple(self.exclude),
+            explain=self.explain,
+            dry_run=self.dry_run,
+            deadline_ms=self.deadline_ms,
+            warnings=(EVENTS_WARNING,) if self.events else (),
+        )
+
+
+def refuse_visitor_prefix(customer_id: str | None) -> None:
+    """Visitors live beside customers: no customer_id may look like one of them."""
+    if customer_id is not None and customer_id.startswith(ANONYMOUS_PREFIX):
+        raise ValueError(
+            f"customer_id must not begin with '{ANONYMOUS_PREFIX}': send anonymous_id for a visitor"
+        )
+
+
+class DecisionBatchBody(Body):
+    """Up to 1,000 questions. Each is checked by itself: a bad one does not spoil the others."""
+
+    requests: Annotated[list[Any], Field(min_length=1, max_length=MAX_BATCH)] = Field(
+        description="Bodies of `POST /v1/decisions`."
+    )
+
+
+class OutcomeBody(Body):
+    """What happened to an action that was offered."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
+        description="The token of the offered action, unchanged."
+    )
+    outcome: Label = Field(
+        description="impression, click, accept, reject, convert, dismiss, no_response, or one "
+        "that the catalogue declares."
+    )
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="What it was worth.")
+    occurred_at: AwareDatetime | None = Field(None, description="When it happened. Default: now.")
+    outcome_id: Id | None = Field(
+        None, description="The same id counts once. Default: token and outcome together."
+    )
+
+
+class CustomerBody(Body):
+    """A partial profile: features that are not named stay as they are, null makes one missing."""
+
+    account_id: Id | None = None
+    profile: dict[str, Any] = {}
+
+
+class NoActionView(BaseModel):
+    reason: str
+    stage: str
+
+
+class ActionView(BaseModel):
+    rank: int
+    issue: str
+    group: str
+    action: str
+    treatment: str
+    propensity: float
+    context_weight: float
+    value: float
+    lever: float
+    priority: float
+    selection_probability: float
+    content: dict[str, Any]
+    token: str
+
+
+class PlacementView(BaseModel):
+    id: str
+    actions: list[ActionView]
+    no_action: NoActionView | None
+
+
+class CandidateView(BaseModel):
+    issue: str
+    group: str
+    action: str
+    stage: str | None = Field(description="The stage that took it out; null for a chosen action.")
+    rule: str | None
+    meaning: str | None
+    propensity: float | None
+    context_weight: float | None
+    value: float
+    lever: float
+    priority: float | None
+
+
+class VersionsView(BaseModel):
+    catalogue: str
+    features: str
+    models: dict[str, str]
+
+
+class TimingsView(BaseModel):
+    features: float
+    scoring: float
+    total: float
+
+
+class DecisionView(BaseModel):
+    """The next best actions, placement by placement."""
+
+    decision_id: str
+    customer_id: str | None
+    anonymous_id: str | None
+    channel: str
+    placements: list[PlacementView]
+    arm: str
+    mode: Literal["full", "degraded", "fallback"]
+    degraded: list[str]
+    warnings: list[str]
+    versions: VersionsView
+    timings_ms: TimingsView
+    explanation: list[CandidateView] | None = Field(None, description="Only where the request asks for it.")
+
+
+class FaultView(BaseModel):
+    path: str
+    message: str
+
+
+class ProblemView(BaseModel):
+    """Every error, by RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FaultView] = []
+
+
+class DecisionBatchView(BaseModel):
+    decisions: list[DecisionView | ProblemView]
+
+
+class ReceiptView(BaseModel):
+    accepted: int
+    duplicates: int
+    dry_run: int
+
+
+class CustomerView(BaseModel):
+    customer_id: str
+    account_id: str | None
+    profile: dict[str, Any]
+    behaviour: dict[str, Any]
+    updated_at: str | None
+    history: list[dict[str, Any]]

@@ -1,0 +1,52 @@
+"""The composition root: one ASGI application from settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from service.api import catalogue, customers, decisions, health, outcomes, problems
+from service.api.encoding import DecisionEncoder
+from service.api.examples import with_examples
+from service.observability import logging
+from service.observability.http import CountRequests
+from service.runtime.service import start_service
+from service.settings import Settings
+
+DESCRIPTION = (
+    "Real-time next best actions: one brain for marketing, sales and service. "
+    "Ask `POST /v1/decisions`, then report what happened with `POST /v1/outcomes`."
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; without settings they come from `ARBITER_*`. It loads everything when it starts up."""
+    chosen = settings or Settings()
+    logging.configure(chosen.log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = await start_service(chosen)
+        app.state.service = service
+        app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = FastAPIOffline(
+        title="Arbiter", version="1", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    problems.install(app)
+    for resource in (decisions, outcomes, customers, catalogue, health):
+        app.include_router(resource.router)
+    app.add_middleware(CountRequests)
+    plain_openapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return with_examples(plain_openapi(), app.state.service, app.state.encoder)
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app

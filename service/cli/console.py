@@ -1,0 +1,83 @@
+"""What the command line shows: steps, progress bars, tables, and errors that say what to mend."""
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NoReturn, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+LINE_EVERY = 5.0
+"""Seconds between two lines about the same work where there is no terminal to draw a bar on."""
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with an error message and status 1."""
+    err.print(message, style="red" if err.is_terminal else None, markup=False)
+    raise SystemExit(1)
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; all columns but the first are aligned to the right."""
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(header):
+        drawn.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    out.print(drawn)
+
+
+class ProgressDisplay:
+    """Bars on a terminal, a line now and then elsewhere. Its `update` is a
+    `feature_store.progress.Progress`."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if err.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if err.is_terminal:
+            self._bars.stop()
+
+    def update(self, what: str, done: int, total: int | None) -> None:
+        """Show that `done` of `total` is done."""
+        if err.is_terminal:
+            self._draw(what, done, total)
+        else:
+            self._say(what, done, total)
+
+    def _draw(self, what: str, done: int, total: int | None) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+
+    def _say(self, what: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        finished = total is not None and done >= total
+        if finished or now - self._said.get(what, now - LINE_EVERY + 2.0) >= LINE_EVERY:
+            share = f"{done:,} of {total:,}" if total is not None else f"{done:,}"
+            print(f"  {what}: {share}", file=sys.stderr, flush=True)  # noqa: T201
+            self._said[what] = now
+        else:
+            self._said.setdefault(what, now - LINE_EVERY + 2.0)

@@ -1,0 +1,29 @@
+"""`arbiter`: the command line."""
+
+import typer
+
+from service.cli.load import load
+from service.cli.run import run
+from service.cli.serve import serve
+from service.cli.train import train
+from service.cli.validate import validate
+from service.cli.world import world
+
+app = typer.Typer(
+    name="arbiter",
+    help="Real-time next best actions: one brain for marketing, sales and service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (run, serve, world, load, train, validate):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the `arbiter` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""`arbiter run`: an embedded store, a demo population, trained models and the service, all in one."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import pyarrow.parquet as pq
+import typer
+
+from feature_store.embedded import EmbeddedStore
+from feature_store.progress import Progress
+from feature_store.schema import FeatureType, Source
+from feature_store.store import connect
+from models.workshop import train_workspace
+from service.cli.console import ProgressDisplay, fail, out
+from service.cli.demo import find_data
+from service.cli.errors import explained
+from service.cli.load import BULK_TIMEOUT, put_customers, show_report, store_folder
+from service.cli.options import Host, Port, RedisUrl, Workers
+from service.cli.serve import base_url, check_address, check_models, chosen_settings, start
+from service.cli.train import show_reports
+from service.runtime.workspace import Workspace, load_workspace
+from service.settings import Settings
+
+
+def run(
+    workspace: Annotated[
+        Path | None,
+        typer.Argument(help="A workspace folder.", show_default="ARBITER_WORKSPACE, or examples/telco"),
+    ] = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    redis_url: RedisUrl = None,
+) -> None:
+    """Set up everything and serve: store, demo customers, models. Ctrl-C stops all of it; the data stays."""
+    began = time.perf_counter()
+    with explained(), _terminated_like_interrupted():
+        settings = chosen_settings(
+            workspace=workspace, host=host, port=port, workers=workers, redis_url=redis_url
+        )
+        check_address(settings)
+        _check_data_folder(settings.data)
+        checked = load_workspace(settings.workspace)
+        try:
+            with _store(settings) as url:
+                settings = settings.model_copy(update={"redis_url": url})
+                with ProgressDisplay() as display:
+                    data = find_data(settings.workspace, settings.data, display.update, out.print)
+                    _train_if_needed(checked, data, display.update)
+                    _load_if_needed(settings, checked, data / "customers.parquet", display.update)
+                check_models(settings)
+                start(settings, announce=lambda: _announce(settings, checked, data, began))
+        except KeyboardInterrupt:
+            pass
+        out.print("Stopped. The data stays in " + str(settings.data))
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """A SIGTERM during the set-up stops what was started, like Ctrl-C. While serving, uvicorn handles
+    both."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_data_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        probe = data / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        fail(f"Cannot write to the data folder {data}: {error.strerror}. Set ARBITER_DATA to another folder.")
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[str]:
+    """The URL of the store: the one in the settings, or an embedded one for as long as the context lasts."""
+    if settings.redis_url:
+        out.print(f"Store: {_without_password(settings.redis_url)}")
+        yield settings.redis_url
+        return
+    store = EmbeddedStore(store_folder(settings))
+    store.start()
+    try:
+        out.print(f"Store: embedded, data in {store_folder(settings)}")
+        yield store.url
+    finally:
+        store.stop()
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _train_if_needed(workspace: Workspace, data: Path, progress: Progress) -> None:
+    """Train all models if one that an action needs has no version yet. One that is there but damaged is not
+    papered over: the service then says what is wrong with it."""
+    needed = set(workspace.action_models.values())
+    if needed <= set(workspace.registry.names()):
+        return
+    out.print(f"Training the models of {workspace.folder}")
+    reports = train_workspace(
+        workspace.specs,
+        workspace.schema,
+        workspace.action_models,
+        data,
+        workspace.registry,
+        progress=progress,
+    )
+    show_reports(reports)
+
+
+def _load_if_needed(settings: Settings, workspace: Workspace, customers: Path, progress: Progress) -> None:
+    """Load the population unless the store has this very file, under this schema, already."""
+    url = settings.redis_url or ""
+    stat = customers.stat()
+    mark = f"{stat.st_size}:{stat.st_mtime_ns}:{workspace.schema.fingerprint}"
+    key = f"arb:population:{settings.workspace.resolve()}"
+    if _command(url, "GET", key) == mark.encode():
+        out.print(f"Customers: {pq.read_metadata(customers).num_rows:,}, found in the store")
+        return
+    report = put_customers(settings, url, customers, strict=False, progress=progress)
+    show_report(customers, report)
+    _command(url, "SET", key, mark)
+
+
+def _command(url: str, *words: str) -> Any:
+    async def send() -> Any:
+        client = connect(url, timeout=BULK_TIMEOUT)
+        try:
+            return (await client.run([words]))[0]
+        finally:
+            await client.close()
+
+    return asyncio.run(send())
+
+
+def _announce(settings: Settings, workspace: Workspace, data: Path, began: float) -> None:
+    url = base_url(settings)
+    out.print(f"\nReady after {time.perf_counter() - began:.1f} s")
+    out.print(f"  Decisions  {url}/v1/decisions\n  API        {url}/docs\n  Metrics    {url}/metrics")
+    out.print("\nAsk for a decision (Ctrl-C stops the service):\n")
+    body = json.dumps(_first_question(workspace, data / "customers.parquet"))
+    out.print(f"curl -s {url}/v1/decisions -H 'content-type: application/json' -d '{body}'\n", markup=False)
+
+
+def _first_question(workspace: Workspace, customers: Path) -> dict[str, Any]:
+    """A request about the first customer, in the first channel, with a value for each category of the
+    context."""
+    first = pq.ParquetFile(customers).iter_batches(batch_size=1, columns=["customer_id"])
+    customer_id = next(batch.column(0)[0].as_py() for batch in first)
+    context = {
+        feature.name: feature.levels[0]
+        for feature in workspace.schema.by_source(Source.CONTEXT)
+        if feature.type is FeatureType.CATEGORY
+    }
+    return {"customer_id": customer_id, "channel": workspace.catalogue.channels[0].name, "context": context}

@@ -1,0 +1,117 @@
+"""`arbiter serve`: the service alone, over a store that is there already."""
+
+import os
+import shutil
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from service.cli.console import err, fail
+from service.cli.errors import explained
+from service.cli.options import Host, Port, RedisUrl, Workers, Workspace
+from service.runtime.workspace import load_workspace
+from service.settings import Settings
+
+READY_WITHIN = 120.0
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def serve(
+    workspace: Workspace,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    redis_url: RedisUrl = None,
+) -> None:
+    """Serve a workspace. Every option is also a setting `ARBITER_*`."""
+    with explained():
+        settings = chosen_settings(
+            workspace=workspace, host=host, port=port, workers=workers, redis_url=redis_url
+        )
+        check_address(settings)
+        check_models(settings)
+        start(settings, announce=lambda: err.print(f"Serving {workspace} on {base_url(settings)}"))
+
+
+def chosen_settings(**given: object) -> Settings:
+    """The settings of the environment with those given on the command line over them."""
+    return Settings.model_validate(
+        Settings().model_dump() | {name: value for name, value in given.items() if value is not None}
+    )
+
+
+def base_url(settings: Settings) -> str:
+    """Where the service is reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{host}:{settings.port}"
+
+
+def check_address(settings: Settings) -> None:
+    """Fail with a clear message where the address can't be listened on, before anything long is started."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        fail(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            f"Choose another with ARBITER_PORT (or --port), for example ARBITER_PORT={settings.port + 1}."
+        )
+
+
+def check_models(settings: Settings) -> None:
+    """Fail with the reasons where the workspace or a model is not fit to serve: the workers would only die
+    of it."""
+    load_workspace(settings.workspace).snapshot()
+
+
+def start(settings: Settings, announce: Callable[[], None]) -> None:
+    """Serve until interrupted; `announce` is called once the service is ready."""
+    for name, value in settings.model_dump(exclude={"token_secret"}).items():
+        if value is not None:
+            os.environ[f"ARBITER_{name.upper()}"] = str(value)
+    if settings.workers > 1:
+        os.environ[METRICS_VARIABLE] = str(_fresh_metrics_folder(settings.data))
+    threading.Thread(target=_announce_when_ready, args=(settings, announce), daemon=True).start()
+    try:
+        uvicorn.run(
+            "service.app:create_app",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+        )
+    except KeyboardInterrupt:
+        pass  # uvicorn has shut down in order and only passes the signal on
+    finally:
+        if METRICS_VARIABLE in os.environ:
+            shutil.rmtree(os.environ.pop(METRICS_VARIABLE), ignore_errors=True)
+
+
+def _fresh_metrics_folder(data: Path) -> Path:
+    """An empty folder for the workers' metrics: files of an earlier run would be counted in."""
+    folder = (data / "metrics" / str(os.getpid())).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _announce_when_ready(settings: Settings, announce: Callable[[], None]) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{base_url(settings)}/health/ready", timeout=1):  # noqa: S310
+                announce()
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.05)

@@ -1,0 +1,39 @@
+"""`arbiter world`: a synthetic workspace whose true response probabilities are known."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.console import ProgressDisplay, fail, out
+from service.cli.errors import explained
+from service.cli.options import Seed
+from service.world.synthetic import write_world
+
+
+def world(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.", show_default=False)],
+    actions: Annotated[int, typer.Option(help="How many actions.")] = 50,
+    customers: Annotated[int, typer.Option(help="How many customers.")] = 20_000,
+    features: Annotated[int, typer.Option(help="How many features.")] = 64,
+    models: Annotated[int, typer.Option(help="How many models.")] = 10,
+    seed: Seed = 0,
+) -> None:
+    """Write a synthetic workspace with customers and a logged history."""
+    with explained(), ProgressDisplay() as display:
+        try:
+            write_world(
+                folder,
+                actions=actions,
+                customers=customers,
+                features=features,
+                models=models,
+                seed=seed,
+                progress=display.update,
+            )
+        except ValueError as error:
+            fail(str(error))
+    out.print(
+        f"{folder}: {actions:,} actions, {customers:,} customers, {features:,} features, {models:,} models"
+    )
+    out.print(f"Next: arbiter run {folder}")

@@ -1,0 +1,82 @@
+"""The single view of a customer, in the terms of the catalogue."""
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from feature_store.feature import iso_timestamp
+from feature_store.history import name_hash
+from feature_store.store import CustomerStore, StoreUnavailable
+from service.decisioning.catalogue import Catalogue
+from service.observability.metrics import STORE_ERRORS
+
+NAMED = ("outcome", "channel", "issue", "group", "action", "treatment")
+"""What a record of the contact history keeps as hashes of names."""
+
+
+class Customers:
+    """Reads, writes and erases single customers."""
+
+    def __init__(self, store: CustomerStore, catalogue: Catalogue, outcomes: Iterable[str]) -> None:
+        self._store = store
+        self._names = _names_by_hash(catalogue, outcomes)
+
+    async def get(self, customer_id: str) -> dict[str, Any] | None:
+        """Everything that is known, JSON-ready; None for a customer of whom nothing is."""
+        try:
+            customer = await self._store.get(customer_id)
+        except StoreUnavailable:
+            STORE_ERRORS.labels("get").inc()
+            raise
+        if customer is None:
+            return None
+        return {
+            "account_id": customer.account_id,
+            "profile": customer.profile,
+            "behaviour": customer.behaviour,
+            "updated_at": None if customer.updated_at is None else iso_timestamp(customer.updated_at),
+            "history": [self._touch(record) for record in customer.history],
+        }
+
+    async def put(self, customer_id: str, profile: Mapping[str, object], account_id: str | None) -> None:
+        """Write a part of a profile, all or nothing.
+
+        Raises:
+            InvalidFeatures: with every value that does not fit.
+        """
+        try:
+            await self._store.put(customer_id, profile, account_id=account_id, now=time.time())
+        except StoreUnavailable:
+            STORE_ERRORS.labels("put").inc()
+            raise
+
+    async def delete(self, customer_id: str) -> bool:
+        """Erase a customer; whether there was one."""
+        try:
+            return await self._store.delete(customer_id)
+        except StoreUnavailable:
+            STORE_ERRORS.labels("delete").inc()
+            raise
+
+    def _touch(self, record: np.void) -> dict[str, Any]:
+        """A record of the contact history with names for its hashes; a name no longer in use stays a hash."""
+        value = float(record["value"])
+        return {
+            "occurred_at": iso_timestamp(float(record["time"])),
+            "value": None if math.isnan(value) else value,
+            **{field: self._name(int(record[field])) for field in NAMED},
+        }
+
+    def _name(self, hashed: int) -> str:
+        return self._names.get(hashed, f"#{hashed:08x}")
+
+
+def _names_by_hash(catalogue: Catalogue, outcomes: Iterable[str]) -> dict[int, str]:
+    names = {channel.name for channel in catalogue.channels} | set(outcomes)
+    for action in catalogue.actions:
+        names |= {action.issue, action.group, action.name}
+    names |= {treatment.name for treatment in catalogue.treatments}
+    return {name_hash(name): name for name in names}

@@ -1,0 +1,108 @@
+"""One running service: the live configuration, the store, and what works on them."""
+
+import gc
+import time
+from datetime import UTC, datetime
+
+import structlog
+
+from feature_store.store import CustomerStore, StoreUnavailable, connect
+from service.decisioning.snapshot import Snapshot
+from service.observability import metrics
+from service.runtime.customers import Customers
+from service.runtime.decider import Decider
+from service.runtime.features import FeatureReader
+from service.runtime.outcomes import OutcomeIntake
+from service.runtime.tokens import Signer, kept_secret
+from service.runtime.workspace import Workspace, load_workspace
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Service:
+    """Everything that the HTTP edge calls. Made by `start_service`, ended by `stop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        workspace: Workspace,
+        snapshot: Snapshot,
+        store: CustomerStore,
+        signer: Signer,
+    ) -> None:
+        self.settings, self.workspace, self.store, self.signer = settings, workspace, store, signer
+        limits = {"max_batch": settings.max_batch, "max_waiting": settings.max_waiting}
+        self.decider = Decider(
+            snapshot,
+            FeatureReader(store, retry_after=settings.store_retry_ms / 1000),
+            deadline=settings.deadline_ms / 1000,
+            **limits,
+        )
+        self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
+        self.customers = Customers(store, snapshot.catalogue, workspace.files.outcomes)
+        self.ready = False
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The configuration that decides now."""
+        return self.decider.snapshot
+
+    def shed(self) -> None:
+        """Count a request that could not be taken in."""
+        metrics.SHED.inc()
+
+    def refresh_gauges(self) -> None:
+        """Set what a scrape should find fresh."""
+        metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
+        for model in self.snapshot.models:
+            metrics.MODEL_INFO.labels(model.name, model.version).set(1)
+            metrics.MODEL_AGE_SECONDS.labels(model.name).set(time.time() - _trained_at(model.version))
+
+    async def stop(self) -> None:
+        """Answer what is waiting, then let go of the store."""
+        self.ready = False
+        metrics.WORKERS.set(0)
+        await self.decider.drain()
+        await self.outcomes.drain()
+        await self.store.close()
+
+
+async def start_service(settings: Settings) -> Service:
+    """Load the workspace and its champion models, warm up, and connect to the store. A store that is away
+    does not keep the service from deciding.
+
+    Raises:
+        WorkspaceError, ModelRefused: nothing is served half loaded.
+    """
+    workspace = load_workspace(settings.workspace)
+    snapshot = workspace.snapshot()
+    store = CustomerStore(
+        connect(settings.redis_url or "redis://127.0.0.1:6379", timeout=settings.store_timeout_ms / 1000),
+        workspace.schema,
+        customer_ttl=settings.customer_ttl_seconds,
+        outcome_log_length=settings.outcome_log_length,
+    )
+    service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)))
+    try:
+        await store.register_schema()
+    except StoreUnavailable as error:
+        metrics.STORE_ERRORS.labels("register_schema").inc()
+        log.warning("store_unavailable", operation="register_schema", reason=str(error))
+    gc.collect()
+    gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
+    service.ready = True
+    metrics.WORKERS.set(1)
+    service.refresh_gauges()
+    return service
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.token_secret is not None:
+        return settings.token_secret.get_secret_value().encode()
+    return kept_secret(settings.data)
+
+
+def _trained_at(version: str) -> float:
+    """Epoch seconds of a version `YYYYMMDDTHHMMSSZ-...`."""
+    return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
