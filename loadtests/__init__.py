@@ -1,0 +1,1 @@
+"""Load on a running service: Locust scenarios with a budget, and the benchmark."""

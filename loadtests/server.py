@@ -1,0 +1,99 @@
+"""A server of our own, as a real process, for as long as a measurement lasts."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ARBITER = (sys.executable, "-m", "service.cli.main")
+STOPS_WITHIN = 20.0  # seconds
+
+
+class ServerFailed(Exception):
+    """The server did not become ready; the message ends with what it said last."""
+
+
+@contextmanager
+def arbiter(
+    *arguments: str, data: Path, log: Path, port: int, within: float = 300.0, **settings: object
+) -> Iterator[str]:
+    """Run `arbiter <arguments>` on a loopback port and with a data folder of its own; gives its base URL.
+
+    `settings` are set as `ARBITER_<NAME>`; no other `ARBITER_*` of this process gets through.
+
+    Raises:
+        ServerFailed: it was not ready `within` so many seconds.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ARBITER_")}
+    settings |= {"host": "127.0.0.1", "port": port, "data": data}
+    chosen = {f"ARBITER_{name.upper()}": str(value) for name, value in settings.items()}
+    with process([*ARBITER, *arguments], environment=inherited | chosen, log=log) as server:
+        wait_until_ready(server, port, "/health/ready", log, within)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def process(
+    command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is gone afterwards, with all that it started; what it says goes to `log`.
+
+    It has a session of its own: Ctrl-C reaches this process alone, which then stops it in order.
+    """
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield running
+    finally:
+        running.send_signal(signal.SIGINT)
+        try:
+            running.wait(STOPS_WITHIN)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], port: int, path: str, log: Path, within: float) -> None:
+    """Return when `path` answers 200. Raises `ServerFailed` when the server ends, or takes longer."""
+    deadline = time.monotonic() + within
+    while server.poll() is None and time.monotonic() < deadline:
+        if _answers(port, path):
+            return
+        time.sleep(0.05)
+    what = (
+        f"was not ready within {within:g} s" if server.poll() is None else f"ended with {server.returncode}"
+    )
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise ServerFailed(f"The server {what}. It said last ({log}):\n{last}")
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
