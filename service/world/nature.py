@@ -10,12 +10,12 @@ from service.world.truth import CURVE, LEVEL, RECENCY, STEP, Terms, Truth
 
 Floats = NDArray[np.float64]
 
-MAX_FEATURES = 24
+MAX_FEATURES = 16
 """More features than this don't matter, as in life."""
 PRODUCTS = 14
-SPREAD = 0.75
+SPREAD = 0.9
 """Deviation of the log-odds of one action over the population."""
-FAMILY_SHARE = 0.5
+FAMILY_SHARE = 0.65
 """Part of an action's variance that it shares with the other actions of its model."""
 YEAR = 365 * 86400.0
 

@@ -26,20 +26,20 @@ _ARROW: dict[FeatureType, pa.DataType] = {
     FeatureType.TIMESTAMP: TIME,
 }
 
-OUTCOMES = pa.schema(
-    [
-        pa.field("decision_id", pa.string()),
-        pa.field("action", pa.string()),
-        pa.field("outcome", pa.string()),
-        pa.field("occurred_at", TIME),
-        pa.field("value", pa.float64()),
-    ]
-)
+_OUTCOME_FIELDS: "list[pa.Field[Any]]" = [
+    pa.field("decision_id", pa.string()),
+    pa.field("action", pa.string()),
+    pa.field("outcome", pa.string()),
+    pa.field("occurred_at", TIME),
+    pa.field("value", pa.float64()),
+]
+OUTCOMES = pa.schema(_OUTCOME_FIELDS)
+"""The columns of outcomes.parquet."""
 
 
 def customers_schema(schema: FeatureSchema) -> pa.Schema:
     """The columns of customers.parquet: ids, then the profile and behaviour features."""
-    ids: list[pa.Field[Any]] = [pa.field("customer_id", pa.string()), pa.field("account_id", pa.string())]
+    ids: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in ("customer_id", "account_id")]
     return pa.schema(ids + _fields(stored_features(schema)))
 
 

@@ -1,4 +1,4 @@
-"""How customers respond to offers of products, by hand: effects on the log-odds, and whom an offer is no use to."""
+"""How customers respond to offers of products, by hand, in log-odds; and to whom an offer is of no use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Shift = Callable[[Frame], Floats]
 
 @dataclass(frozen=True)
 class Effect:
-    """`useless`: who has it already or can't have it. `shift`: what makes it more or less welcome, in log-odds."""
+    """`useless`: who has it already or can't have it. `shift`: what makes it welcome, in log-odds."""
 
     useless: Useless
     shift: Shift
