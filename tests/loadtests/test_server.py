@@ -1,4 +1,4 @@
-"""Servers of a measurement are real processes: they get ready or fail with a reason, and are gone afterwards."""
+"""Servers of a measurement are real: they get ready or fail with a reason, and are gone afterwards."""
 
 import sys
 from pathlib import Path
