@@ -4,19 +4,21 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Path, Request
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from feature_store.store import InvalidFeatures, StoreUnavailable
 from service.api.decisions import PROBLEMS
 from service.api.encoding import JSON_TYPE
-from service.api.problems import Problem, invalid_body, store_unavailable
+from service.api.problems import Problem, faults_of, invalid_body, store_unavailable
 from service.api.routes import RawBodyRoute
-from service.api.schemas import CustomerBody, CustomerView, ProblemView, refuse_visitor_prefix
+from service.api.schemas import CustomerBody, CustomerId, CustomerView, ProblemView
 from service.runtime.requests import Fault
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=RawBodyRoute)
 
-CustomerId = Annotated[str, Path(min_length=1, max_length=128)]
+InPath = Annotated[str, Path(min_length=1, max_length=128)]
+_id: TypeAdapter[str] = TypeAdapter(CustomerId)
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemView, "description": "Nothing is known."}}
 
 
@@ -26,7 +28,7 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemView, "descrip
     responses={**UNKNOWN, 503: PROBLEMS[503]},
     summary="What is known of a customer",
 )
-async def read_customer(request: Request, customer_id: CustomerId) -> Response:
+async def read_customer(request: Request, customer_id: InPath) -> Response:
     """Profile, behaviour, account and contact history."""
     _check(customer_id)
     try:
@@ -39,7 +41,7 @@ async def read_customer(request: Request, customer_id: CustomerId) -> Response:
 
 
 @router.put("/{customer_id}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
-async def write_customer(request: Request, body: CustomerBody, customer_id: CustomerId) -> Response:
+async def write_customer(request: Request, body: CustomerBody, customer_id: InPath) -> Response:
     """Features that are not named stay as they are; null makes one missing. All or nothing is written."""
     _check(customer_id)
     try:
@@ -52,7 +54,7 @@ async def write_customer(request: Request, body: CustomerBody, customer_id: Cust
 
 
 @router.delete("/{customer_id}", status_code=204, responses={503: PROBLEMS[503]}, summary="Erase a customer")
-async def erase_customer(request: Request, customer_id: CustomerId) -> Response:
+async def erase_customer(request: Request, customer_id: InPath) -> Response:
     """Everything that the store keeps under this id is gone when this answers; erasing nobody is no error."""
     _check(customer_id)
     try:
@@ -63,10 +65,7 @@ async def erase_customer(request: Request, customer_id: CustomerId) -> Response:
 
 
 def _check(customer_id: str) -> None:
-    if not 1 <= len(customer_id) <= 128:
-        raise invalid_body([Fault("customer_id", "must have 1 to 128 characters")])
     try:
-        customer_id.encode()
-        refuse_visitor_prefix(customer_id)
-    except ValueError as error:
-        raise invalid_body([Fault("customer_id", str(error))]) from None
+        _id.validate_python(customer_id)
+    except ValidationError as error:
+        raise invalid_body([Fault("customer_id", f.message) for f in faults_of(error.errors())]) from None

@@ -96,6 +96,8 @@ def _message(error: ErrorDetails) -> str:
         return "is required"
     if error["type"] == "extra_forbidden":
         return "is not a known field"
+    if error["type"] in ("model_type", "dict_type", "dataclass_type"):
+        return "must be an object"
     message = error["msg"].removeprefix("Value error, ")
     return message.replace("Input should be", "must be", 1)
 

@@ -2,11 +2,28 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from service.runtime.requests import ANONYMOUS_PREFIX, DecisionRequest, PlacementRequest
 
+
+def _is_no_visitor(customer_id: str) -> str:
+    """Visitors live beside customers: no customer_id may look like one of them."""
+    if customer_id.startswith(ANONYMOUS_PREFIX):
+        raise ValueError(f"must not begin with '{ANONYMOUS_PREFIX}': send anonymous_id for a visitor")
+    return customer_id
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+CustomerId = Annotated[Id, AfterValidator(_is_no_visitor)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MAX_BATCH = 1000
 
@@ -29,14 +46,14 @@ class PlacementBody(Body):
 class DecisionBody(Body):
     """One question: what now, for this customer, here?"""
 
-    customer_id: Id | None = Field(None, description="The customer; or `anonymous_id`.")
+    customer_id: CustomerId | None = Field(None, description="The customer; or `anonymous_id`.")
     anonymous_id: Id | None = Field(None, description="A visitor who is not known yet.")
     channel: Label = Field(description="A channel of the catalogue.")
     placements: Annotated[list[PlacementBody], Field(min_length=1, max_length=100)] | None = Field(
         None, description="Default: all placements of the channel."
     )
     context: dict[str, Any] = Field({}, description="Values of the declared context features.")
-    account_id: Id | None = Field(None, description="The company or household of the customer.")
+    account_id: Id | None = Field(None, description="The company or household; no policy uses it yet.")
     events: list[dict[str, Any]] = Field([], max_length=MAX_BATCH, description=EVENTS_WARNING)
     exclude: Annotated[list[Label], Field(max_length=MAX_BATCH)] = Field(
         [], description="Actions not to offer."
@@ -55,7 +72,6 @@ class DecisionBody(Body):
     def _names_somebody(self) -> "DecisionBody":
         if self.customer_id is None and self.anonymous_id is None:
             raise ValueError("customer_id or anonymous_id is required")
-        refuse_visitor_prefix(self.customer_id)
         return self
 
     def to_request(self) -> DecisionRequest:
@@ -74,14 +90,6 @@ class DecisionBody(Body):
             dry_run=self.dry_run,
             deadline_ms=self.deadline_ms,
             warnings=(EVENTS_WARNING,) if self.events else (),
-        )
-
-
-def refuse_visitor_prefix(customer_id: str | None) -> None:
-    """Visitors live beside customers: no customer_id may look like one of them."""
-    if customer_id is not None and customer_id.startswith(ANONYMOUS_PREFIX):
-        raise ValueError(
-            f"customer_id must not begin with '{ANONYMOUS_PREFIX}': send anonymous_id for a visitor"
         )
 
 

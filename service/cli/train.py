@@ -14,10 +14,7 @@ from service.cli.options import Seed, Workspace
 from service.runtime.workspace import load_workspace
 from service.settings import Settings
 
-HEADER = (
-    "model", "version", "rows", "positives", "trees", "AUC", "avg. precision", "log loss", "ECE raw", "ECE",
-    "seconds",
-)  # fmt: skip
+HEADER = ("model", "rows", "positives", "trees", "AUC", "AP", "log loss", "ECE raw", "ECE", "seconds")
 
 
 def train(
@@ -53,7 +50,6 @@ def show_reports(reports: Sequence[TrainingReport]) -> None:
     rows = [
         (
             report.model,
-            report.version,
             f"{report.rows:,}",
             f"{report.positives:,}",
             str(report.trees),

@@ -4,9 +4,13 @@ import gc
 import time
 from datetime import UTC, datetime
 
+import numpy as np
 import structlog
 
 from feature_store.store import CustomerStore, StoreUnavailable, connect
+from service.decisioning.batch import Batch
+from service.decisioning.explain import explain
+from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
 from service.runtime.customers import Customers
@@ -89,12 +93,32 @@ async def start_service(settings: Settings) -> Service:
     except StoreUnavailable as error:
         metrics.STORE_ERRORS.labels("register_schema").inc()
         log.warning("store_unavailable", operation="register_schema", reason=str(error))
+    warm_up(snapshot)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
     service.ready = True
     metrics.WORKERS.set(1)
     service.refresh_gauges()
     return service
+
+
+def warm_up(snapshot: Snapshot) -> None:
+    """Decide once for every channel, so that what is computed at the first use is there before the first request."""
+    catalogue = snapshot.catalogue
+    channels = [channel.name for channel in catalogue.channels]
+    limits = np.zeros((len(channels), len(catalogue.slots)), dtype=np.int32)
+    for row, channel in enumerate(channels):
+        limits[row, list(catalogue.channel_slots[channel])] = 1
+    batch = Batch(
+        X=np.tile(snapshot.schema.defaults, (len(channels), 1)),
+        now=np.full(len(channels), time.time()),
+        channel=np.arange(len(channels)),
+        limits=limits,
+        scored=np.ones(len(channels), dtype=np.bool_),
+    )
+    decisions = decide(snapshot, batch)
+    for row in range(len(channels)):
+        explain(snapshot, decisions, row, everything=False)
 
 
 def _secret(settings: Settings) -> bytes:
