@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -124,6 +124,8 @@ _WANTED = {
     FeatureType.TIMESTAMP: "make it a timestamp column",
 }
 
+_TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6}
+
 
 def _array(column: Any) -> Array:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -178,12 +180,11 @@ def _from_flags(feature: Feature, column: Array) -> tuple[Floats, Bools]:
 
 
 def _from_timestamps(feature: Feature, column: Array) -> tuple[Floats, Bools]:
-    unit: Literal["s", "ms", "us", "ns"] = (
-        column.type.unit if isinstance(column.type, pa.TimestampType) else "s"
-    )
-    ticks = column if isinstance(column.type, pa.TimestampType) else column.cast(pa.timestamp(unit))
-    values = _floats(ticks.cast(pa.int64()).cast(pa.float64(), safe=False))
-    values /= {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
+    kind = column.type if isinstance(column.type, pa.TimestampType) else pa.timestamp("s")
+    if kind.unit == "ns":
+        kind = pa.timestamp("us", kind.tz)  # a float64 holds microseconds exactly, nanoseconds not
+    ticks = column.cast(kind, safe=False).cast(pa.int64())
+    values = _floats(ticks) / _TICKS[kind.unit]
     seconds = values[:, 0]
     return values, (seconds < FIRST_SECOND) | (seconds > LAST_SECOND)
 

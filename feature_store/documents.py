@@ -175,6 +175,7 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
         return document.problem(loc, f"{message}, not {_shown(value)}{did_you_mean(value, choices)}")
     if kind == "value_error":
         return document.problem(loc, message)
+    message = message.split(", unable to")[0]
     hint = " (put it in quotes)" if kind == "string_type" and isinstance(value, bool | int | float) else ""
     return document.problem(loc, f"{message}, not {_shown(value)}{hint}")
 
