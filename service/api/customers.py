@@ -23,7 +23,7 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemView, "descrip
 
 
 @router.get(
-    "/{customer_id}",
+    "/{customer_id:path}",
     response_model=CustomerView,
     responses={**UNKNOWN, 503: PROBLEMS[503]},
     summary="What is known of a customer",
@@ -40,7 +40,7 @@ async def read_customer(request: Request, customer_id: InPath) -> Response:
     return Response(msgspec.json.encode({"customer_id": customer_id, **customer}), media_type=JSON_TYPE)
 
 
-@router.put("/{customer_id}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
+@router.put("/{customer_id:path}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
 async def write_customer(request: Request, body: CustomerBody, customer_id: InPath) -> Response:
     """Features that are not named stay as they are; null makes one missing. All or nothing is written."""
     _check(customer_id)
@@ -53,7 +53,9 @@ async def write_customer(request: Request, body: CustomerBody, customer_id: InPa
     return Response(status_code=204)
 
 
-@router.delete("/{customer_id}", status_code=204, responses={503: PROBLEMS[503]}, summary="Erase a customer")
+@router.delete(
+    "/{customer_id:path}", status_code=204, responses={503: PROBLEMS[503]}, summary="Erase a customer"
+)
 async def erase_customer(request: Request, customer_id: InPath) -> Response:
     """Everything that the store keeps under this id is gone when this answers; erasing nobody is no error."""
     _check(customer_id)

@@ -23,6 +23,8 @@ CHANNELS = {
 ISSUES = ("sales", "cross_sell", "retention", "service", "loyalty", "education")
 GROUPS_PER_ISSUE = 4
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml, where it is there, is ten times as fast
+
 
 def synthetic_offers(rng: np.random.Generator, actions: int, models: int) -> Offers:
     """A catalogue whose actions go round the models, issues and groups; all can be shown on the site."""
@@ -115,5 +117,5 @@ def _issue(offers: Offers, issue: str) -> dict[str, Any]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.dump(content, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=110)
     path.write_text(text, encoding="utf-8")

@@ -92,7 +92,7 @@ def _scaled(weights: Floats, sample: Floats) -> Floats:
 def _intercepts(log_odds: Floats, rates: Floats) -> Floats:
     """Intercepts with which each action's mean probability over the sample is its rate: by bisection."""
     low, high = np.full(len(rates), -20.0), np.full(len(rates), 10.0)
-    for _ in range(40):
+    for _ in range(26):
         middle = (low + high) / 2
         above = (1.0 / (1.0 + np.exp(-(log_odds + middle)))).mean(axis=0) > rates
         low, high = np.where(above, low, middle), np.where(above, middle, high)

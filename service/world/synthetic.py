@@ -25,7 +25,7 @@ from service.world.tables import (
 Floats = NDArray[np.float64]
 
 MAX_CHUNK = 20_000
-SAMPLE = 1_500
+SAMPLE = 1_000
 """Customers on whom the truth is scaled."""
 HISTORY_DAYS = 90.0
 VISIT_SHARES = {
