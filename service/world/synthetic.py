@@ -24,7 +24,7 @@ from service.world.tables import (
 
 Floats = NDArray[np.float64]
 
-MAX_CHUNK = 20_000
+MAX_CHUNK = 5_000
 SAMPLE = 1_000
 """Customers on whom the truth is scaled."""
 HISTORY_DAYS = 90.0
@@ -61,6 +61,7 @@ def write_world(
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: choose a new folder for the world")
     folder.mkdir(parents=True, exist_ok=True)
+    progress("catalogue and truth", 0, 1)
     rng = np.random.default_rng([seed, 0])
     schema = synthetic_features(rng, features)
     offers = synthetic_offers(rng, actions, models)
@@ -73,6 +74,7 @@ def write_world(
     offers = offers.with_propensities(priors)
     write_workspace(folder, schema, offers)
     truth.save(folder)
+    progress("catalogue and truth", 1, 1)
     recorder = Recorder(schema, offers, lambda X, _, chosen: truth.probability(X, None, chosen), _reaction)
     _write_tables(folder, people, recorder, customers, decisions, seed, progress)
 
