@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -96,13 +97,15 @@ def kept_secret(folder: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".token.secret.{os.getpid()}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        number, draft = tempfile.mkstemp(prefix=".token.secret.", dir=folder)
+        with os.fdopen(number, "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
+            file.flush()
+            os.fsync(number)
         try:
             os.link(draft, path)  # fails where another worker was first: then its secret counts
         except FileExistsError:
             pass
         finally:
-            draft.unlink()
+            os.unlink(draft)
         return path.read_bytes()
