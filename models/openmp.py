@@ -23,6 +23,8 @@ def ensure() -> None:
 
     Raises `OpenMPMissing` on Linux when neither the system nor scikit-learn has an OpenMP runtime.
     """
+    # Threads that spin while they wait make training many times slower on cores that others use too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when the runtime is loaded
     if not sys.platform.startswith("linux") or system_has_one():
         return
     bundled = find_bundled()
