@@ -32,6 +32,7 @@ from service.world.tables import (  # noqa: E402
 )
 
 SHOWN_PER_CUSTOMER = 15
+VISITS_AT_A_TIME = 50_000
 
 
 def write_demo(
@@ -65,17 +66,22 @@ def write_demo(
         file.write(table)
     progress("customers", customers, customers)
 
-    shown = SHOWN_PER_CUSTOMER * customers
-    progress("history", 0, shown)
     responses = Responses(schema, offers)
     recorder = Recorder(schema, offers, responses.probability, reaction, responses.preference)
+    shown = SHOWN_PER_CUSTOMER * customers
     visits = draw_visits(rng, population.customers, offers.placements, shown, moment)
-    decisions, outcomes = recorder.record(rng, population.customers.X, ids, visits)
-    with TableWriter(folder / "decisions.parquet", decisions_schema(schema)) as file:
-        file.write(decisions)
-    with TableWriter(folder / "outcomes.parquet", OUTCOMES) as file:
-        file.write(outcomes)
-    progress("history", shown, shown)
+    done = 0
+    progress("visits", done, len(visits))
+    with (
+        TableWriter(folder / "decisions.parquet", decisions_schema(schema)) as decision_file,
+        TableWriter(folder / "outcomes.parquet", OUTCOMES) as outcome_file,
+    ):
+        for block in visits.blocks(VISITS_AT_A_TIME):
+            decisions, outcomes = recorder.record(rng, population.customers.X, ids, block)
+            decision_file.write(decisions)
+            outcome_file.write(outcomes)
+            done += len(block)
+            progress("visits", done, len(visits))
 
 
 def main() -> None:

@@ -35,6 +35,21 @@ class Visits:
     context: Floats
     """Context features alone, in the columns of `context_schema`, shape (n, its width)."""
 
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def blocks(self, size: int) -> "Iterator[Visits]":
+        """The visits in blocks of up to `size`, in order."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield Visits(
+                self.number[part],
+                self.customer[part],
+                self.at[part],
+                self.placement[part],
+                self.context[part],
+            )
+
 
 @dataclass(frozen=True)
 class Reaction:
