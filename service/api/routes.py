@@ -7,16 +7,19 @@ but the body goes straight to pydantic and the endpoint returns the response its
 
 from collections.abc import Awaitable, Callable, Coroutine
 from types import UnionType
-from typing import Any, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service.api.problems import Problem, faults_of, invalid_body
 
 JSON_TYPES = ("application/json", "")
+CLIENT_GONE = 499
+"""The status, as nginx has it, of a request whose client went away before it was all here."""
 
 
 class Validator(Protocol):
@@ -47,7 +50,7 @@ class RawBodyRoute(APIRoute):
         body_type = get_type_hints(endpoint, include_extras=True).get("body")
         if body_type is None:
             return super().get_route_handler()
-        union = get_origin(body_type) is UnionType
+        union = get_origin(body_type) in (Union, UnionType)  # `A | Annotated[...]` is the former
         validator: Validator = OneOrMany(*get_args(body_type)) if union else TypeAdapter(body_type)
 
         async def handle(request: Request) -> Response:
@@ -56,6 +59,8 @@ class RawBodyRoute(APIRoute):
                 return await endpoint(request, body, **request.path_params)
             except Problem as problem:
                 return problem.response()
+            except ClientDisconnect:
+                return Response(status_code=CLIENT_GONE)  # nobody reads it; metrics count it
 
         return handle
 

@@ -52,11 +52,15 @@ class DecisionBody(Body):
     placements: Annotated[list[PlacementBody], Field(min_length=1, max_length=100)] | None = Field(
         None, description="Default: all placements of the channel."
     )
-    context: dict[str, Any] = Field({}, description="Values of the declared context features.")
+    context: dict[str, Any] = Field(
+        default_factory=dict, description="Values of the declared context features."
+    )
     account_id: Id | None = Field(None, description="The company or household; no policy uses it yet.")
-    events: list[dict[str, Any]] = Field([], max_length=MAX_BATCH, description=EVENTS_WARNING)
+    events: list[dict[str, Any]] = Field(
+        default_factory=list, max_length=MAX_BATCH, description=EVENTS_WARNING
+    )
     exclude: Annotated[list[Label], Field(max_length=MAX_BATCH)] = Field(
-        [], description="Actions not to offer."
+        default_factory=list, description="Actions not to offer."
     )
     explain: Literal["none", "factors", "full"] = Field(
         "none",
@@ -122,7 +126,7 @@ class CustomerBody(Body):
     """A partial profile: features that are not named stay as they are, null makes one missing."""
 
     account_id: Id | None = None
-    profile: dict[str, Any] = {}
+    profile: dict[str, Any] = Field(default_factory=dict)
 
 
 class NoActionView(BaseModel):

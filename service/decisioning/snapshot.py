@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.schema import FeatureSchema
+from feature_store.schema import Feature, FeatureSchema, Source
 from models.layout import Layout
 from models.scorers import Scorer
 from service.decisioning.batch import Batch
@@ -106,6 +106,11 @@ class Snapshot:
             [last if removal is None else STAGES.index(removal.stage) for removal in self.removals],
             dtype=np.intp,
         )
+
+    @cached_property
+    def context_features(self) -> Mapping[str, Feature]:
+        """The features that a request may give, by name."""
+        return {feature.name: feature for feature in self.schema.by_source(Source.CONTEXT)}
 
     @cached_property
     def versions(self) -> dict[str, object]:

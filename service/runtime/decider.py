@@ -58,6 +58,7 @@ class _Pending:
     request: DecisionRequest
     arrived: float
     deadline: float
+    read_until: float
     answer: "asyncio.Future[Decision]"
     checked: CheckedRequest | None = None
     position: int = -1
@@ -110,7 +111,9 @@ class Decider:
         loop = asyncio.get_running_loop()
         arrived = time.perf_counter()
         seconds = self._deadline if request.deadline_ms is None else request.deadline_ms / 1000.0
-        return _Pending(request, arrived, arrived + seconds, loop.create_future())
+        deadline = arrived + seconds
+        read_until = deadline - min(self._reserve, seconds / 2)
+        return _Pending(request, arrived, deadline, read_until, loop.create_future())
 
     async def _work(self, batch: list[_Pending]) -> None:
         try:
@@ -128,8 +131,7 @@ class Decider:
         read = self._reader.start([pending.request.customer_key for pending in waiting]) if waiting else None
         while waiting:
             if read is not None and not read.done():
-                first = min(pending.deadline for pending in waiting) - self._reserve
-                timeout = first - time.perf_counter()
+                timeout = min(pending.read_until for pending in waiting) - time.perf_counter()
                 if timeout > 0:
                     await asyncio.wait({read}, timeout=timeout)
             read_seconds = time.perf_counter() - started
@@ -138,10 +140,10 @@ class Decider:
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
                 self._decide(snapshot, waiting, rows, missing, read_seconds)
                 return
-            limit = time.perf_counter() + self._reserve
-            due = [pending for pending in waiting if pending.deadline <= limit]
+            now = time.perf_counter()
+            due = [pending for pending in waiting if pending.read_until <= now]
             self._decide(snapshot, due, None, (FEATURES_TIMEOUT,), read_seconds)
-            waiting = [pending for pending in waiting if pending.deadline > limit]
+            waiting = [pending for pending in waiting if pending.read_until > now]
 
     def _decide(
         self,

@@ -128,8 +128,8 @@ def _context(
     An unknown key and a category's unknown level are left out with a warning: a site that sends something
     new is still answered. A value of the wrong type is a fault.
     """
-    schema, row = snapshot.schema, np.full(snapshot.schema.width, np.nan)
-    declared = {feature.name: feature for feature in schema.by_source(Source.CONTEXT)}
+    schema, declared = snapshot.schema, snapshot.context_features
+    row = np.full(schema.width, np.nan)
     usable: dict[str, object] = {}
     ignored = {"unknown_key": 0, "unknown_level": 0}
     for name, value in values.items():

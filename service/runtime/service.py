@@ -103,7 +103,7 @@ async def start_service(settings: Settings) -> Service:
 
 
 def warm_up(snapshot: Snapshot) -> None:
-    """Decide once for every channel, so that what is computed at the first use is there before the first request."""
+    """Decide once for every channel, so that the first request finds what is computed at first use."""
     catalogue = snapshot.catalogue
     channels = [channel.name for channel in catalogue.channels]
     limits = np.zeros((len(channels), len(catalogue.slots)), dtype=np.int32)

@@ -97,7 +97,8 @@ def kept_secret(folder: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
-        number, draft = tempfile.mkstemp(prefix=".token.secret.", dir=folder)
+        number, name = tempfile.mkstemp(prefix=".token.secret.", dir=folder)
+        draft = Path(name)
         with os.fdopen(number, "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
             file.flush()
@@ -107,5 +108,5 @@ def kept_secret(folder: Path) -> bytes:
         except FileExistsError:
             pass
         finally:
-            os.unlink(draft)
+            draft.unlink()
         return path.read_bytes()
