@@ -112,6 +112,8 @@ def _sources(names: list[str], schema: FeatureSchema) -> tuple[Source, ...]:
             problems.append(f"column '{name}' is a context feature, which is not stored")
         elif name not in stored and name not in _KEYS:
             problems.append(f"column '{name}' is not a feature{did_you_mean(name, [*stored, *_KEYS])}")
+    if names == ["customer_id"]:
+        problems.append("there is no column but 'customer_id', so there is nothing to load")
     if problems:
         raise TableError(problems)
     return tuple(source for source in STORED if any(stored.get(name) is source for name in names))

@@ -82,8 +82,9 @@ class CsvTable:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.rows: int | None = None
-        with pa_csv.open_csv(path, parse_options=pa_csv.ParseOptions(newlines_in_values=True)) as reader:
-            self.names: list[str] = reader.schema.names
+        self.names: list[str] = []
+        with self._open(lambda row: "skip") as reader:
+            self.names = reader.schema.names
 
     def batches(self) -> Iterator[Batch]:
         """The rows from the first on; a row with too many or too few values is unreadable."""

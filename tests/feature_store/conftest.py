@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +61,45 @@ def debian_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"unix://{path}"
 
 
-@pytest.fixture(scope="session")
-def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@dataclass(frozen=True)
+class Cluster:
     """Three processes on loopback, each with a third of the slots."""
+
+    url: str
+    nodes: list[redis.Redis]
+    processes: list["subprocess.Popen[bytes]"]
+
+
+@contextmanager
+def _cluster_of_three(folder: Path) -> Iterator[Cluster]:
     ports = _free_ports(6)
     with ExitStack() as stack:
-        nodes = []
+        nodes, processes = [], []
         for port, bus in zip(ports[:3], ports[3:], strict=True):
-            folder = tmp_path_factory.mktemp("node")
+            home = folder / str(port)
+            home.mkdir()
             options = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"]
-            stack.enter_context(_server(find_server(), folder, [*options, "--cluster-port", str(bus)]))
+            server = _server(find_server(), home, [*options, "--cluster-port", str(bus)])
+            processes.append(stack.enter_context(server))
             nodes.append(stack.enter_context(closing(redis.Redis(port=port))))
         _form_cluster(nodes, ports)
-        yield "redis-cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports[:3])
+        yield Cluster(
+            "redis-cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports[:3]), nodes, processes
+        )
+
+
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster that all tests share."""
+    with _cluster_of_three(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster.url
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster that one test may do anything to."""
+    with _cluster_of_three(tmp_path) as cluster:
+        yield cluster
 
 
 def _form_cluster(nodes: list[redis.Redis], ports: list[int]) -> None:
@@ -91,12 +118,12 @@ def _cluster(node: redis.Redis, *words: object) -> Any:
 
 
 @contextmanager
-def _server(binary: Path, folder: Path, options: list[str]) -> Iterator[None]:
+def _server(binary: Path, folder: Path, options: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     command = [str(binary), "--dir", str(folder), "--save", "", "--appendonly", "no", *options]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(10)
