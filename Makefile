@@ -21,7 +21,7 @@ check: ## Lint, formatting, types and import contracts
 	@sh requirements/setup.sh dev
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet . || { echo "make format puts these files right:"; .venv/bin/ruff format --check . ; }
-	@.venv/bin/lint-imports --no-verbose
+	@.venv/bin/lint-imports
 	@.venv/bin/mypy
 
 format: ## Put formatting and import order right

@@ -17,6 +17,7 @@ def world(
     customers: Annotated[int, typer.Option(help="How many customers.")] = 20_000,
     features: Annotated[int, typer.Option(help="How many features.")] = 64,
     models: Annotated[int, typer.Option(help="How many models.")] = 10,
+    decisions: Annotated[int, typer.Option(help="How many requests the logged history has.")] = 150_000,
     seed: Seed = 0,
 ) -> None:
     """Write a synthetic workspace with customers and a logged history."""
@@ -28,6 +29,7 @@ def world(
                 customers=customers,
                 features=features,
                 models=models,
+                decisions=decisions,
                 seed=seed,
                 progress=display.update,
             )
