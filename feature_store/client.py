@@ -8,7 +8,7 @@ learn at once that the store is away. A cluster's redirections are followed: the
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -64,7 +64,7 @@ def connect(url: str, *, connect_timeout: float = 0.5, timeout: float = 1.0) -> 
             `redis-cluster://host:port,host:port` (`rediss-cluster://` with TLS); all may begin with
             `user:password@`.
         connect_timeout: seconds until a connection must stand.
-        timeout: seconds until a batch must be answered, with connecting.
+        timeout: seconds until a batch must be answered, with connecting; in a cluster, by each node.
 
     Raises:
         ValueError: the URL can't be one of a store.
@@ -92,7 +92,9 @@ def _cluster(url: str, options: dict[str, Any]) -> RedisCluster:
         nodes.append(ClusterNode(parts.hostname, parts.port or 6379))
     if login:
         options |= {"username": unquote(user) or None, "password": unquote(password) or None}
-    return RedisCluster(startup_nodes=nodes, ssl=scheme.startswith("rediss"), **options)
+    return RedisCluster(
+        startup_nodes=nodes, require_full_coverage=False, ssl=scheme.startswith("rediss"), **options
+    )
 
 
 class ServerClient:
@@ -128,22 +130,23 @@ class ClusterClient:
         self._refreshed = 0.0
 
     async def run(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
-        async with _within(within or self._timeout):
+        seconds = within or self._timeout
+        async with _within(seconds):
             await self._cluster.initialize()
-            replies: list[Any] = [None] * len(commands)
-            groups = self._by_node(commands, replies)
-            await asyncio.gather(
-                *(self._run_on(node, rows, commands, replies) for node, rows in groups.items())
-            )
-            for row, reply in enumerate(replies):
-                if isinstance(reply, MovedError | AskError | TryAgainError):
-                    replies[row] = await self._redirected(commands[row])
-            away = [reply for reply in replies if isinstance(reply, StoreUnavailable)]
-            if away:
-                await self._refresh()
-            if away and len(away) == len(commands):
-                raise away[0]
-            return replies
+        replies: list[Any] = [None] * len(commands)
+        groups = self._by_node(commands, replies)
+        await asyncio.gather(
+            *(self._run_on(node, rows, commands, replies, seconds) for node, rows in groups.items())
+        )
+        for row, reply in enumerate(replies):
+            if isinstance(reply, MovedError | AskError | TryAgainError):
+                replies[row] = await self._redirected(commands[row], seconds)
+        away = [reply for reply in replies if isinstance(reply, StoreUnavailable)]
+        if away:
+            await self._refresh(seconds)
+        if away and len(away) == len(commands):
+            raise away[0]
+        return replies
 
     def _by_node(self, commands: Sequence[Command], replies: list[Any]) -> dict[ClusterNode, list[int]]:
         groups: dict[ClusterNode, list[int]] = {}
@@ -158,32 +161,44 @@ class ClusterClient:
         return groups
 
     async def _run_on(
-        self, node: ClusterNode, rows: list[int], commands: Sequence[Command], replies: list[Any]
+        self,
+        node: ClusterNode,
+        rows: list[int],
+        commands: Sequence[Command],
+        replies: list[Any],
+        seconds: float,
     ) -> None:
         found: Sequence[Any]
         try:
-            connection = node.acquire_connection()
-            try:
-                found = await _exchange(connection, [commands[row] for row in rows])
-            finally:
-                node.release(connection)
-        except (RedisError, OSError) as error:
+            async with _within(seconds):
+                connection = node.acquire_connection()
+                try:
+                    found = await _exchange(connection, [commands[row] for row in rows])
+                finally:
+                    node.release(connection)
+        except StoreUnavailable as error:
             found = [StoreUnavailable(f"{node.name}: {error}")] * len(rows)
         for row, reply in zip(rows, found, strict=True):
             down = isinstance(reply, ClusterDownError)
             replies[row] = StoreUnavailable(f"{node.name}: {reply}") if down else reply
 
-    async def _redirected(self, command: Command) -> Any:
+    async def _redirected(self, command: Command, seconds: float) -> Any:
         try:
-            return await self._cluster.execute_command(*command)
-        except ResponseError as error:
+            async with _within(seconds):
+                try:
+                    return await self._cluster.execute_command(*command)
+                except ResponseError as error:
+                    return error
+        except StoreUnavailable as error:
             return error
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, seconds: float) -> None:
         """Ask the nodes afresh who has what, at most once a second."""
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
-            await self._cluster.nodes_manager.initialize()
+            with suppress(StoreUnavailable):  # the next batch asks again
+                async with _within(seconds):
+                    await self._cluster.nodes_manager.initialize()
 
     async def close(self) -> None:
         await self._cluster.aclose()

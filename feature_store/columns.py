@@ -82,8 +82,8 @@ def parse_text(feature: Feature, text: str) -> object:
     match feature.type:
         case FeatureType.NUMBER:
             try:
-                return float(text)
-            except ValueError:
+                return pa.scalar(text).cast(pa.float64()).as_py()
+            except pa.ArrowInvalid:
                 return text
         case FeatureType.FLAG:
             return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)

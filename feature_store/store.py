@@ -222,7 +222,9 @@ class CustomerStore:
         X = np.full((1, self.schema.width), np.nan)
         updated = np.full(len(codec.timed), int(now), np.uint32)
         if stored is not None:
-            await self._decode(codec, [stored], X, -np.inf)
+            decoded = await self._decode(codec, [stored], X, -np.inf)
+            if decoded.unknown:  # a moment later it may be readable, and what is overwritten is lost
+                raise StoreUnavailable(f"can't change what can't be read: {_faults(codec, decoded)[0]}")
             found = codec.read(stored)
             if found is not None:
                 X[0], updated = found[0], found[1].copy()

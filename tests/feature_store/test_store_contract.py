@@ -11,7 +11,14 @@ import pytest
 from feature_store.history import MAX_RECORDS, name_hash
 from feature_store.outcomes import unpack_outcomes
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
-from feature_store.store import OUTCOME_LOG, CustomerStore, InvalidFeatures, Outcome, connect
+from feature_store.store import (
+    OUTCOME_LOG,
+    CustomerStore,
+    InvalidFeatures,
+    Outcome,
+    StoreUnavailable,
+    connect,
+)
 
 NOW = 1_767_225_600.0  # 2026-01-01
 DAY = 86_400.0
@@ -264,6 +271,10 @@ def test_a_vector_of_an_unknown_schema_is_a_fault_and_never_misread(
             assert store.schema.decode(rows.X[1], Source.PROFILE) == PROFILE
             assert len(rows.faults) == 1
             assert "unknown fingerprint" in rows.faults[0]
+        with pytest.raises(StoreUnavailable, match="unknown fingerprint"):
+            await store.put(customer, PROFILE, now=NOW)
+        await store.write([customer], np.zeros((1, schema.width)), None, NOW)
+        assert (await store.read([customer], NOW)).faults == ()
 
     asyncio.run(unregistered())
     run_with_store(scenario)
