@@ -1,7 +1,7 @@
 """What a policy would have earned, from a trial that was decided by lot, and how sure that is.
 
-Inverse-propensity value (Horvitz and Thompson 1952): the customers who got in the trial the very action that a
-policy picks for them stand for all, each weighted by one over the probability of its arm.
+Inverse-propensity value (Horvitz and Thompson 1952): the customers who got in the trial the very action that
+a policy picks for them stand for all, each weighted by one over the probability of its arm.
 """
 
 import math
