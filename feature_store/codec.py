@@ -58,11 +58,12 @@ class Codec:
         self.timed = [
             f for f in self.features if (f.max_age is not None if timed is None else f.name in timed)
         ]
-        self.columns = np.array(
-            [c for f in self.features for c in range(*schema.slice(f.name).indices(schema.width))], np.intp
-        )
+        self.columns = np.array([c for f in self.features for c in _indices(schema.slice(f.name))], np.intp)
         self._max_ages = np.array([np.inf if f.max_age is None else f.max_age for f in self.timed])
         self._slots = _slots(self.features)
+        owned = [(owner, _indices(self._slots[f.name])) for owner, f in enumerate(self.timed)]
+        self._timed_columns = np.array([column for _, columns in owned for column in columns], np.intp)
+        self._timed_owners = np.array([owner for owner, columns in owned for _ in columns], np.intp)
         self._floats = sum(f.type in _FLOATS for f in self.features)
         self._codes = self._floats + sum(f.type in _CODES for f in self.features)
         known, values, count = _bit_places([f for f in self.features if f.type in _BITS])
@@ -213,8 +214,9 @@ class Codec:
         if self.timed:
             stale = updated < now - self._max_ages
             if stale.any():
-                for place in np.flatnonzero(stale.any(axis=0)):
-                    block[stale[:, place], self._slots[self.timed[place].name]] = np.nan
+                old = np.zeros(block.shape, bool)
+                old[:, self._timed_columns] = stale.take(self._timed_owners, axis=1)
+                block[old] = np.nan
         return block
 
 
@@ -256,6 +258,10 @@ def _recoding(before: Feature, after: Feature) -> Callable[[Floats], Floats]:
         places = [before.codes.get(member, len(before.members)) for member in after.members]
         return lambda values: np.column_stack([values, values[:, 0] * 0.0])[:, places]
     return lambda values: values
+
+
+def _indices(place: slice) -> range:
+    return range(place.start, place.stop)
 
 
 def _slots(features: Sequence[Feature]) -> dict[str, slice]:
