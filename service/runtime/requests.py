@@ -3,6 +3,7 @@ it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,12 @@ from service.decisioning.snapshot import Snapshot
 
 ANONYMOUS_PREFIX = "anonymous:"
 """Visitors are kept beside customers under this prefix, which no customer_id may have."""
+MOST_WARNINGS = 10
+"""Of one kind in one answer: a request with thousands of unknown names costs no more than one with ten."""
+MOST_HINTED = 200
+"""Names among which the one meant is looked for; among more it would take longer than the decision."""
+LONGEST_SHOWN = 64
+"""Characters of a client's own text that a warning repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +138,27 @@ def _context(
     schema, declared = snapshot.schema, snapshot.context_features
     row = np.full(schema.width, np.nan)
     usable: dict[str, object] = {}
-    ignored = {"unknown_key": 0, "unknown_level": 0}
+    unknown_keys: list[str] = []
+    unknown_levels: list[str] = []
     for name, value in values.items():
         feature = declared.get(name)
         if feature is None:
-            ignored["unknown_key"] += 1
-            warnings.append(
-                f"context.{name}: is not a context feature, ignored{did_you_mean(name, declared)}"
-            )
+            unknown_keys.append(name)
         elif feature.type is FeatureType.CATEGORY and isinstance(value, str) and value not in feature.codes:
-            ignored["unknown_level"] += 1
-            hint = did_you_mean(value, feature.levels)
-            warnings.append(
-                f"context.{name}: {value[:64]!r} is not one of its levels, taken as missing{hint}"
+            unknown_levels.append(
+                f"context.{name}: {_shown(value)!r} is not one of its levels, taken as missing"
+                f"{_hint(_shown(value), feature.levels)}"
             )
         else:
             usable[name] = value
+    warnings += [
+        f"context.{_shown(name)}: is not a context feature, ignored{_hint(_shown(name), tuple(declared))}"
+        for name in unknown_keys[:MOST_WARNINGS]
+    ]
+    if len(unknown_keys) > MOST_WARNINGS:
+        warnings.append(f"context: {len(unknown_keys) - MOST_WARNINGS} more keys are no context features")
+    warnings += unknown_levels
+    ignored = {"unknown_key": len(unknown_keys), "unknown_level": len(unknown_levels)}
     errors = schema.encode(usable, row, (Source.CONTEXT,))
     faults += [Fault(f"context.{error.field}", error.message) for error in errors]
     return row, ignored
@@ -155,9 +167,18 @@ def _context(
 def _excluded(snapshot: Snapshot, names: tuple[str, ...], warnings: list[str]) -> tuple[int, ...]:
     """An action that is no more in the catalogue is excluded already."""
     index = snapshot.catalogue.action_index
-    warnings += [
-        f"exclude: no action {name[:64]!r} in the catalogue{did_you_mean(name, index)}"
-        for name in names
-        if name not in index
-    ]
+    unknown = [name for name in names if name not in index]
+    warnings += [f"exclude: no action {_shown(name)!r} in the catalogue" for name in unknown[:MOST_WARNINGS]]
+    if len(unknown) > MOST_WARNINGS:
+        warnings.append(f"exclude: {len(unknown) - MOST_WARNINGS} more are no actions of the catalogue")
     return tuple(index[name] for name in names if name in index)
+
+
+def _shown(text: str) -> str:
+    return text[:LONGEST_SHOWN]
+
+
+@lru_cache(maxsize=4096)
+def _hint(word: str, names: tuple[str, ...]) -> str:
+    """`did_you_mean`, remembered: a site that sends a wrong name sends it with every request."""
+    return did_you_mean(word, names) if len(names) <= MOST_HINTED else ""
