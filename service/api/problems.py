@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from service.runtime.requests import Fault
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_SCHEMA = "#/components/schemas/ProblemView"
 
 
 class Problem(Exception):
@@ -103,7 +105,9 @@ def _message(error: ErrorDetails) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the app a problem document."""
+    """Make every error of the app a problem document, and say so in its OpenAPI document."""
+    plain_openapi = app.openapi
+    app.openapi = lambda: _documented(plain_openapi())  # type: ignore[method-assign]
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, problem: Problem) -> Response:
@@ -125,3 +129,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _fault_of_ours(request: Request, error: Exception) -> Response:
         return Problem(500, "internal-error", "an error of the service; its log has the reason").response()
+
+
+def _documented(document: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI document in which errors have the form that they have here; FastAPI knows only its own."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= HTTPStatus.BAD_REQUEST:
+                    response["content"] = {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_SCHEMA}}}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(unused, None)
+    return document
