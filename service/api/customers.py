@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Path, Request
 from pydantic import TypeAdapter, ValidationError
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import Response
 
 from feature_store.store import InvalidFeatures, StoreUnavailable
@@ -15,6 +16,14 @@ from service.api.routes import RawBodyRoute
 from service.api.schemas import CustomerBody, CustomerId, CustomerView, ProblemView
 from service.runtime.requests import Fault
 
+
+class AnyText(PathConvertor):
+    """A part of a path with slashes and line breaks too: an id may have them, and none may be cut off."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", AnyText())
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=RawBodyRoute)
 
 InPath = Annotated[str, Path(min_length=1, max_length=128)]
@@ -23,7 +32,7 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemView, "descrip
 
 
 @router.get(
-    "/{customer_id:path}",
+    "/{customer_id:any}",
     response_model=CustomerView,
     responses={**UNKNOWN, 503: PROBLEMS[503]},
     summary="What is known of a customer",
@@ -40,7 +49,7 @@ async def read_customer(request: Request, customer_id: InPath) -> Response:
     return Response(msgspec.json.encode({"customer_id": customer_id, **customer}), media_type=JSON_TYPE)
 
 
-@router.put("/{customer_id:path}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
+@router.put("/{customer_id:any}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
 async def write_customer(request: Request, body: CustomerBody, customer_id: InPath) -> Response:
     """Features that are not named stay as they are; null makes one missing. All or nothing is written."""
     _check(customer_id)
@@ -54,7 +63,7 @@ async def write_customer(request: Request, body: CustomerBody, customer_id: InPa
 
 
 @router.delete(
-    "/{customer_id:path}", status_code=204, responses={503: PROBLEMS[503]}, summary="Erase a customer"
+    "/{customer_id:any}", status_code=204, responses={503: PROBLEMS[503]}, summary="Erase a customer"
 )
 async def erase_customer(request: Request, customer_id: InPath) -> Response:
     """Everything that the store keeps under this id is gone when this answers; erasing nobody is no error."""
