@@ -1,7 +1,6 @@
 """Outcome tokens: what was signed comes back, and nothing else does."""
 
 import base64
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,10 +107,8 @@ def test_a_token_that_is_too_long_is_refused_unread() -> None:
 
 def test_names_of_the_greatest_length_make_a_token_that_can_be_sent_back() -> None:
     """A customer_id has up to 128 characters of up to 4 bytes, the catalogue's names up to 64."""
-    longest = Grant(
-        "0" * 36, "\U0001f600" * 128, *["n" * 64] * 6,
-        rank=100, propensity=0.1, selection_probability=0.1, decided_at=NOW, expires_at=NOW + 1,
-    )  # fmt: skip
+    n = "n" * 64
+    longest = Grant("0" * 36, "\U0001f600" * 128, n, n, n, n, n, n, 100, 0.1, 0.1, NOW, NOW + 1)
     token = SIGNER.sign(longest)
     assert len(token) <= MAX_TOKEN
     assert SIGNER.verify(token, NOW) == longest
@@ -142,4 +139,4 @@ def test_all_who_make_the_secret_at_once_get_the_same_whole_one(tmp_path: Path) 
         with ThreadPoolExecutor(8) as makers:
             secrets = set(makers.map(lambda _, here=folder: kept_secret(here), range(8)))
         assert [len(secret) for secret in secrets] == [32]
-        assert os.listdir(folder) == ["token.secret"]
+        assert [path.name for path in folder.iterdir()] == ["token.secret"]
