@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-_LOWEST = -700.0
-"""The exponential of its negative is still a finite float64."""
+_FINITE = 700.0
+"""Log-odds whose exponential is still a finite float64."""
 
 
 class Calibration(BaseModel):
@@ -25,13 +25,12 @@ class Calibration(BaseModel):
 
     def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probabilities of raw margins (log-odds), of the same shape; above 0, at most 1."""
-        odds = margins * self.slope
-        odds += self.intercept
-        np.maximum(odds, _LOWEST, out=odds)
-        np.negative(odds, out=odds)
-        np.exp(odds, out=odds)
-        odds += 1.0
-        return np.reciprocal(odds, out=odds)
+        against = margins * -self.slope
+        against -= self.intercept
+        np.minimum(against, _FINITE, out=against)
+        np.exp(against, out=against)
+        against += 1.0
+        return np.reciprocal(against, out=against)
 
     @classmethod
     def fit(cls, margins: NDArray[np.float64], labels: NDArray[np.float64]) -> Self:

@@ -68,12 +68,12 @@ def train_workspace(
         ModelError: the registry can't be written, or a new model can't be loaded again.
     """
     actions = _actions_by_model(specs, action_models)
-    progress("Reading the decisions", 0, None)
+    progress("Reading the logged decisions", 0, None)
     history = History(data, schema)
+    progress("Reading the logged decisions", 1, 1)
     trained = []
     for name, names in actions.items():
         started = time.perf_counter()
-        progress(f"Joining the table of {name}", 0, None)
         table = history.table(specs[name], names)
         staged = train(table, specs[name], seed=seed, progress=progress)
         trained.append(_Trained(staged, time.perf_counter() - started, table.warnings))

@@ -1,0 +1,110 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import lightgbm
+import numpy as np
+import pytest
+
+from models.calibration import Calibration
+from models.scorers import SCORERS, InvalidModel, LightGBMScorer
+
+WIDTH = 12
+CALIBRATION = Calibration(slope=1.3, intercept=-0.2)
+
+
+def drawn(count: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(count, WIDTH))
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    rows[:, -1] = rng.integers(0, 8, count)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def booster() -> lightgbm.Booster:
+    rows = drawn(3_000)
+    labels = (np.nan_to_num(rows[:, 0]) + (rows[:, -1] == 3) > 0.7).astype(float)
+    parameters = {"objective": "binary", "verbosity": -1, "num_threads": 1}
+    data = lightgbm.Dataset(rows, labels, categorical_feature=[WIDTH - 1], params=parameters)
+    return lightgbm.train(parameters, data, 20)
+
+
+@pytest.fixture(scope="module")
+def scorer(booster: lightgbm.Booster) -> LightGBMScorer:
+    return LightGBMScorer(booster.model_to_string().encode(), CALIBRATION)
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 500])
+def test_scores_are_those_of_lightgbms_own_package(
+    booster: lightgbm.Booster, scorer: LightGBMScorer, count: int
+) -> None:
+    rows = drawn(count, seed=count)
+    expected = CALIBRATION.apply(booster.predict(rows, raw_score=True))
+    np.testing.assert_array_equal(scorer.score(rows), expected)
+
+
+def test_rows_may_lie_in_memory_in_any_way(scorer: LightGBMScorer) -> None:
+    rows = drawn(40)
+    expected = scorer.score(rows)
+    np.testing.assert_array_equal(scorer.score(np.asfortranarray(rows)), expected)
+    np.testing.assert_array_equal(scorer.score(rows[::2]), expected[::2])
+    np.testing.assert_array_equal(scorer.score(np.repeat(rows, 2, axis=1)[:, ::2]), expected)
+
+
+def test_codes_that_were_never_seen_and_missing_values_get_a_probability(scorer: LightGBMScorer) -> None:
+    rows = np.stack([np.full(WIDTH, value) for value in (np.nan, np.inf, -np.inf, 1e300, -1.0)])
+    scores = scorer.score(rows)
+    assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_no_rows_have_no_scores(scorer: LightGBMScorer) -> None:
+    assert scorer.score(np.empty((0, WIDTH))).shape == (0,)
+
+
+@pytest.mark.parametrize("shape", [(3, WIDTH - 1), (3, WIDTH + 1), (WIDTH,)])
+def test_rows_of_another_width_are_refused_before_memory_is_touched(
+    scorer: LightGBMScorer, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match=rf"must have the shape \(m, {WIDTH}\)"):
+        scorer.score(np.zeros(shape))
+
+
+def test_threads_can_share_a_scorer(scorer: LightGBMScorer) -> None:
+    rows = drawn(200)
+    expected = scorer.score(rows)
+    with ThreadPoolExecutor(4) as pool:
+        for scores in pool.map(lambda _: scorer.score(rows), range(50)):
+            np.testing.assert_array_equal(scores, expected)
+
+
+def test_more_threads_do_not_change_scores(booster: lightgbm.Booster, scorer: LightGBMScorer) -> None:
+    rows = drawn(500)
+    threaded = LightGBMScorer(booster.model_to_string().encode(), CALIBRATION, threads=2)
+    np.testing.assert_array_equal(threaded.score(rows), scorer.score(rows))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_what_is_no_model_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidModel, match="LightGBM can't read the model"):
+        LightGBMScorer(content, CALIBRATION)
+
+
+def test_a_model_with_several_outputs_is_refused() -> None:
+    rows = drawn(300)
+    parameters = {"objective": "multiclass", "num_class": 3, "verbosity": -1, "num_threads": 1}
+    labels = np.arange(300) % 3
+    booster = lightgbm.train(parameters, lightgbm.Dataset(rows, labels, params=parameters), 2)
+    with pytest.raises(InvalidModel, match="3 outputs"):
+        LightGBMScorer(booster.model_to_string().encode(), CALIBRATION)
+
+
+def test_every_kind_of_scorer_is_named() -> None:
+    assert set(SCORERS) == {"lightgbm"}
+
+
+def test_serving_imports_neither_lightgbms_package_nor_scikit_learn() -> None:
+    heavy = {"lightgbm", "sklearn", "scipy", "pyarrow"}
+    code = f"import sys, models.registry; print(sorted({heavy} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from feature_store.documents import WorkspaceError
+from feature_store.schema import FeatureSchema
+from models.spec import ModelSpec, load_specs
+
+
+def problems(path: Path, text: str, schema: FeatureSchema | None = None) -> list[str]:
+    path.write_text(text)
+    with pytest.raises(WorkspaceError) as caught:
+        load_specs(path, schema)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "models.yaml"
+
+
+def test_models_are_read_in_the_order_of_the_file(specs: dict[str, ModelSpec], schema: FeatureSchema) -> None:
+    assert list(specs) == ["sales", "service"]
+    assert specs["sales"].positive == ("click", "convert")
+    assert specs["sales"].reads(schema) == tuple(feature.name for feature in schema.features)
+    assert specs["service"].reads(schema) == ("age", "page", "contract_end")
+
+
+def test_an_unknown_feature_is_named_with_its_line_and_the_likely_name(
+    path: Path, schema: FeatureSchema
+) -> None:
+    text = "models:\n  sales:\n    positive: [click]\n    description: d\n    features: [age,\n      visit]\n"
+    assert problems(path, text, schema) == [
+        "models.yaml:6: models.sales.features.1: 'visit' is not a declared feature; did you mean 'visits'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("sales: {positive: [], description: d}", "models.sales.positive"),
+        ("sales: {positive: [click]}", "'description' is missing"),
+        ("sales: {positve: [click], description: d}", "did you mean 'positive'?"),
+        ("sales: {positive: [click, click], description: d}", "'click' is listed 2 times"),
+        ("sales: {positive: [Click], description: d}", "an outcome's name is lower-case"),
+        ("'../sales': {positive: [click], description: d}", "a model's name is lower-case"),
+    ],
+)
+def test_a_bad_declaration_says_what_would_be_right(path: Path, entry: str, complaint: str) -> None:
+    found = problems(path, f"models:\n  {entry}\n")
+    assert any(complaint in problem and problem.startswith("models.yaml:2:") for problem in found), found
