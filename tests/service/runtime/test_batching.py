@@ -1,0 +1,197 @@
+"""Natural batching: who comes alone is served at once, who comes together is served together."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from service.runtime import batching
+from service.runtime.batching import NaturalBatcher, Overloaded
+
+FOR_EVER = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch counts as hanging because the machine is busy."""
+    monkeypatch.setattr(batching, "PATIENCE", FOR_EVER)
+
+
+@pytest.fixture
+def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch counts as hanging at once."""
+    monkeypatch.setattr(batching, "PATIENCE", 0.0)
+
+
+class Work:
+    """Takes batches, notes them, and finishes each when it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.finished: list[asyncio.Event] = []
+        self._started = asyncio.Queue[None]()
+
+    async def __call__(self, batch: list[int]) -> None:
+        done = asyncio.Event()
+        self.batches.append(batch)
+        self.finished.append(done)
+        self._started.put_nowait(None)
+        await done.wait()
+
+    def batcher(self, max_batch: int = 100, max_waiting: int = 100) -> NaturalBatcher[int]:
+        return NaturalBatcher(self, max_batch=max_batch, max_waiting=max_waiting)
+
+    async def next_batch(self) -> list[int]:
+        await self._started.get()
+        return self.batches[-1]
+
+
+async def turns(number: int = 10) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_lone_item_is_worked_on_in_the_next_turn_of_the_loop() -> None:
+    async def scenario() -> None:
+        work = Work()
+        work.batcher().submit([1])
+        await turns()
+        assert work.batches == [[1]]
+
+    run(scenario)
+
+
+def test_what_arrives_in_one_turn_goes_together() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher()
+        for item in (1, 2, 3):
+            batcher.submit([item])
+        await turns()
+        assert work.batches == [[1, 2, 3]]
+
+    run(scenario)
+
+
+def test_what_arrives_during_a_batch_is_the_next_one() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher()
+        batcher.submit([1])
+        await turns()
+        for item in (2, 3, 4):
+            batcher.submit([item])
+            await turns()
+        assert (work.batches, len(batcher)) == ([[1]], 3)
+        work.finished[0].set()
+        await turns()
+        assert (work.batches, len(batcher)) == ([[1], [2, 3, 4]], 0)
+
+    run(scenario)
+
+
+def test_no_batch_is_larger_than_the_most_and_the_order_stays() -> None:
+    async def scenario() -> None:
+        batches: list[list[int]] = []
+
+        async def work(batch: list[int]) -> None:
+            batches.append(batch)
+
+        batcher = NaturalBatcher(work, max_batch=4, max_waiting=100)
+        batcher.submit(list(range(10)))
+        await batcher.drain()
+        assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+    run(scenario)
+
+
+def test_beyond_the_room_all_items_of_a_call_are_refused_or_none() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher(max_waiting=5)
+        batcher.submit([1, 2, 3])
+        with pytest.raises(Overloaded):
+            batcher.submit([4, 5, 6])
+        assert len(batcher) == 3
+        batcher.submit([4, 5])
+        await turns()
+        assert work.batches == [[1, 2, 3, 4, 5]]
+
+    run(scenario)
+
+
+def test_a_batch_that_hangs_does_not_keep_the_next_one_from_starting(impatient: None) -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher()
+        for item in (1, 2, 3):
+            batcher.submit([item])
+            assert await work.next_batch() == [item]
+        assert not any(event.is_set() for event in work.finished)
+
+    run(scenario)
+
+
+def test_the_late_end_of_a_batch_that_hung_does_not_let_two_run_at_once(
+    impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher()
+        batcher.submit([1])
+        await work.next_batch()
+        monkeypatch.setattr(batching, "PATIENCE", FOR_EVER)
+        batcher.submit([2])
+        await work.next_batch()
+        work.finished[0].set()
+        batcher.submit([3])
+        await turns()
+        assert work.batches == [[1], [2]]
+        work.finished[1].set()
+        await turns()
+        assert work.batches == [[1], [2], [3]]
+
+    run(scenario)
+
+
+def test_draining_waits_for_what_runs_and_what_waits() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher(max_batch=1)
+        batcher.submit([1, 2])
+        draining = asyncio.create_task(batcher.drain())
+        for number in (1, 2):
+            assert await work.next_batch() == [number]
+            await turns()
+            assert not draining.done()
+            work.finished[number - 1].set()
+        await draining
+        assert (work.batches, len(batcher)) == ([[1], [2]], 0)
+
+    run(scenario)
+
+
+def test_a_batch_that_fails_is_reported_and_the_next_one_is_worked_on() -> None:
+    async def scenario() -> None:
+        reports: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, report: reports.append(report))
+        worked: list[int] = []
+
+        async def work(batch: list[int]) -> None:
+            if batch == [1]:
+                raise ZeroDivisionError
+            worked.extend(batch)
+
+        batcher = NaturalBatcher(work, max_batch=1, max_waiting=10)
+        batcher.submit([1, 2])
+        await batcher.drain()
+        await turns()
+        assert worked == [2]
+        assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
+
+    run(scenario)
