@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -152,11 +152,10 @@ class ClusterClient:
         groups: dict[ClusterNode, list[int]] = {}
         for row, command in enumerate(commands):
             try:
-                node = self._cluster.get_node_from_key(_key(command))
+                node = cast(ClusterNode, self._cluster.get_node_from_key(_key(command)))
             except SlotNotCoveredError as error:
                 replies[row] = StoreUnavailable(str(error))
-                continue
-            if node:
+            else:
                 groups.setdefault(node, []).append(row)
         return groups
 

@@ -12,6 +12,7 @@ import random
 import struct
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,19 +157,20 @@ class CustomerStore:
         wanted = [name for name in fingerprints if self._asked.get(name, -_ASK_AGAIN) + _ASK_AGAIN <= moment]
         if not wanted:
             return False
-        self._asked.update(dict.fromkeys(wanted, moment))
         try:
             replies = await self._client.run([("GET", f"arb:schema:{name}") for name in wanted])
         except StoreUnavailable:
             return False
         learned = False
-        for reply in replies:
-            if isinstance(reply, bytes):
-                try:
+        for name, reply in zip(wanted, replies, strict=True):
+            if isinstance(reply, Exception):
+                continue
+            self._asked[name] = moment
+            if reply is not None:
+                # ValueError and its like: not a definition that this version can use
+                with suppress(ValueError, KeyError, TypeError):
                     codec.learn(json.loads(reply))
                     learned = True
-                except (ValueError, KeyError, TypeError):  # not a definition that this version can use
-                    continue
         return learned
 
     async def get(self, customer_id: str) -> Customer | None:
