@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from feature_store.documents import load_document, parse
 
 Milliseconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 TOTAL = "Aggregated"  # Locust's name for all endpoints together
 
 
@@ -24,11 +25,12 @@ class Percentiles(BaseModel):
 
 
 class Budget(BaseModel):
-    """What a load test may cost."""
+    """What a load test may cost. Degraded decisions are those that the service made without some input."""
 
     model_config = ConfigDict(extra="forbid")
     endpoints: Annotated[dict[str, Percentiles], Field(min_length=1)]
-    error_rate: Annotated[float, Field(ge=0, le=1)]
+    error_rate: Share
+    degraded_rate: Share
     requests_per_second: Annotated[float, Field(gt=0)]
 
     @classmethod
@@ -76,11 +78,19 @@ def read_statistics(path: Path) -> dict[str, Measured]:
         }
 
 
-def judge(measured: Mapping[str, Measured], budget: Budget) -> list[Verdict]:
-    """Every figure of the budget with its verdict. What was not measured is not kept."""
+def judge(measured: Mapping[str, Measured], degraded: float, budget: Budget) -> list[Verdict]:
+    """Every figure of the budget with its verdict. What was not measured is not kept.
+
+    Args:
+        measured: Locust's statistics.
+        degraded: the share of decisions that were degraded.
+        budget: what is allowed.
+    """
     verdicts: list[Verdict] = []
     for name, allowed in budget.endpoints.items():
         verdicts += _judge_endpoint(name, measured.get(name), allowed)
+    most = budget.degraded_rate
+    verdicts.append(Verdict("decisions", "degraded", f"{degraded:.2%}", f"{most:.2%}", degraded <= most))
     return verdicts + _judge_total(measured.get(TOTAL), budget)
 
 

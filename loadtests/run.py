@@ -5,16 +5,18 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import track
 
 from feature_store.documents import WorkspaceError
 from feature_store.progress import silent
 from loadtests.budget import Budget, Verdict, judge, read_statistics
 from loadtests.scenarios.people import CUSTOMERS
-from loadtests.server import ServerFailed, arbiter, free_port, process
+from loadtests.server import ServerFailed, arbiter, fetch, free_port, process
 from service.cli.console import table
 from service.cli.demo import find_data
 
@@ -66,7 +68,8 @@ def measure(options: argparse.Namespace, budget: Budget) -> list[Verdict]:
         with arbiter(*serve, data=data, log=results / "service.log", port=free_port()) as url:
             customers = find_data(options.workspace, data, silent, print) / "customers.parquet"
             load(url, customers, options.users, options.seconds, results)
-    return judge(read_statistics(results / "locust_stats.csv"), budget)
+            degraded = degraded_share(fetch(url, "/metrics").decode())
+    return judge(read_statistics(results / "locust_stats.csv"), degraded, budget)
 
 
 def load(url: str, customers: Path, users: int, seconds: int, results: Path) -> None:
@@ -88,6 +91,16 @@ def load(url: str, customers: Path, users: int, seconds: int, results: Path) -> 
             break
     last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise LoadFailed(f"Locust failed. It said last ({log}):\n{last}")
+
+
+def degraded_share(metrics: str) -> float:
+    """The share of decisions made without some input, by the service's own metrics; 0 when it made none."""
+    counts: Counter[str] = Counter()
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == "arbiter_decisions_total":
+                counts[sample.labels["mode"]] += int(sample.value)
+    return 1 - counts["full"] / max(1, counts.total()) if counts else 0.0
 
 
 def show(verdicts: Sequence[Verdict]) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ARBITER = (sys.executable, "-m", "service.cli.main")
 STOPS_WITHIN = 20.0  # seconds
@@ -70,9 +71,11 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int, path: str, log:
     """Return when `path` answers 200. Raises `ServerFailed` when the server ends, or takes longer."""
     deadline = time.monotonic() + within
     while server.poll() is None and time.monotonic() < deadline:
-        if _answers(port, path):
+        try:
+            fetch(f"http://127.0.0.1:{port}", path)
             return
-        time.sleep(0.05)
+        except OSError:
+            time.sleep(0.05)
     what = (
         f"was not ready within {within:g} s" if server.poll() is None else f"ended with {server.returncode}"
     )
@@ -80,15 +83,20 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int, path: str, log:
     raise ServerFailed(f"The server {what}. It said last ({log}):\n{last}")
 
 
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def fetch(url: str, path: str) -> bytes:
+    """The body of `GET path`. Raises `OSError` when there is no answer, or none with status 200."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        response = connection.getresponse()
+        body = response.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"{path}: {error}") from error
     finally:
         connection.close()
+    if response.status != 200:
+        raise OSError(f"{path}: status {response.status}")
+    return body
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from loadtests.budget import TOTAL, Budget, Measured, Percentiles, judge, read_s
 BUDGET = Budget(
     endpoints={"POST /v1/decisions": Percentiles(p50=10, p95=50, p99=100)},
     error_rate=0.01,
+    degraded_rate=0.02,
     requests_per_second=100,
 )
 GOOD = Measured(requests=1000, failures=10, per_second=100, p50=10, p95=50, p99=100)
@@ -22,7 +23,7 @@ POST,POST /v1/outcomes,0,0,0,0,0,0,0,0,0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A
 
 
 def broken(measured: Measured, total: Measured = GOOD) -> set[str]:
-    verdicts = judge({"POST /v1/decisions": measured, TOTAL: total}, BUDGET)
+    verdicts = judge({"POST /v1/decisions": measured, TOTAL: total}, 0.02, BUDGET)
     return {verdict.figure for verdict in verdicts if not verdict.kept}
 
 
@@ -47,13 +48,18 @@ def test_errors_and_throughput_are_held_over_all_endpoints() -> None:
     assert broken(GOOD, replace(GOOD, per_second=99.9)) == {"throughput"}
 
 
+def test_decisions_without_all_their_inputs_are_held() -> None:
+    verdicts = judge({"POST /v1/decisions": GOOD, TOTAL: GOOD}, 0.021, BUDGET)
+    assert [verdict.figure for verdict in verdicts if not verdict.kept] == ["degraded"]
+
+
 def test_an_endpoint_that_nobody_called_has_not_kept_its_budget() -> None:
-    assert [verdict.kept for verdict in judge({TOTAL: GOOD}, BUDGET)] == [False, True, True]
+    assert [verdict.kept for verdict in judge({TOTAL: GOOD}, 0, BUDGET)] == [False, True, True, True]
     assert broken(replace(GOOD, requests=0)) == {"requests"}
 
 
 def test_no_requests_at_all_is_no_success() -> None:
-    assert not any(verdict.kept for verdict in judge({}, BUDGET))
+    assert not any(verdict.kept for verdict in judge({}, 1, BUDGET))
 
 
 def test_locusts_statistics_are_read_by_name(tmp_path: Path) -> None:

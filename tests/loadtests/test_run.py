@@ -1,0 +1,55 @@
+"""`make loadtest` for real: a service, a few seconds of Locust, a verdict."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtests import run
+from loadtests.run import degraded_share
+
+GENEROUS = """\
+endpoints:
+  POST /v1/decisions: {p50: 30000, p95: 30000, p99: 30000}
+  POST /v1/decisions/batch: {p50: 30000, p95: 30000, p99: 30000}
+  POST /v1/outcomes: {p50: 30000, p95: 30000, p99: 30000}
+  "GET /v1/customers/{id}": {p50: 30000, p95: 30000, p99: 30000}
+error_rate: 0
+degraded_rate: 1
+requests_per_second: 1
+"""
+IMPOSSIBLE = GENEROUS.replace("POST /v1/outcomes: {p50: 30000", "POST /v1/outcomes: {p50: 0.001")
+
+
+@pytest.mark.parametrize(("budget", "status"), [(GENEROUS, 0), (IMPOSSIBLE, 1)], ids=["kept", "impossible"])
+def test_the_budget_decides_whether_a_real_load_test_fails(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], budget: str, status: int
+) -> None:
+    (tmp_path / "budgets.yaml").write_text(budget)
+    arguments = ["--workspace", str(root / "examples" / "telco"), "--users", "10", "--seconds", "4"]
+    arguments += ["--budgets", str(tmp_path / "budgets.yaml"), "--results", str(tmp_path)]
+    ended = run.main(arguments)
+    shown = capsys.readouterr()
+    assert ended == status, shown
+    broken = [line.split() for line in shown.out.splitlines() if "BROKEN" in line]
+    assert [(line[1], line[2]) for line in broken] == [("/v1/outcomes", "p50")] * status
+    assert (tmp_path / "locust_stats.csv").stat().st_size > 0
+    assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_a_service_that_does_not_start_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["--workspace", str(tmp_path / "nothing"), "--results", str(tmp_path)]) == 1
+    assert "It said last" in capsys.readouterr().err
+
+
+def test_degraded_decisions_are_counted_over_all_channels() -> None:
+    metrics = """\
+# TYPE arbiter_decisions_total counter
+arbiter_decisions_total{arm="a",channel="web",mode="full"} 70.0
+arbiter_decisions_total{arm="a",channel="web",mode="degraded"} 20.0
+arbiter_decisions_total{arm="a",channel="push",mode="fallback"} 10.0
+arbiter_decisions_created{arm="a",channel="web",mode="full"} 1.7e+09
+"""
+    assert degraded_share(metrics) == pytest.approx(0.3)
+    assert degraded_share("") == 0
