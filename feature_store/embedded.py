@@ -172,7 +172,7 @@ class EmbeddedStore:
                     if not state["loading"]:
                         return
                     progress("loading the store", int(float(state.get("loading_loaded_perc", 0))), 100)
-                except redis.ConnectionError:
+                except (redis.ConnectionError, redis.TimeoutError):
                     pass
                 self._check_alive(heard)
                 time.sleep(0.02)

@@ -110,19 +110,21 @@ class CustomerStore:
         self._ttl = customer_ttl or 0
         self._log_length = outcome_log_length
         self._asked: dict[str, float] = {}
+        self._registered = False
 
     async def close(self) -> None:
         """Close the connections to the store."""
         await self._client.close()
 
     async def register_schema(self) -> None:
-        """Leave the definitions of this schema's vectors for those who will read them after a change."""
-        await self._run(
-            [
-                ("SET", f"arb:schema:{codec.fingerprint}", json.dumps(codec.definition))
-                for codec in self._codecs.values()
-            ]
-        )
+        """Leave the definitions of this schema's vectors for those who will read them after a change.
+
+        The first write does it, too, if it has not been done.
+        """
+        if not self._registered:
+            definitions = {codec.fingerprint: json.dumps(codec.definition) for codec in self._codecs.values()}
+            await self._run([("SET", f"arb:schema:{name}", text) for name, text in definitions.items()])
+            self._registered = True
 
     async def read(self, customer_ids: Sequence[str], now: float) -> CustomerRows:
         """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds."""
@@ -209,6 +211,7 @@ class CustomerStore:
         errors = self.schema.encode(profile, probe, (Source.PROFILE,))
         if errors:
             raise InvalidFeatures(errors)
+        await self.register_schema()
         for attempt in range(_PUT_ATTEMPTS):
             [(stored,)] = await self._run([("HMGET", _key(customer_id), b"p")])
             vector = await self._updated(stored, profile, now)
@@ -246,6 +249,7 @@ class CustomerStore:
 
         An account of None removes it; no `account_ids` at all leaves them as they are.
         """
+        await self.register_schema()
         codecs = [codec for source, codec in self._codecs.items() if source in sources and codec.features]
         renew: Command = ("EXPIRE", self._ttl) if self._ttl else ("PERSIST",)
         for start in range(0, len(customer_ids), _BULK_ROWS):

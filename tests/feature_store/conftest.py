@@ -166,7 +166,6 @@ def run_with_store(store_url: str, schema: FeatureSchema) -> RunWithStore:
         async def main() -> None:
             store = CustomerStore(connect(store_url), of, **options)
             try:
-                await store.register_schema()
                 await scenario(store)
             finally:
                 await store.close()

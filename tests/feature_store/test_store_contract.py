@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from feature_store.codec import Codec
 from feature_store.history import MAX_RECORDS, name_hash
 from feature_store.outcomes import unpack_outcomes
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
@@ -259,9 +260,10 @@ def test_a_vector_of_an_unknown_schema_is_a_fault_and_never_misread(
     stranger = FeatureSchema((Feature(customer, FeatureType.NUMBER, Source.PROFILE),))
 
     async def unregistered() -> None:
-        store = CustomerStore(connect(store_url), stranger)
-        await store.put(customer, {customer: 5}, now=NOW)
-        await store.close()
+        [vector] = Codec(stranger, Source.PROFILE).encode(np.array([[5.0]]), NOW)
+        client = connect(store_url)
+        await client.run([("HSET", f"arb:{{{customer}}}", "p", vector)])
+        await client.close()
 
     async def scenario(store: CustomerStore) -> None:
         await store.put(customer + "2", PROFILE, now=NOW)
