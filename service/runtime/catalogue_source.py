@@ -42,15 +42,15 @@ class CatalogueFiles:
     groups: Mapping[str, tuple[str, ...]]
 
 
-def load_catalogue(folder: Path, models: Mapping[str, object]) -> CatalogueFiles:
-    """Read and check the catalogue of a workspace whose declared models are `models`.
+def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
+    """Read and check the catalogue of a workspace whose declared models are `models`; None: not known.
 
     Raises:
         WorkspaceError: with every problem of all the files, each with its file and line.
     """
     channels_path = folder / "channels.yaml"
     action_paths = sorted((folder / "actions").glob("*.yaml"))
-    reading = _Reading(frozenset(models))
+    reading = _Reading(models)
     channels = reading.load(channels_path, folder, ChannelsDocument)
     issues = [(path, reading.load(path, folder, IssueDocument)) for path in action_paths]
     if not action_paths:
@@ -96,7 +96,7 @@ def _version(paths: list[Path]) -> str:
 class _Reading:
     """What has been read so far, and every problem met on the way."""
 
-    models: frozenset[str]
+    models: Mapping[str, object] | None
     channels: Mapping[str, ChannelDocument] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     treatments: list[Treatment] = field(default_factory=list)
@@ -169,13 +169,19 @@ class _Reading:
                 hint = did_you_mean(placement, channel.placements)
                 message = f"channel '{treatment.channel}' has no placement '{placement}'{hint}"
                 self.problems.append(document.problem((*loc, "placements", index), message))
+        try:
+            content = msgspec.json.encode(treatment.content)
+        except (RecursionError, TypeError, ValueError) as error:
+            message = f"can't be written as JSON: {error}"
+            self.problems.append(document.problem((*loc, "content"), message))
+            return
         self.treatments.append(
             Treatment(
                 name=loc[-1],
                 action=action,
                 channel=treatment.channel,
                 placements=tuple(placements),
-                content=msgspec.json.encode(treatment.content),
+                content=content,
                 active=treatment.active,
             )
         )
@@ -188,7 +194,7 @@ class _Reading:
             self.problems.append(document.problem(loc, f"{kind} '{name}' stands already in {first}"))
 
     def _model(self, document: Document, loc: tuple[str, ...], model: str | None) -> None:
-        if model is not None and model not in self.models:
+        if model is not None and self.models is not None and model not in self.models:
             hint = did_you_mean(model, self.models)
             self.problems.append(document.problem(loc, f"models.yaml has no model '{model}'{hint}"))
 

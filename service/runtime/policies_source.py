@@ -1,6 +1,7 @@
 """Arbitration from policies.yaml, compiled to columns."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +16,39 @@ from service.runtime.documents import ContextWeightDocument, PoliciesDocument
 MATCHABLE = (FeatureType.CATEGORY, FeatureType.FLAG, FeatureType.NUMBER)
 
 
-def load_arbitration(
-    folder: Path, schema: FeatureSchema, catalogue: Catalogue, groups: Mapping[str, tuple[str, ...]]
-) -> Arbitration:
+@dataclass(frozen=True)
+class PolicyFile:
+    """policies.yaml as it is written."""
+
+    document: Document
+    policies: PoliciesDocument
+
+
+def read_policies(folder: Path) -> PolicyFile:
     """Read policies.yaml; without the file every factor is on and there are no context weights.
 
     Raises:
-        WorkspaceError: with every problem and its line.
+        WorkspaceError: with every problem of its form and its line.
     """
     path = folder / "policies.yaml"
-    if not path.exists():
-        return Arbitration()
-    document = load_document(path)
-    policies = parse(document, PoliciesDocument)
-    compiler = _Compiler(document, schema, catalogue, groups)
-    weights = [compiler.context_weight(index, entry) for index, entry in enumerate(policies.context_weights)]
+    document = load_document(path) if path.exists() else Document(path.name, {}, {})
+    return PolicyFile(document, parse(document, PoliciesDocument))
+
+
+def compile_arbitration(
+    file: PolicyFile, schema: FeatureSchema, catalogue: Catalogue, groups: Mapping[str, tuple[str, ...]]
+) -> Arbitration:
+    """Turn policies into columns.
+
+    Raises:
+        WorkspaceError: with every name or value that is not in the schema or the catalogue, and its line.
+    """
+    compiler = _Compiler(file.document, schema, catalogue, groups)
+    entries = enumerate(file.policies.context_weights)
+    weights = [compiler.context_weight(index, entry) for index, entry in entries]
     if compiler.error.problems:
         raise compiler.error
-    return Arbitration(**policies.arbitration.model_dump(), context_weights=tuple(weights))
+    return Arbitration(**file.policies.arbitration.model_dump(), context_weights=tuple(weights))
 
 
 class _Compiler:

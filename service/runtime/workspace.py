@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from feature_store.documents import Problem, WorkspaceError, did_you_mean
+from feature_store.documents import Problem, WorkspaceError, did_you_mean, load_document
 from feature_store.schema import FeatureSchema
 from models.model import PropensityModel
 from models.registry import Registry
@@ -15,7 +15,7 @@ from models.spec import ModelSpec, load_specs
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.snapshot import Arbitration, BoundModel, Snapshot
 from service.runtime.catalogue_source import CatalogueFiles, load_catalogue
-from service.runtime.policies_source import load_arbitration
+from service.runtime.policies_source import compile_arbitration, read_policies
 
 Result = TypeVar("Result")
 
@@ -64,12 +64,13 @@ def load_workspace(folder: Path) -> Workspace:
         raise WorkspaceError([Problem(str(folder), 0, "", message)])
     found = _Findings()
     schema = found.try_to(lambda: FeatureSchema.load(folder / "features.yaml"))
-    specs = found.try_to(lambda: load_specs(folder / "models.yaml")) or {}
+    specs = found.try_to(lambda: load_specs(folder / "models.yaml", schema))
     files = found.try_to(lambda: load_catalogue(folder, specs))
-    if schema is None or files is None:
+    policies = found.try_to(lambda: read_policies(folder))
+    if schema is None or specs is None or files is None or policies is None:
         raise WorkspaceError(found.problems)
-    arbitration = found.try_to(lambda: load_arbitration(folder, schema, files.catalogue, files.groups))
-    found.problems += _outcome_problems(specs, files)
+    arbitration = found.try_to(lambda: compile_arbitration(policies, schema, files.catalogue, files.groups))
+    found.problems += _outcome_problems(folder, specs, files)
     if found.problems or arbitration is None:
         raise WorkspaceError(found.problems)
     return Workspace(folder, schema, specs, files, arbitration)
@@ -112,17 +113,16 @@ def _codes(codes: Mapping[str, int], names: list[str]) -> np.ndarray[tuple[int],
     return np.array([codes.get(name, np.nan) for name in names], dtype=np.float64)
 
 
-def _outcome_problems(specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
+def _outcome_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
+    document = load_document(folder / "models.yaml")
     return [
-        Problem(
-            "models.yaml",
-            0,
-            f"models.{name}.positive",
+        document.problem(
+            ("models", name, "positive", place),
             f"'{outcome}' is not an outcome{did_you_mean(outcome, files.outcomes)}; "
             "declare it under 'outcomes' in channels.yaml",
         )
         for name, spec in specs.items()
-        for outcome in spec.positive
+        for place, outcome in enumerate(spec.positive)
         if outcome not in files.outcomes
     ]
 
