@@ -62,3 +62,11 @@ def test_the_bundled_copy_is_found_in_scikit_learns_wheel() -> None:
     assert bundled is None or Path(bundled).is_file()
     if sys.platform.startswith("linux"):
         assert bundled is not None
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, "passive"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(
+    given: dict[str, str], kept: str
+) -> None:
+    preset = f"import os; os.environ.pop('OMP_WAIT_POLICY', None); os.environ.update({given})"
+    assert python(f"{preset}; import models; print(os.environ['OMP_WAIT_POLICY'])").strip() == kept

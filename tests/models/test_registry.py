@@ -244,7 +244,7 @@ def test_a_model_that_reads_a_feature_that_is_gone_is_refused_with_the_likely_na
         (
             "segment",
             {"levels": ("consumer", "enterprise", "soho")},
-            "'segment': its levels were [consumer, soho, enterprise] in training and are [consumer, enterprise",
+            "'segment': its levels were [consumer, soho, enterprise] in training and are [consumer, e",
         ),
         ("page", {"levels": ("home",)}, "feature 'page': its levels were [home, cart]"),
         (

@@ -40,7 +40,7 @@ def test_scores_are_those_of_lightgbms_own_package(
     booster: lightgbm.Booster, scorer: LightGBMScorer, count: int
 ) -> None:
     rows = drawn(count, seed=count)
-    expected = CALIBRATION.apply(booster.predict(rows, raw_score=True))
+    expected = CALIBRATION.apply(np.asarray(booster.predict(rows, raw_score=True)))
     np.testing.assert_array_equal(scorer.score(rows), expected)
 
 

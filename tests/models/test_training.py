@@ -58,6 +58,19 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(
     assert first.model != other.model
 
 
+def test_codes_are_split_as_categories_not_as_numbers(
+    table: TrainingTable, specs: dict[str, ModelSpec]
+) -> None:
+    """Channels in code order differ as little, much, little: one split of categories, two of numbers."""
+    channels = np.random.default_rng(0).integers(0, 3, len(table.labels))
+    rows = np.zeros_like(table.rows)
+    rows[:, -1] = channels
+    only = replace(table, rows=rows, labels=(channels == 1).astype(float), channels=("a", "b", "c"))
+    text = train(only, specs["service"]).model.decode()
+    first_tree = text.split("Tree=1")[0]
+    assert "num_leaves=2\nnum_cat=1" in first_tree
+
+
 def test_training_leaves_the_table_as_it_was(table: TrainingTable, specs: dict[str, ModelSpec]) -> None:
     rows = table.rows.copy()
     train(table, specs["service"])
