@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,14 @@ class CustomerRows:
 
     `X` has shape (n, schema.width) and is NaN where nothing is stored, or it is too old; defaults are not
     filled in. `known` (n,) tells who has a profile or behaviour, `assembled_at` (n,) in epoch seconds when
-    it was last written, NaN for who has none. `faults` says what was stored but could not be read.
+    it was last written, NaN for who has none. `incomplete` (n,) tells of whom something may be stored that
+    could not be read, and `faults` says what and why.
     """
 
     X: Floats
     known: NDArray[np.bool_]
     assembled_at: Floats
+    incomplete: NDArray[np.bool_]
     faults: tuple[str, ...] = ()
 
 
@@ -129,8 +132,10 @@ class CustomerStore:
     async def read(self, customer_ids: Sequence[str], now: float) -> CustomerRows:
         """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds."""
         if not customer_ids:
-            return CustomerRows(np.empty((0, self.schema.width)), np.empty(0, bool), np.empty(0))
+            nobody = np.empty(0, bool)
+            return CustomerRows(np.empty((0, self.schema.width)), nobody, np.empty(0), nobody)
         replies = await self._client.run([("HMGET", _key(id_), b"p", b"b") for id_ in customer_ids])
+        incomplete = np.array([not isinstance(reply, list) for reply in replies])
         faults = [str(reply) for reply in replies if not isinstance(reply, list)]
         if len(faults) == len(replies):
             raise StoreUnavailable(faults[0])
@@ -145,7 +150,8 @@ class CustomerStore:
             assembled_at = np.fmax(assembled_at, decoded.assembled_at)
             if decoded.unknown or decoded.broken:
                 faults += _faults(codec, decoded)
-        return CustomerRows(X, known, assembled_at, tuple(faults))
+                incomplete[[*decoded.broken, *chain.from_iterable(decoded.unknown.values())]] = True
+        return CustomerRows(X, known, assembled_at, incomplete, tuple(faults))
 
     async def _decode(self, codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
         decoded = codec.decode_into(blobs, X, now)

@@ -15,12 +15,19 @@ from service.cli.main import app
 from service.decisioning.stages import BUILT_IN_REMOVALS, NO_ACTION, NO_ACTION_MEANINGS, STAGES
 from service.observability import metrics
 from service.runtime.catalogue_source import STANDARD_OUTCOMES
-from service.runtime.decider import FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, SCORING_DEADLINE
+from service.runtime.decider import (
+    FEATURES_INCOMPLETE,
+    FEATURES_TIMEOUT,
+    FEATURES_UNAVAILABLE,
+    SCORING_DEADLINE,
+)
 from service.settings import Settings
 
 COMMAND = "python -m service.cli.reference docs/reference"
 
 DEGRADED: Mapping[str, str] = {
+    FEATURES_INCOMPLETE: "something is stored of the customer that could not be read: its node is away, "
+    "or it was written under a schema that nobody knows any more",
     FEATURES_TIMEOUT: "the store had not answered by the deadline: decided on the context and the defaults",
     FEATURES_UNAVAILABLE: "the store is away or refused: decided on the context and the defaults",
     SCORING_DEADLINE: "the deadline had passed before scoring: the declared propensities stand in for the "

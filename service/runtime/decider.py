@@ -21,9 +21,10 @@ from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidReq
 from service.runtime.timing import StageTimer
 
 ARM = "next_best_action"
-FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, SCORING_DEADLINE = (
+FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = (
     "features:timeout",
     "features:unavailable",
+    "features:incomplete",
     "scoring:deadline",
 )
 MAX_RESERVE = 0.010
@@ -162,7 +163,11 @@ class Decider:
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         answers = []
         for row, pending in enumerate(due):
-            degraded = missing if columns.scored[row] else (*missing, SCORING_DEADLINE)
+            degraded = missing
+            if rows is not None and rows.incomplete[pending.position]:
+                degraded += (FEATURES_INCOMPLETE,)
+            if not columns.scored[row]:
+                degraded += (SCORING_DEADLINE,)
             answer = Decision(
                 decision_id=str(uuid.uuid4()),
                 request=pending.request,

@@ -14,6 +14,9 @@ log = structlog.get_logger()
 MAX_OPEN_READS = 16
 """A store that hangs collects at most so many unanswered reads; then it counts as away until some return."""
 
+WARN_EVERY = 10.0
+"""Seconds between two warnings of features that can't be read."""
+
 
 class FeatureReader:
     """Starts reads, and leaves the store alone for `retry_after` seconds when one has failed."""
@@ -22,6 +25,7 @@ class FeatureReader:
         self._store = store
         self._retry_after = retry_after
         self._away_until = 0.0
+        self._warned_at = -WARN_EVERY
         self._open: set[asyncio.Task[CustomerRows | None]] = set()
 
     def start(self, customer_keys: Sequence[str]) -> "asyncio.Task[CustomerRows | None] | None":
@@ -36,10 +40,20 @@ class FeatureReader:
 
     async def _read(self, customer_keys: Sequence[str]) -> CustomerRows | None:
         try:
-            return await self._store.read(customer_keys, time.time())
+            rows = await self._store.read(customer_keys, time.time())
         except StoreUnavailable as error:
             STORE_ERRORS.labels("read").inc()
             if time.monotonic() >= self._away_until:
                 log.warning("store_unavailable", operation="read", reason=str(error))
             self._away_until = time.monotonic() + self._retry_after
             return None
+        if rows.faults:
+            STORE_ERRORS.labels("read").inc(len(rows.faults))
+            self._warn(rows)
+        return rows
+
+    def _warn(self, rows: CustomerRows) -> None:
+        """Log what could not be read, now and then: it may be so for every batch."""
+        if time.monotonic() - self._warned_at >= WARN_EVERY:
+            self._warned_at = time.monotonic()
+            log.warning("features_incomplete", customers=int(rows.incomplete.sum()), reason=rows.faults[0])

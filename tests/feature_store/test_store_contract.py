@@ -272,6 +272,7 @@ def test_a_vector_of_an_unknown_schema_is_a_fault_and_never_misread(
             assert np.isnan(rows.X[0]).all()
             assert store.schema.decode(rows.X[1], Source.PROFILE) == PROFILE
             assert len(rows.faults) == 1
+            assert rows.incomplete.tolist() == [True, False]
             assert "unknown fingerprint" in rows.faults[0]
         with pytest.raises(StoreUnavailable, match="unknown fingerprint"):
             await store.put(customer, PROFILE, now=NOW)
