@@ -71,9 +71,23 @@ def commands(block: Block) -> Iterator[tuple[list[str], str]]:
             line, _, output = part.partition("\n")
             yield shlex.split(line, comments=True), output
     else:
-        for line in text.splitlines():
-            if words := shlex.split(line, comments=True):
-                yield words, ""
+        for words in _shell_commands(text):
+            yield words, ""
+
+
+def _shell_commands(text: str) -> Iterator[list[str]]:
+    """The words of each command; one goes on over lines while a quotation is open."""
+    pending = ""
+    for line in text.splitlines(keepends=True):
+        pending += line
+        try:
+            words = shlex.split(pending, comments=True)
+        except ValueError:
+            continue
+        pending = ""
+        if words:
+            yield words
+    assert not pending, f"a quotation is not closed: {pending}"
 
 
 def curl_request(words: list[str]) -> Request:

@@ -1,5 +1,6 @@
-"""The calls of the API guide, made to a real service."""
+"""The calls of the API guide, made to a real service; and the offers that any page shows."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def test_offers_are_shown_as_the_catalogue_and_the_formula_would_have_them(
     catalogue = client.get("/v1/catalogue").json()
     actions = {action["action"]: action for action in catalogue["actions"]}
     shown = list(offers_on_pages(root))
-    assert len(shown) >= 2
+    assert len(shown) >= 3
     for offer in shown:
         action = actions[offer["action"]]
         treatments = {entry["treatment"]: entry for entry in action["treatments"]}
@@ -74,3 +75,5 @@ def offers_on_pages(root: Path) -> Iterator[dict[str, Any]]:
     for block in blocks(root / "docs" / "api.md", "http"):
         if block.text.startswith("HTTP/"):
             yield from offers(http_answer(block.text)[1])
+    for block in blocks(root / "README.md", "json"):
+        yield from offers(json.loads(block.text))

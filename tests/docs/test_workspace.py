@@ -1,0 +1,65 @@
+"""The guide to the workspace, built and checked with the real commands as one reads along."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli.main import app
+from service.runtime.workspace import load_workspace
+
+from .markdown import Block, blocks, commands, named_file
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded_store_url: str) -> Path:
+    """An empty folder to work in, with a store running."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARBITER_REDIS_URL", embedded_store_url)
+    return tmp_path
+
+
+def put(block: Block, folder: Path) -> None:
+    """Write a block as the file that its first line names."""
+    name = named_file(block)
+    assert name is not None, f"{block}: its first line must name the file"
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keep = path.suffix != ".csv"  # a comment is part of a YAML file, and counts as a line of it
+    path.write_text(block.text if keep else block.text.partition("\n")[2], encoding="utf-8")
+
+
+def check(block: Block) -> None:
+    """Run the commands of a block, and compare what they print; `...` stands for anything."""
+    for words, shown in commands(block):
+        assert words[0] == "arbiter", f"{block}: {words[0]} is not run here"
+        printed = CliRunner().invoke(app, words[1:]).output
+        pattern = ".*".join(map(re.escape, shown.strip().split("...")))
+        assert re.fullmatch(pattern, printed.strip(), re.DOTALL), f"{block} prints something else:\n{printed}"
+
+
+def test_reading_along_builds_a_workspace_and_sees_what_the_guide_shows(root: Path, desk: Path) -> None:
+    for block in blocks(root / "docs" / "workspace.md", "yaml", "csv", "console"):
+        if block.language == "console":
+            check(block)
+        else:
+            put(block, desk)
+
+
+def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path) -> None:
+    for block in blocks(root / "docs" / "workspace.md", "yaml", "console"):
+        if block.language == "console":
+            break
+        put(block, tmp_path)
+    workspace = load_workspace(tmp_path / "bookshop")
+    assert {path.name for path in (tmp_path / "bookshop").glob("*.yaml")} == {
+        "features.yaml",
+        "channels.yaml",
+        "models.yaml",
+        "policies.yaml",
+    }
+    assert workspace.action_models == {"crime_of_the_month": "response", "summer_reading": "response"}
+    assert "reserved" in workspace.files.outcomes
+    (weight,) = workspace.arbitration.context_weights
+    assert weight.percent == 50
