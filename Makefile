@@ -30,7 +30,7 @@ format: ## Put formatting and import order right
 
 bench: ## Measure decisions per second beside a bare FastAPI endpoint
 	@sh requirements/setup.sh run
-	@exec .venv/bin/arbiter bench $(ARGS)
+	@exec .venv/bin/python -m loadtests.bench $(ARGS)
 
 loadtest: ## Put a realistic mix of load on a service of its own; fails when a budget is broken
 	@sh requirements/setup.sh dev

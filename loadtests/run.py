@@ -65,10 +65,10 @@ def measure(options: argparse.Namespace, budget: Budget) -> list[Verdict]:
         data = Path(folder)
         print(f"Starting a service of {options.workspace} (its words: {results / 'service.log'})", flush=True)
         serve = ("run", str(options.workspace), "--workers", str(options.workers))
-        with arbiter(*serve, data=data, log=results / "service.log", port=free_port()) as url:
+        with arbiter(*serve, data=data, log=results / "service.log", port=free_port()) as server:
             customers = find_data(options.workspace, data, silent, print) / "customers.parquet"
-            load(url, customers, options.users, options.seconds, results)
-            degraded = degraded_share(fetch(url, "/metrics").decode())
+            load(server.url, customers, options.users, options.seconds, results)
+            degraded = degraded_share(fetch(server.url, "/metrics").decode())
     return judge(read_statistics(results / "locust_stats.csv"), degraded, budget)
 
 

@@ -9,11 +9,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 ARBITER = (sys.executable, "-m", "service.cli.main")
 STOPS_WITHIN = 20.0  # seconds
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is ready."""
+
+    url: str
+    pid: int
 
 
 class ServerFailed(Exception):
@@ -23,8 +32,8 @@ class ServerFailed(Exception):
 @contextmanager
 def arbiter(
     *arguments: str, data: Path, log: Path, port: int, within: float = 300.0, **settings: object
-) -> Iterator[str]:
-    """Run `arbiter <arguments>` on a loopback port and with a data folder of its own; gives its base URL.
+) -> Iterator[Server]:
+    """Run `arbiter <arguments>` on a loopback port and with a data folder of its own.
 
     `settings` are set as `ARBITER_<NAME>`; no other `ARBITER_*` of this process gets through.
 
@@ -34,9 +43,8 @@ def arbiter(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ARBITER_")}
     settings |= {"host": "127.0.0.1", "port": port, "data": data}
     chosen = {f"ARBITER_{name.upper()}": str(value) for name, value in settings.items()}
-    with process([*ARBITER, *arguments], environment=inherited | chosen, log=log) as server:
-        wait_until_ready(server, port, "/health/ready", log, within)
-        yield f"http://127.0.0.1:{port}"
+    with process([*ARBITER, *arguments], environment=inherited | chosen, log=log) as running:
+        yield wait_until_ready(running, port, "/health/ready", log, within)
 
 
 @contextmanager
@@ -67,17 +75,20 @@ def process(
             running.wait()
 
 
-def wait_until_ready(server: subprocess.Popen[bytes], port: int, path: str, log: Path, within: float) -> None:
+def wait_until_ready(
+    running: subprocess.Popen[bytes], port: int, path: str, log: Path, within: float
+) -> Server:
     """Return when `path` answers 200. Raises `ServerFailed` when the server ends, or takes longer."""
     deadline = time.monotonic() + within
-    while server.poll() is None and time.monotonic() < deadline:
+    server = Server(f"http://127.0.0.1:{port}", running.pid)
+    while running.poll() is None and time.monotonic() < deadline:
         try:
-            fetch(f"http://127.0.0.1:{port}", path)
-            return
+            fetch(server.url, path)
+            return server
         except OSError:
             time.sleep(0.05)
     what = (
-        f"was not ready within {within:g} s" if server.poll() is None else f"ended with {server.returncode}"
+        f"was not ready within {within:g} s" if running.poll() is None else f"ended with {running.returncode}"
     )
     last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise ServerFailed(f"The server {what}. It said last ({log}):\n{last}")

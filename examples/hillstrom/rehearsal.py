@@ -45,8 +45,8 @@ def rehearse(learn: Trial, decide: Trial, folder: Path) -> NDArray[np.intp]:
         )
         serve = ("serve", str(workspace), "--redis-url", store.url)
         log = folder / "service.log"
-        with arbiter(*serve, data=folder / "data", log=log, port=free_port(), within=60) as url:
-            served = ask(url, decide.customer_ids())
+        with arbiter(*serve, data=folder / "data", log=log, port=free_port(), within=60) as server:
+            served = ask(server.url, decide.customer_ids())
     finally:
         store.stop()
     return np.array([ARMS.index(action) for action in served], np.intp)
