@@ -105,7 +105,11 @@ def _bind(model: PropensityModel, workspace: Workspace) -> BoundModel:
         layout=model.bind(workspace.schema),
         action_codes=_codes(model.action_codes, [action.name for action in catalogue.actions]),
         channel_codes=_codes(model.channel_codes, [channel.name for channel in catalogue.channels]),
-        actions=np.array([action.model == model.name for action in catalogue.actions], dtype=np.bool_),
+        actions=np.array(
+            # a model has nothing to say of an action that it has never seen: there the prior speaks
+            [action.model == model.name and action.name in model.action_codes for action in catalogue.actions],
+            dtype=np.bool_,
+        ),
     )
 
 

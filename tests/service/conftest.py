@@ -1,4 +1,4 @@
-"""A real service for the tests of the runtime and the HTTP edge: a small world, trained models, a real store."""
+"""A real service for the tests of the runtime and the HTTP edge: small world, trained models, real store."""
 
 import asyncio
 import contextlib
@@ -69,9 +69,9 @@ def serve(world: Workspace, world_store: EmbeddedStore, tmp_path_factory: pytest
             "deadline_ms": 10_000,  # a busy test machine must not degrade decisions
             **settings,
         }
-        with listening(create_app(Settings.model_validate(given))) as url:
-            with httpx.Client(base_url=url, timeout=30) as client:
-                yield client
+        app = create_app(Settings.model_validate(given))
+        with listening(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+            yield client
 
     return start
 
