@@ -2,6 +2,7 @@
 
 import typer
 
+from service.cli.bench import bench
 from service.cli.load import load
 from service.cli.run import run
 from service.cli.serve import serve
@@ -18,6 +19,9 @@ app = typer.Typer(
 )
 for command in (run, serve, world, load, train, validate):
     app.command()(command)
+app.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)(bench)
 
 
 def main() -> None:

@@ -105,9 +105,9 @@ def _bind(model: PropensityModel, workspace: Workspace) -> BoundModel:
         layout=model.bind(workspace.schema),
         action_codes=_codes(model.action_codes, [action.name for action in catalogue.actions]),
         channel_codes=_codes(model.channel_codes, [channel.name for channel in catalogue.channels]),
+        # a model has nothing to say of an action that it has never seen: there the prior speaks
         actions=np.array(
-            # a model has nothing to say of an action that it has never seen: there the prior speaks
-            [action.model == model.name and action.name in model.action_codes for action in catalogue.actions],
+            [a.model == model.name and a.name in model.action_codes for a in catalogue.actions],
             dtype=np.bool_,
         ),
     )

@@ -1,0 +1,10 @@
+"""`arbiter bench`: how fast the service is on this machine, beside others."""
+
+import typer
+
+
+def bench(context: typer.Context) -> None:
+    """Measure decisions per second beside a FastAPI endpoint that does nothing (`arbiter bench --help`)."""
+    from loadtests.bench import main  # only whoever measures pays for loading it
+
+    raise SystemExit(main(context.args))
