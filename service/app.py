@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 
 from service.api import catalogue, customers, decisions, health, outcomes, problems
 from service.api.encoding import DecisionEncoder
-from service.api.examples import with_examples
+from service.api.examples import example_answer, with_examples
 from service.observability import logging
 from service.observability.http import CountRequests
 from service.runtime.service import start_service
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         service = await start_service(chosen)
         app.state.service = service
         app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)
+        app.state.example_answer = await example_answer(service, app.state.encoder)
         try:
             yield
         finally:
@@ -46,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     plain_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return with_examples(plain_openapi(), app.state.service, app.state.encoder)
+        return with_examples(plain_openapi(), app.state)
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         None,
         description="The store: redis://, rediss://, unix:// or redis-cluster://host:port,... "
-        "Without it `arbiter run` starts an embedded one.",
+        "Without it `arbiter run` starts an embedded one, and `arbiter serve` asks redis://127.0.0.1:6379.",
     )
     store_timeout_ms: Annotated[float, Field(gt=0)] = Field(
         250, description="How long a read or write of the store may take before the store counts as away."

@@ -4,19 +4,35 @@ import time
 from copy import deepcopy
 from typing import Any
 
+import msgspec
+from starlette.datastructures import State
+
 from feature_store.schema import Feature, FeatureType, Source
 from service.api.encoding import DecisionEncoder
+from service.api.schemas import MAX_DEADLINE_MS, DecisionBody
 from service.runtime.service import Service
 from service.runtime.tokens import Grant
 
 EXAMPLE_CUSTOMER = "c1"
 
 
-def with_examples(document: dict[str, Any], service: Service, encoder: DecisionEncoder) -> dict[str, Any]:
-    """The document with request examples for the live catalogue.
+async def example_answer(service: Service, encoder: DecisionEncoder) -> dict[str, Any]:
+    """What the example request is answered, decided for real as a dry run."""
+    body = DecisionBody.model_validate(
+        {**example_decision(service), "dry_run": True, "deadline_ms": MAX_DEADLINE_MS}
+    )
+    answer: dict[str, Any] = msgspec.json.decode(
+        encoder.encode(await service.decider.decide(body.to_request()))
+    )
+    return answer
+
+
+def with_examples(document: dict[str, Any], state: State) -> dict[str, Any]:
+    """The document with examples of requests for the live catalogue, and of an answer.
 
     The outcome example carries the token of a dry run, so trying it out counts nothing.
     """
+    service, encoder = state.service, state.encoder
     described = deepcopy(document)
     decision = example_decision(service)
     bodies: dict[tuple[str, str], Any] = {
@@ -28,7 +44,9 @@ def with_examples(document: dict[str, Any], service: Service, encoder: DecisionE
     for (path, method), body in bodies.items():
         content = described["paths"][path][method]["requestBody"]["content"]["application/json"]
         content["example"] = body
-    for operation in described["paths"].get("/v1/customers/{customer_id}", {}).values():
+    answers = described["paths"]["/v1/decisions"]["post"]["responses"]["200"]["content"]
+    answers["application/json"]["example"] = state.example_answer
+    for operation in described["paths"]["/v1/customers/{customer_id}"].values():
         for parameter in operation["parameters"]:
             parameter["example"] = EXAMPLE_CUSTOMER
     return described

@@ -26,6 +26,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 CustomerId = Annotated[Id, AfterValidator(_is_no_visitor)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MAX_BATCH = 1000
+MAX_DEADLINE_MS = 60_000
 
 EVENTS_WARNING = "events: are not applied; behaviour features come from the store"
 
@@ -68,7 +69,7 @@ class DecisionBody(Body):
         "`full`: every action of the catalogue, with the stage and the rule that took it out.",
     )
     dry_run: bool = Field(False, description="Count nothing, reserve nothing, log nothing.")
-    deadline_ms: Annotated[float, Field(gt=0, le=60_000)] | None = Field(
+    deadline_ms: Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS)] | None = Field(
         None, description="Answer by then, with what is known. Default: the service's setting."
     )
 
