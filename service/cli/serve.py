@@ -82,7 +82,7 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
     threading.Thread(target=_announce_when_ready, args=(settings, announce), daemon=True).start()
     try:
         uvicorn.run(
-            "service.app:create_app",
+            "service.cli.worker:create_worker",
             factory=True,
             host=settings.host,
             port=settings.port,

@@ -1,0 +1,150 @@
+"""`arbiter run`: everything in one command, and nothing left of it afterwards but the data."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+Start = Callable[..., Any]  # starts a command; see conftest
+
+
+def metric(address: str, beginning: str) -> float:
+    """The sum of all lines of the metrics that begin so."""
+    lines = httpx.get(f"{address}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))
+
+
+def test_the_printed_curl_works_as_it_stands_and_its_outcome_is_counted(
+    start: Start, small_world: Path
+) -> None:
+    running = start("run", str(small_world))
+    curl = running.printed("curl ")
+    answer = subprocess.run(curl, shell=True, capture_output=True, text=True, check=True)
+    decision = json.loads(answer.stdout)
+    assert decision["mode"] in ("full", "degraded")  # the latter if the machine is busy
+    offer = next(place["actions"][0] for place in decision["placements"] if place["actions"])
+    assert metric(running.address, "arbiter_decisions_total{") == 1
+    receipt = httpx.post(f"{running.address}/v1/outcomes", json={"token": offer["token"], "outcome": "click"})
+    assert (receipt.status_code, receipt.json()["accepted"]) == (202, 1)
+    assert metric(running.address, "arbiter_decisions_total{") == 1
+    assert metric(running.address, "arbiter_outcomes_total{") == 1
+    assert running.ends() == 0
+    assert "Stopped." in running.said
+
+
+def test_a_termination_stops_everything_that_was_started(start: Start, small_world: Path) -> None:
+    running = start("run", str(small_world)).ready()
+    assert any("server" in process.name() for process in running.processes())
+    assert running.ends(signal.SIGTERM) == 0
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", running.port))
+
+
+def test_ctrl_c_during_the_set_up_stops_it_in_order(start: Start, small_world: Path, tmp_path: Path) -> None:
+    untrained = tmp_path / "untrained"
+    shutil.copytree(small_world, untrained, ignore=shutil.ignore_patterns("models"))
+    running = start("run", str(untrained))
+    running.printed("Training the models")
+    assert running.ends() == 0
+    assert "Traceback" not in running.said
+
+
+def test_a_second_run_finds_its_data_again(start: Start, small_world: Path) -> None:
+    first = start("run", str(small_world)).ready()
+    changed = {"account_id": "changed", "profile": {}}
+    assert httpx.put(f"{first.address}/v1/customers/c3", json=changed).status_code == 204
+    before = httpx.get(f"{first.address}/v1/customers/c3").json()
+    assert "100 customers loaded" in first.said
+    assert first.ends() == 0
+    second = start("run", str(small_world))
+    second.printed("Customers: 100, found in the store")
+    second.ready()
+    assert "Training" not in second.said
+    assert "loaded" not in second.said
+    assert httpx.get(f"{second.address}/v1/customers/c3").json() == before
+    assert before["account_id"] == "changed"
+
+
+def test_a_token_of_the_first_run_is_good_in_the_second(start: Start, small_world: Path) -> None:
+    question = {"customer_id": "c1", "channel": "web", "placements": [{"id": "home_hero"}]}
+    first = start("run", str(small_world)).ready()
+    decision = httpx.post(f"{first.address}/v1/decisions", json=question).json()
+    outcome = {"token": decision["placements"][0]["actions"][0]["token"], "outcome": "accept"}
+    assert httpx.post(f"{first.address}/v1/outcomes", json=outcome).json()["accepted"] == 1
+    first.process.kill()
+    first.process.wait()
+    second = start("run", str(small_world)).ready()
+    again = httpx.post(f"{second.address}/v1/outcomes", json=outcome)
+    assert (again.status_code, again.json()["duplicates"]) == (202, 1)
+    (touch,) = httpx.get(f"{second.address}/v1/customers/c1").json()["history"]
+    assert touch["outcome"] == "accept"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_killed_run_leaves_no_store_and_no_worker_behind(
+    start: Start, small_world: Path, workers: str
+) -> None:
+    killed = start("run", str(small_world), "--workers", workers).ready()
+    assert len(killed.processes()) > int(workers)
+    killed.ends(signal.SIGKILL)
+    start("run", str(small_world), ARBITER_PORT=str(killed.port)).printed("curl ")
+
+
+def test_two_runs_do_not_share_a_data_folder(start: Start, small_world: Path) -> None:
+    first = start("run", str(small_world)).ready()
+    second = start("run", str(small_world))
+    assert second.process.wait() == 1
+    assert f"is in use by process {first.process.pid}" in second.said
+    assert httpx.get(f"{first.address}/v1/customers/c1").status_code == 200
+
+
+def test_a_taken_port_is_told_before_anything_is_started(start: Start, small_world: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = start("run", str(small_world), ARBITER_PORT=str(port))
+        assert refused.process.wait() == 1
+    assert refused.said.startswith(f"Cannot listen on 127.0.0.1:{port}: Address already in use.")
+    assert f"ARBITER_PORT={port + 1}" in refused.said
+    assert "Traceback" not in refused.said
+
+
+def test_a_file_in_the_place_of_the_data_folder_is_told(
+    start: Start, small_world: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("in the way")
+    refused = start("run", str(small_world), data=tmp_path / "data")
+    assert refused.process.wait() == 1
+    assert "Cannot write to the data folder" in refused.said
+    assert "ARBITER_DATA" in refused.said
+    assert "Traceback" not in refused.said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_data_folder_is_told(start: Start, small_world: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o500)
+    refused = start("run", str(small_world), data=tmp_path / "data")
+    assert refused.process.wait() == 1
+    assert "Cannot write to the data folder" in refused.said
+
+
+def test_the_store_listens_on_no_network_address(start: Start, small_world: Path) -> None:
+    running = start("run", str(small_world)).ready()
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in running.processes()
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {("127.0.0.1", running.port)}
