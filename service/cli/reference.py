@@ -203,8 +203,8 @@ def _command(name: str, command: Any) -> str:
     usage = " ".join([f"arbiter {name}", *map(_placeholder, arguments), *(["[OPTIONS]"] if options else [])])
     rows = [(f"`{_argument(p)}`", _parameter_default(p), _one_line(p.help)) for p in arguments]
     rows += [(f"`{p.opts[0]}`", _parameter_default(p), _one_line(p.help)) for p in options]
-    table = _table(("", "default", "meaning"), rows)
-    return f"## arbiter {name}\n`{usage}`\n\n{_one_line(command.help)}\n\n{table}"
+    parts = [f"## arbiter {name}", f"`{usage}`", _one_line(command.help)]
+    return "\n\n".join([*parts, _table(("", "default", "meaning"), rows)] if rows else parts)
 
 
 def _argument(parameter: Any) -> str:
