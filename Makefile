@@ -7,7 +7,7 @@ PYTHON ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format bench loadtest hillstrom image lock clean help
+.PHONY: run test check format bench loadtest hillstrom docs image lock clean help
 
 run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_PORT, ARBITER_DATA)
 	@sh requirements/setup.sh run
@@ -39,6 +39,10 @@ loadtest: ## Put a realistic mix of load on a service of its own; fails when a b
 hillstrom: ## What the engine earns on a real randomised e-mail trial (ARBITER_DATA_DIR)
 	@sh requirements/setup.sh run
 	@exec .venv/bin/python -m examples.hillstrom.evaluate $(ARGS)
+
+docs: ## Write docs/reference/ afresh from the code
+	@sh requirements/setup.sh dev
+	@.venv/bin/python -m service.cli.reference docs/reference
 
 image: ## Build the container image arbiter-nba
 	@command -v docker >/dev/null || { echo "make image needs Docker; make run does without." >&2; exit 1; }

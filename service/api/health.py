@@ -9,6 +9,8 @@ from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
 from service.observability.metrics import exposition
 
+RETRY = {"Retry-After": "1"}
+
 router = APIRouter(tags=["operation"])
 
 
@@ -38,7 +40,7 @@ async def ready(request: Request) -> Ready:
     unready."""
     service = getattr(request.app.state, "service", None)
     if service is None or not service.ready:
-        raise Problem(503, "not-ready", "the workspace and its models are not loaded")
+        raise Problem(503, "not-ready", "the workspace and its models are not loaded", headers=RETRY)
     return Ready(status="ready", versions=VersionsView.model_validate(service.snapshot.versions))
 
 

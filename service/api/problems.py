@@ -72,9 +72,12 @@ def overloaded() -> Problem:
 
 
 def store_unavailable() -> Problem:
-    """503: nothing was taken in."""
+    """503: what was asked may be asked again without counting twice."""
     return Problem(
-        503, "store-unavailable", "the store is away; nothing was recorded", headers={"Retry-After": "1"}
+        503,
+        "store-unavailable",
+        "the store is away; nothing was acknowledged, so send it again",
+        headers={"Retry-After": "1"},
     )
 
 
