@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from feature_store.store import connect
 from service.cli.console import err, fail
 from service.cli.errors import explained
 from service.cli.options import Host, Port, RedisUrl, Workers, Workspace
@@ -41,9 +42,15 @@ def serve(
 
 def chosen_settings(**given: object) -> Settings:
     """The settings of the environment with those given on the command line over them."""
-    return Settings.model_validate(
+    settings = Settings.model_validate(
         Settings().model_dump() | {name: value for name, value in given.items() if value is not None}
     )
+    if settings.redis_url is not None:
+        try:
+            connect(settings.redis_url)  # only looks at the URL: it connects at its first use
+        except ValueError as error:
+            fail(f"ARBITER_REDIS_URL (--redis-url) can't be used: {error}")
+    return settings
 
 
 def base_url(settings: Settings) -> str:
@@ -77,8 +84,9 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
     for name, value in settings.model_dump(exclude={"token_secret"}).items():
         if value is not None:
             os.environ[f"ARBITER_{name.upper()}"] = str(value)
-    if settings.workers > 1:
-        os.environ[METRICS_VARIABLE] = str(_fresh_metrics_folder(settings.data))
+    metrics = _fresh_metrics_folder(settings.data) if settings.workers > 1 else None
+    if metrics is not None:
+        os.environ[METRICS_VARIABLE] = str(metrics)
     threading.Thread(target=_announce_when_ready, args=(settings, announce), daemon=True).start()
     try:
         uvicorn.run(
@@ -94,8 +102,8 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         pass  # uvicorn has shut down in order and only passes the signal on
     finally:
-        if METRICS_VARIABLE in os.environ:
-            shutil.rmtree(os.environ.pop(METRICS_VARIABLE), ignore_errors=True)
+        if metrics is not None:
+            shutil.rmtree(metrics, ignore_errors=True)
 
 
 def _fresh_metrics_folder(data: Path) -> Path:

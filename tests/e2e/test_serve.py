@@ -1,0 +1,149 @@
+"""`arbiter serve`: several workers are one service, and nothing is served that is not whole."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from feature_store.embedded import EmbeddedStore
+from feature_store.ingestion import load_customers
+from feature_store.schema import FeatureSchema
+from feature_store.store import CustomerStore, connect
+
+Start = Callable[..., Any]  # starts a command; see conftest
+
+
+@pytest.fixture(scope="module")
+def store(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """A store with the customers of the small world."""
+
+    async def fill(url: str) -> None:
+        schema = FeatureSchema.load(small_world / "features.yaml")
+        customers = CustomerStore(connect(url, timeout=30), schema)
+        await load_customers(small_world / "customers.parquet", schema, customers)
+        await customers.close()
+
+    with EmbeddedStore(tmp_path_factory.mktemp("store")) as server:
+        asyncio.run(fill(server.url))
+        yield server
+
+
+def answer_of(pid: int, address: str, path: str) -> httpx.Response:
+    """An answer of one worker: connections are made until it is the one that has accepted one."""
+    for _ in range(2000):
+        with httpx.Client() as client:
+            client.get(f"{address}/health/live")
+            if any(c.status == psutil.CONN_ESTABLISHED for c in psutil.Process(pid).net_connections("tcp")):
+                return client.get(f"{address}{path}")
+    raise AssertionError(f"worker {pid} accepts no connections")
+
+
+def total(metrics: str, beginning: str) -> float:
+    return sum(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(beginning))
+
+
+def workers_of(command: Any) -> list[int]:
+    """The processes that answer requests: those that have a socket of their own to the port."""
+    children = [process for process in command.processes()[1:] if "spawn_main" in " ".join(process.cmdline())]
+    return [process.pid for process in children]
+
+
+def test_two_workers_are_one_service(start: Start, small_world: Path, store: EmbeddedStore) -> None:
+    served = start("serve", str(small_world), "--workers", "2", "--redis-url", store.url).ready()
+    workers = workers_of(served)
+    assert len(workers) == 2
+    tokens = []
+    for number in range(60):
+        with httpx.Client(base_url=served.address) as channel:  # a connection of its own
+            question = {"customer_id": f"c{number}", "channel": "web", "deadline_ms": 10_000}
+            decision = channel.post("/v1/decisions", json=question).json()
+            assert decision["mode"] == "full"
+            tokens.append(decision["placements"][0]["actions"][0]["token"])
+    for token in tokens:
+        with httpx.Client(base_url=served.address) as channel:
+            receipt = channel.post("/v1/outcomes", json={"token": token, "outcome": "click"})
+            assert receipt.json() == {"accepted": 1, "duplicates": 0, "dry_run": 0}
+    for worker in workers:
+        metrics = answer_of(worker, served.address, "/metrics").text
+        assert total(metrics, "arbiter_decisions_total{") == 60
+        assert total(metrics, "arbiter_decision_seconds_count") == 60
+        assert total(metrics, "arbiter_outcomes_total{") == 60
+        assert total(metrics, "arbiter_workers") == 2
+        assert total(metrics, "arbiter_model_info{") == 1
+    assert served.ends() == 0
+
+
+def test_a_worker_that_dies_is_replaced_and_its_decisions_stay_counted(
+    start: Start, small_world: Path, store: EmbeddedStore
+) -> None:
+    served = start("serve", str(small_world), "--workers", "2", "--redis-url", store.url).ready()
+    for number in range(10):
+        httpx.post(f"{served.address}/v1/decisions", json={"customer_id": f"c{number}", "channel": "web"})
+    psutil.Process(workers_of(served)[0]).kill()
+    served.ready()
+    assert total(httpx.get(f"{served.address}/metrics").text, "arbiter_decisions_total{") == 10
+
+
+def cut_short(model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-100])
+
+
+def remove(model: Path) -> None:
+    shutil.rmtree(model.parents[1])
+
+
+@pytest.mark.parametrize(("spoil", "said"), [(cut_short, "model.txt"), (remove, "no such model")])
+def test_a_model_that_is_not_whole_is_never_served(
+    start: Start, small_world: Path, tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    spoiled = tmp_path / "spoiled"
+    shutil.copytree(small_world, spoiled)
+    (model,) = (spoiled / "models").glob("*/*/model.txt")
+    spoil(model)
+    refused = start("serve", str(spoiled))
+    assert refused.process.wait() == 1
+    assert "model_1" in refused.said
+    assert said in refused.said
+    assert "Traceback" not in refused.said
+
+
+def test_a_bad_workspace_is_never_served(start: Start, small_world: Path, tmp_path: Path) -> None:
+    spoiled = tmp_path / "spoiled"
+    shutil.copytree(small_world, spoiled)
+    (spoiled / "policies.yaml").write_text("arbitration: {valu: false}\n")
+    refused = start("serve", str(spoiled))
+    assert refused.process.wait() == 1
+    assert refused.said.startswith("policies.yaml:1: arbitration.valu: ")
+
+
+def test_bad_settings_are_told_by_the_name_of_their_variable(start: Start, small_world: Path) -> None:
+    refused = start("serve", str(small_world), ARBITER_WORKERS="none", ARBITER_DEADLINE_MS="-1")
+    assert refused.process.wait() == 1
+    assert "ARBITER_WORKERS: must be a valid integer" in refused.said
+    assert "ARBITER_DEADLINE_MS: must be greater than 0" in refused.said
+
+
+def test_without_a_store_it_serves_on_defaults(start: Start, small_world: Path, tmp_path: Path) -> None:
+    url = f"unix://{tmp_path}/nobody.sock"
+    served = start("serve", str(small_world), "--redis-url", url).ready()
+    question = {"customer_id": "c1", "channel": "web"}
+    decision = httpx.post(f"{served.address}/v1/decisions", json=question).json()
+    assert decision["degraded"] == ["features:unavailable"]
+    assert decision["placements"][0]["actions"]
+
+
+def test_a_metrics_folder_of_the_user_s_own_is_used_and_left_alone(
+    start: Start, small_world: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    (folder / "kept.txt").write_text("of somebody else")
+    served = start("serve", str(small_world), PROMETHEUS_MULTIPROC_DIR=str(folder)).ready()
+    assert served.ends() == 0
+    assert (folder / "kept.txt").exists()
+    assert list(folder.glob("*.db"))
