@@ -13,8 +13,10 @@ from rich.table import Table
 PIPE_WIDTH = 120
 """Characters a line where nobody has said how wide the paper is."""
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(
+    highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH
+)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 LINE_EVERY = 5.0
 """Seconds between two lines about the same work where there is no terminal to draw a bar on."""
@@ -22,7 +24,7 @@ LINE_EVERY = 5.0
 
 def fail(message: str) -> NoReturn:
     """End the command with an error message and status 1."""
-    err.print(message, style="red" if err.is_terminal else None, markup=False)
+    err.print(message, style="red" if err.is_terminal else None)
     raise SystemExit(1)
 
 

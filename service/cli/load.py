@@ -78,6 +78,6 @@ def show_report(path: Path, report: LoadReport) -> None:
         f"{path.name}: {report.loaded:,} customers loaded in {report.seconds:.1f} s ({rate:,.0f} a second)"
     )
     for error in report.errors:
-        out.print(f"  {error}", markup=False)
+        out.print(f"  {error}")
     if report.refused:
         out.print(f"{report.refused:,} of {report.rows:,} rows can't be loaded")
