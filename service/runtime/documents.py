@@ -1,18 +1,18 @@
 """The shapes of a workspace's YAML files: what may be written in them, checked field by field."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from feature_store.feature import epoch_seconds
+from feature_store.feature import FIRST_SECOND, LAST_SECOND, epoch_seconds
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 Moment = AwareDatetime | date
-ONE_DAY = timedelta(days=1)
+ONE_DAY = 86_400.0
 
 
 class Document(BaseModel):
@@ -69,15 +69,17 @@ class ActionDocument(Document):
 
     @property
     def starts_at(self) -> float:
-        """Epoch seconds; a date begins at midnight UTC."""
-        return float("-inf") if self.start is None else epoch_seconds(self.start)
+        """Epoch seconds; a date begins at midnight UTC. What lies before year 1 there is always."""
+        start = float("-inf") if self.start is None else epoch_seconds(self.start)
+        return start if start >= FIRST_SECOND else float("-inf")
 
     @property
     def ends_at(self) -> float:
-        """Epoch seconds, exclusive; a date includes its whole day."""
+        """Epoch seconds, exclusive; a date includes its whole day. What lies after year 9999 is never."""
         if self.end is None:
             return float("inf")
-        return epoch_seconds(self.end if isinstance(self.end, datetime) else self.end + ONE_DAY)
+        end = epoch_seconds(self.end) + (0.0 if isinstance(self.end, datetime) else ONE_DAY)
+        return end if end <= LAST_SECOND else float("inf")
 
 
 class GroupDocument(Document):

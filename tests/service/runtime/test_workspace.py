@@ -87,6 +87,14 @@ def test_an_end_date_includes_its_whole_day_and_an_end_time_is_exclusive(files: 
     assert (found["check_up"].start, found["check_up"].end) == (float("-inf"), float("inf"))
 
 
+@pytest.mark.parametrize("end", ["9999-12-31", "9999-12-31T23:59:59-14:00"])
+def test_an_end_beyond_the_calendar_is_never(files: Files, end: str) -> None:
+    files.edit("actions/sales.yaml", "end: 2026-12-31", f"end: {end}")
+    files.edit("actions/sales.yaml", "start: 2026-01-01\n", "start: 0001-01-01T00:00:00+14:00\n")
+    found = actions(files)["fibre_500"]
+    assert (found.start, found.end) == (float("-inf"), float("inf"))
+
+
 def test_an_action_may_be_available_for_one_day(files: Files) -> None:
     files.edit("actions/sales.yaml", "end: 2026-12-31", "end: 2026-01-01")
     found = actions(files)["fibre_500"]
