@@ -38,7 +38,7 @@ def with_examples(document: dict[str, Any], state: State) -> dict[str, Any]:
     bodies: dict[tuple[str, str], Any] = {
         ("/v1/decisions", "post"): decision,
         ("/v1/decisions/batch", "post"): {"requests": [decision, {**decision, "customer_id": "c2"}]},
-        ("/v1/outcomes", "post"): {"token": _dry_run_token(service, encoder), "outcome": "click"},
+        ("/v1/outcomes", "post"): {"token": _dry_run_token(encoder), "outcome": "click"},
         ("/v1/customers/{customer_id}", "put"): {"profile": _profile(service)},
     }
     for (path, method), body in bodies.items():
@@ -77,23 +77,17 @@ def _value(feature: Feature) -> object:
             return "2026-01-31T12:00:00Z"
 
 
-def _dry_run_token(service: Service, encoder: DecisionEncoder) -> str:
-    catalogue = service.snapshot.catalogue
-    treatment = catalogue.treatments[0]
-    action = catalogue.actions[catalogue.action_index[treatment.action]]
+def _dry_run_token(encoder: DecisionEncoder) -> str:
+    """A token of an offer that was never made: the live catalogue may have none to make."""
     now = time.time()
+    names = dict.fromkeys(("channel", "placement", "issue", "group", "action", "treatment"), "example")
     return encoder.sign(
         Grant(
             decision_id="00000000-0000-4000-8000-000000000000",
             customer=EXAMPLE_CUSTOMER,
-            channel=treatment.channel,
-            placement=treatment.placements[0],
-            issue=action.issue,
-            group=action.group,
-            action=action.name,
-            treatment=treatment.name,
+            **names,
             rank=1,
-            propensity=action.propensity or 0.0,
+            propensity=0.0,
             selection_probability=1.0,
             decided_at=now,
             expires_at=now + encoder.token_seconds,

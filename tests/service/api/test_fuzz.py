@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -147,6 +148,35 @@ def test_singles_batches_and_outcomes_at_once_are_all_answered(client: httpx.Cli
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200] * 36 + [202] * 30
+
+
+NOTHING_TO_OFFER = {
+    "no actions": "{}",
+    "no treatments": "{g: {actions: {a: {propensity: 0.1}}}}",
+    "no placements": "{g: {actions: {a: {propensity: 1, treatments: {t: {channel: web, placements: []}}}}}}",
+}
+
+
+@pytest.mark.parametrize("groups", NOTHING_TO_OFFER.values(), ids=list(NOTHING_TO_OFFER))
+def test_a_catalogue_with_nothing_to_offer_is_served_and_documented(
+    serve: Any, tmp_path: Path, groups: str
+) -> None:
+    (tmp_path / "actions").mkdir()
+    for name, text in {
+        "features.yaml": "features: {}",
+        "channels.yaml": "channels: {web: {placements: {home_hero: {}}}}",
+        "models.yaml": "models: {}",
+        "actions/sales.yaml": f"issue: sales\ngroups: {groups}",
+    }.items():
+        (tmp_path / name).write_text(text)
+    with serve(workspace=tmp_path) as client:
+        (placement,) = client.post("/v1/decisions", json=QUESTION).json()["placements"]
+        assert placement["actions"] == []
+        assert placement["no_action"] == {"reason": "no_treatment", "stage": "treatment"}
+        document = client.get("/openapi.json").json()
+        outcome = document["paths"]["/v1/outcomes"]["post"]["requestBody"]["content"]["application/json"]
+        receipt = client.post("/v1/outcomes", json=outcome["example"])
+        assert (receipt.status_code, receipt.json()["dry_run"]) == (202, 1)
 
 
 def metric(client: httpx.Client, line: str) -> float:
