@@ -18,15 +18,15 @@ async def read_catalogue(request: Request) -> Response:
     """Channels with their placements, and actions with their treatments."""
     service = request.app.state.service
     catalogue: Catalogue = service.snapshot.catalogue
+    treatments: dict[str, list[Treatment]] = {action.name: [] for action in catalogue.actions}
+    for treatment in catalogue.treatments:
+        treatments[treatment.action].append(treatment)
     document = {
         "version": catalogue.version,
         "versions": service.snapshot.versions,
         "outcomes": dict(service.workspace.files.outcomes),
         "channels": [_channel(channel) for channel in catalogue.channels],
-        "actions": [
-            _action(action, [t for t in catalogue.treatments if t.action == action.name])
-            for action in catalogue.actions
-        ],
+        "actions": [_action(action, treatments[action.name]) for action in catalogue.actions],
     }
     return Response(msgspec.json.encode(document), media_type=JSON_TYPE)
 
