@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from service.cli.serve import base_url, check_address, check_models, chosen_sett
 from service.cli.train import show_reports
 from service.runtime.workspace import Workspace, load_workspace
 from service.settings import Settings
+
+POPULATION = "arb:population"
+"""The store's key that says which population was loaded last."""
 
 
 def run(
@@ -54,7 +58,7 @@ def run(
                 with ProgressDisplay() as display:
                     data = find_data(settings.workspace, settings.data, display.update, out.print)
                     _train_if_needed(checked, data, display.update)
-                    _load_if_needed(settings, checked, data / "customers.parquet", display.update)
+                    load_population(settings, checked, data / "customers.parquet", display.update)
                 check_models(settings)
                 start(settings, announce=lambda: _announce(settings, checked, data, began))
         except KeyboardInterrupt:
@@ -126,21 +130,22 @@ def _train_if_needed(workspace: Workspace, data: Path, progress: Progress) -> No
     show_reports(reports)
 
 
-def _load_if_needed(settings: Settings, workspace: Workspace, customers: Path, progress: Progress) -> None:
-    """Load the population unless the store has this very file, under this schema, already."""
+def load_population(settings: Settings, workspace: Workspace, customers: Path, progress: Progress) -> None:
+    """Load the population unless this very file, under this schema, is what was loaded last: the customers of
+    two workspaces may have the same ids, and then those of the last one are in the store."""
     url = settings.redis_url or ""
     stat = customers.stat()
-    mark = f"{stat.st_size}:{stat.st_mtime_ns}:{workspace.schema.fingerprint}"
-    key = f"arb:population:{settings.workspace.resolve()}"
-    if _command(url, "GET", key) == mark.encode():
+    mark = f"{settings.workspace.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{workspace.schema.fingerprint}"
+    if _command(url, "GET", POPULATION) == os.fsencode(mark):
         out.print(f"Customers: {pq.read_metadata(customers).num_rows:,}, found in the store")
         return
+    _command(url, "DEL", POPULATION)  # whatever comes in between, half a population is none
     report = put_customers(settings, url, customers, strict=False, progress=progress)
     show_report(customers, report)
-    _command(url, "SET", key, mark)
+    _command(url, "SET", POPULATION, os.fsencode(mark))
 
 
-def _command(url: str, *words: str) -> Any:
+def _command(url: str, *words: str | bytes) -> Any:
     async def send() -> Any:
         client = connect(url, timeout=BULK_TIMEOUT)
         try:
