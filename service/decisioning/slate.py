@@ -49,7 +49,9 @@ def fill(
         picked = _fill_slot(snapshot, batch, int(slot), rows, free & ~chosen, priority)
         chosen[picked[0], picked[3]] = True
         picks.append(picked)
-        empty = np.setdiff1d(rows, picked[0], assume_unique=False)
+        filled = np.zeros(len(batch), dtype=np.bool_)
+        filled[picked[0]] = True
+        empty = rows[~filled[rows]]
         empties.append(np.stack([empty, np.full_like(empty, slot)]))
     row, slots, rank, action, treatment = _in_row_order(
         np.concatenate([np.empty((5, 0), np.intp), *picks], axis=1)

@@ -49,14 +49,15 @@ def _count_ignored(real: Sequence[Decision]) -> None:
 def _count_slate(real: Sequence[Decision]) -> None:
     """Actions offered and placements left empty, by the rows of the batch that are no dry runs."""
     catalogue, slate = real[0].snapshot.catalogue, real[0].decisions.slate
-    rows = [answer.row for answer in real]
-    offered = np.isin(slate.row, rows)
+    counts = np.zeros(len(real[0].decisions.removed_by), dtype=np.bool_)
+    counts[[answer.row for answer in real]] = True
+    offered = counts[slate.row]
     pairs = zip(slate.slot[offered].tolist(), slate.action[offered].tolist(), strict=True)
     for (slot, index), number in Counter(pairs).items():
         action = catalogue.actions[index]
         labels = (action.issue, action.group, action.name, catalogue.slots[slot].channel)
         metrics.ACTION_OFFERED.labels(*labels).inc(number)
-    empty = slate.empty_stage[np.isin(slate.empty_row, rows)]
+    empty = slate.empty_stage[counts[slate.empty_row]]
     for stage, number in Counter(empty.tolist()).items():
         metrics.NO_ACTION.labels(NO_ACTION[STAGES[stage]].reason).inc(number)
 
