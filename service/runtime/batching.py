@@ -20,12 +20,21 @@ class Overloaded(Exception):
 
 
 class NaturalBatcher(Generic[Item]):
-    """Hands items to `work` in batches. `work` answers each item itself, and never raises."""
+    """Hands items to `work` in batches. `work` answers each item itself, and never raises.
+
+    A `patient` one lets each batch take as long as it does; another starts the next after `PATIENCE`.
+    """
 
     def __init__(
-        self, work: Callable[[list[Item]], Awaitable[None]], *, max_batch: int, max_waiting: int
+        self,
+        work: Callable[[list[Item]], Awaitable[None]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        patient: bool = False,
     ) -> None:
         self._work = work
+        self._patient = patient
         self._max_batch, self._max_waiting = max_batch, max_waiting
         self._waiting: deque[Item] = deque()
         self._scheduled = False
@@ -71,7 +80,8 @@ class NaturalBatcher(Generic[Item]):
         task = loop.create_task(self._run(batch))
         self._current = task
         self._running.add(task)
-        loop.call_later(PATIENCE, self._release, task)
+        if not self._patient:
+            loop.call_later(PATIENCE, self._release, task)
         task.add_done_callback(self._finished)
 
     async def _run(self, batch: list[Item]) -> None:

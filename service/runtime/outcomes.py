@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from feature_store.documents import did_you_mean
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable
@@ -17,6 +18,8 @@ from service.runtime.tokens import Grant, InvalidToken, Signer
 
 CLOCK_SKEW = 300.0
 """Seconds by which a channel's clock may be ahead of ours or of the decision's."""
+MOST_ROWS = 1000
+"""In one round trip: the store's timeout is for one, however many calls are waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,11 @@ class _Pending:
 
 
 class OutcomeIntake:
-    """Verifies reports and records them, many calls in one round trip."""
+    """Verifies reports and records them, many calls in one round trip.
+
+    Nobody waits for an outcome as for a decision, so round trips follow one another: several at once would
+    only make each other late.
+    """
 
     def __init__(
         self,
@@ -59,7 +66,9 @@ class OutcomeIntake:
         max_waiting: int,
     ) -> None:
         self._store, self._signer, self._names = store, signer, outcomes
-        self._batcher = NaturalBatcher(self._record, max_batch=max_batch, max_waiting=max_waiting)
+        self._batcher = NaturalBatcher(
+            self._record, max_batch=max_batch, max_waiting=max_waiting, patient=True
+        )
 
     async def take(self, reports: Sequence[OutcomeReport]) -> Receipt:
         """Record the good ones among the reports; when this returns they are durable.
@@ -112,20 +121,22 @@ class OutcomeIntake:
         return await pending.new
 
     async def _record(self, batch: list[_Pending]) -> None:
-        outcomes = [outcome for pending in batch for outcome in pending.outcomes]
-        try:
-            new = iter(await self._store.record_outcomes(outcomes, time.time()))
-        except Exception as error:  # noqa: BLE001 - every call of the batch is told, whatever happened
-            if isinstance(error, StoreUnavailable):
-                metrics.STORE_ERRORS.labels("record_outcomes").inc()
-            for pending in batch:
+        calls = iter(_round_trips(batch))
+        for together in calls:
+            try:
+                outcomes = [outcome for pending in together for outcome in pending.outcomes]
+                new = iter(await self._store.record_outcomes(outcomes, time.time()))
+            except Exception as error:  # noqa: BLE001 - every call not yet recorded is told, whatever happened
+                if isinstance(error, StoreUnavailable):
+                    metrics.STORE_ERRORS.labels("record_outcomes").inc()
+                for pending in chain(together, *calls):
+                    if not pending.new.done():
+                        pending.new.set_exception(error)
+                return
+            for pending in together:
+                results = [next(new) for _ in pending.outcomes]
                 if not pending.new.done():
-                    pending.new.set_exception(error)
-            return
-        for pending in batch:
-            results = [next(new) for _ in pending.outcomes]
-            if not pending.new.done():
-                pending.new.set_result(results)
+                    pending.new.set_result(results)
 
     @staticmethod
     def _count(outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
@@ -140,6 +151,20 @@ class OutcomeIntake:
             metrics.OUTCOME_DUPLICATES.inc(len(new) - sum(new))
         if refused:
             metrics.OUTCOMES_REFUSED.inc(refused)
+
+
+def _round_trips(batch: Iterable[_Pending]) -> Iterator[list[_Pending]]:
+    """Calls to be recorded together: as many as have `MOST_ROWS` rows, or one that has more."""
+    together: list[_Pending] = []
+    rows = 0
+    for pending in batch:
+        if together and rows + len(pending.outcomes) > MOST_ROWS:
+            yield together
+            together, rows = [], 0
+        together.append(pending)
+        rows += len(pending.outcomes)
+    if together:
+        yield together
 
 
 def _outcome(report: OutcomeReport, grant: Grant, occurred_at: float) -> Outcome:
