@@ -27,6 +27,8 @@ FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = 
     "features:incomplete",
     "scoring:deadline",
 )
+BULK_DEADLINE = 30.0
+"""Seconds until a request among many is answered, if it says nothing: its caller waits for the last one."""
 MAX_RESERVE = 0.010
 """Seconds of a deadline that are kept for deciding, at most: beyond it the machine is overloaded anyway."""
 
@@ -81,6 +83,7 @@ class Decider:
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting)
+        self._bulk = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting, patient=True)
 
     async def decide(self, request: DecisionRequest) -> Decision:
         """The decision for one request.
@@ -89,29 +92,32 @@ class Decider:
             InvalidRequest: the request does not fit the live configuration.
             Overloaded: too many requests are waiting.
         """
-        pending = self._pending(request)
+        pending = self._pending(request, self._deadline)
         self._batcher.submit([pending])
         return await pending.answer
 
     async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
         """The decision for each request, in order; in the place of one that does not fit, why.
 
+        They are worked off one batch after another beside single requests, which do not queue behind them.
+
         Raises:
             Overloaded: too many requests are waiting.
         """
-        pending = [self._pending(request) for request in requests]
-        self._batcher.submit(pending)
+        pending = [self._pending(request, BULK_DEADLINE) for request in requests]
+        self._bulk.submit(pending)
         answers = await asyncio.gather(*(p.answer for p in pending), return_exceptions=True)
         return [_answer(answer) for answer in answers]
 
     async def drain(self) -> None:
         """Wait until every waiting request is answered."""
         await self._batcher.drain()
+        await self._bulk.drain()
 
-    def _pending(self, request: DecisionRequest) -> _Pending:
+    def _pending(self, request: DecisionRequest, default: float) -> _Pending:
         loop = asyncio.get_running_loop()
         arrived = time.perf_counter()
-        seconds = self._deadline if request.deadline_ms is None else request.deadline_ms / 1000.0
+        seconds = default if request.deadline_ms is None else request.deadline_ms / 1000.0
         deadline = arrived + seconds
         read_until = deadline - min(self._reserve, seconds / 2)
         return _Pending(request, arrived, deadline, read_until, loop.create_future())
