@@ -20,8 +20,8 @@ test: ## Run the tests
 check: ## Lint, formatting, types and import contracts
 	@sh requirements/setup.sh dev
 	@.venv/bin/ruff check --quiet .
-	@.venv/bin/ruff format --check --quiet . || { echo "make format puts these files right:"; .venv/bin/ruff format --check . ; }
-	@.venv/bin/lint-imports
+	@said=$$(.venv/bin/ruff format --check . 2>&1) || { echo "$$said"; echo "Put it right with: make format"; exit 1; }
+	@said=$$(.venv/bin/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 	@.venv/bin/mypy
 
 format: ## Put formatting and import order right
@@ -30,7 +30,7 @@ format: ## Put formatting and import order right
 
 bench: ## Measure decisions per second beside a bare FastAPI endpoint
 	@sh requirements/setup.sh run
-	@exec .venv/bin/python -m loadtests.bench $(ARGS)
+	@exec .venv/bin/arbiter bench $(ARGS)
 
 loadtest: ## Put a realistic mix of load on a service of its own; fails when a budget is broken
 	@sh requirements/setup.sh dev
