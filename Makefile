@@ -49,7 +49,7 @@ image: ## Build the container image arbiter-nba
 	@exec docker build --tag arbiter-nba $(ARGS) .
 
 LOCK = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS)
 
 lock: ## Pin the dependencies of pyproject.toml again (ARGS=--upgrade: to the newest)
 	@sh requirements/setup.sh run
