@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Set up everything and serve: store, demo customers, models. Ctrl-C stops all of it; the data stays."""
     began = time.perf_counter()
-    with explained(), _terminated_like_interrupted():
+    with explained(), _stopped_by_signals() as check_signals:
         settings = chosen_settings(
             workspace=workspace, host=host, port=port, workers=workers, redis_url=redis_url
         )
@@ -60,6 +60,7 @@ def run(
                     _train_if_needed(checked, data, display.update)
                     load_population(settings, checked, data / "customers.parquet", display.update)
                 check_models(settings)
+                check_signals()
                 start(settings, announce=lambda: _announce(settings, checked, data, began))
         except KeyboardInterrupt:
             pass
@@ -67,18 +68,27 @@ def run(
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """A SIGTERM during the set-up stops what was started, like Ctrl-C. While serving, uvicorn handles
-    both."""
+def _stopped_by_signals() -> Iterator[Callable[[], None]]:
+    """SIGTERM during the set-up stops what was started, like Ctrl-C. While serving, uvicorn handles both.
+
+    Yields a check that raises KeyboardInterrupt if there was a signal: a library may have kept it to itself.
+    """
+    came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield check
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_data_folder(data: Path) -> None:
