@@ -58,7 +58,7 @@ def test_two_workers_are_one_service(start: Start, small_world: Path, store: Emb
     workers = workers_of(served)
     assert len(workers) == 2
     tokens = []
-    for number in range(60):
+    for number in range(24):
         with httpx.Client(base_url=served.address) as channel:  # a connection of its own
             question = {"customer_id": f"c{number}", "channel": "web", "deadline_ms": 10_000}
             decision = channel.post("/v1/decisions", json=question).json()
@@ -70,9 +70,9 @@ def test_two_workers_are_one_service(start: Start, small_world: Path, store: Emb
             assert receipt.json() == {"accepted": 1, "duplicates": 0, "dry_run": 0}
     for worker in workers:
         metrics = answer_of(worker, served.address, "/metrics").text
-        assert total(metrics, "arbiter_decisions_total{") == 60
-        assert total(metrics, "arbiter_decision_seconds_count") == 60
-        assert total(metrics, "arbiter_outcomes_total{") == 60
+        assert total(metrics, "arbiter_decisions_total{") == 24
+        assert total(metrics, "arbiter_decision_seconds_count") == 24
+        assert total(metrics, "arbiter_outcomes_total{") == 24
         assert total(metrics, "arbiter_workers") == 2
         assert total(metrics, "arbiter_model_info{") == 1
     assert served.ends() == 0
@@ -89,26 +89,15 @@ def test_a_worker_that_dies_is_replaced_and_its_decisions_stay_counted(
     assert total(httpx.get(f"{served.address}/metrics").text, "arbiter_decisions_total{") == 10
 
 
-def cut_short(model: Path) -> None:
-    model.write_bytes(model.read_bytes()[:-100])
-
-
-def remove(model: Path) -> None:
-    shutil.rmtree(model.parents[1])
-
-
-@pytest.mark.parametrize(("spoil", "said"), [(cut_short, "model.txt"), (remove, "no such model")])
-def test_a_model_that_is_not_whole_is_never_served(
-    start: Start, small_world: Path, tmp_path: Path, spoil: Callable[[Path], None], said: str
-) -> None:
+def test_a_model_that_is_not_whole_is_never_served(start: Start, small_world: Path, tmp_path: Path) -> None:
     spoiled = tmp_path / "spoiled"
     shutil.copytree(small_world, spoiled)
     (model,) = (spoiled / "models").glob("*/*/model.txt")
-    spoil(model)
+    model.write_bytes(model.read_bytes()[:-100])
     refused = start("serve", str(spoiled))
     assert refused.process.wait() == 1
     assert "model_1" in refused.said
-    assert said in refused.said
+    assert "model.txt" in refused.said
     assert "Traceback" not in refused.said
 
 

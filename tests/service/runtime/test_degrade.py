@@ -98,7 +98,7 @@ def test_without_a_store_decisions_are_made_on_defaults_and_say_so(serve: Serve,
 
 
 def test_a_store_that_never_answers_keeps_no_decision_beyond_its_deadline(serve: Serve, hanging: str) -> None:
-    with serve(redis_url=hanging, store_timeout_ms=2000, store_retry_ms=1) as client:
+    with serve(redis_url=hanging, store_timeout_ms=500, store_retry_ms=1) as client:
         decision = decide(client, deadline_ms=100)
         assert decision["mode"] == "degraded"
         assert "features:timeout" in decision["degraded"]
