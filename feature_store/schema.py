@@ -24,6 +24,8 @@ from feature_store.feature import Feature, FeatureType, Source
 __all__ = ["Feature", "FeatureSchema", "FeatureType", "FieldError", "Source"]
 
 MAX_LEVELS = 32_767
+MAX_HINTS = 10
+"""How many unknown names of one call are told what may be meant: looking for it takes its time."""
 RESERVED = frozenset(
     {
         "customer_id",
@@ -158,11 +160,11 @@ class FeatureSchema:
 
         Only features of `sources` may be set. What is not named, or in error, stays as it is in `out`.
         """
-        errors = []
+        errors: list[FieldError] = []
         for name, value in values.items():
             place = self._places.get(name)
             if place is None or place[0].source not in sources:
-                errors.append(FieldError(name, self._stranger(name, sources)))
+                errors.append(FieldError(name, self._stranger(name, sources, hint=len(errors) < MAX_HINTS)))
                 continue
             feature, start, stop = place
             try:
@@ -171,12 +173,12 @@ class FeatureSchema:
                 errors.append(FieldError(name, str(error)))
         return errors
 
-    def _stranger(self, name: str, sources: Collection[Source]) -> str:
+    def _stranger(self, name: str, sources: Collection[Source], hint: bool) -> str:
         wanted = " or ".join(source for source in Source if source in sources)
         if name in self._places:
             return f"is a {self._places[name][0].source} feature; only {wanted} features can be set here"
         known = [feature.name for feature in self.features if feature.source in sources]
-        return f"is not a declared {wanted} feature{did_you_mean(name, known)}"
+        return f"is not a declared {wanted} feature{did_you_mean(name, known) if hint else ''}"
 
     def decode(self, row: NDArray[np.float64], source: Source) -> dict[str, object]:
         """The JSON-ready values of one source in a row of X, shape (width,); what is missing is left out."""

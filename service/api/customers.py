@@ -51,10 +51,14 @@ async def read_customer(request: Request, customer_id: InPath) -> Response:
 
 @router.put("/{customer_id:any}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")
 async def write_customer(request: Request, body: CustomerBody, customer_id: InPath) -> Response:
-    """Features that are not named stay as they are; null makes one missing. All or nothing is written."""
+    """Features that are not named stay as they are; null makes one missing, or removes the account.
+
+    All or nothing is written.
+    """
     _check(customer_id)
     try:
-        await request.app.state.service.customers.put(customer_id, body.profile, body.account_id)
+        account_id = (body.account_id or "") if "account_id" in body.model_fields_set else None
+        await request.app.state.service.customers.put(customer_id, body.profile, account_id)
     except InvalidFeatures as error:
         raise invalid_body([Fault(f"profile.{e.field}", e.message) for e in error.errors]) from None
     except StoreUnavailable:

@@ -14,7 +14,7 @@ from service.api.routes import RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
 from service.runtime.batching import Overloaded
 from service.runtime.decider import Decision
-from service.runtime.requests import DecisionRequest, InvalidRequest
+from service.runtime.requests import DecisionRequest, Fault, InvalidRequest
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemView, "description": text}
@@ -28,6 +28,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 ENCODED_AT_ONCE = 32
+"""After so many answers of a batch the other requests get a turn."""
+MAX_EXPLAINED = 20_000
+"""How many candidates one batch may explain: an explanation is some 200 bytes long."""
+
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=RawBodyRoute)
 _body: TypeAdapter[DecisionBody] = TypeAdapter(DecisionBody)
 
@@ -59,6 +63,10 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
     service = request.app.state.service
     asked = [_request(index, raw) for index, raw in enumerate(body.requests)]
     good = [entry for entry in asked if isinstance(entry, DecisionRequest)]
+    explained = sum(entry.explain != "none" for entry in good) * len(service.snapshot.catalogue.actions)
+    if explained > MAX_EXPLAINED:
+        message = f"may explain {MAX_EXPLAINED:,} candidates in one answer, not {explained:,}: ask for fewer"
+        raise invalid_body([Fault("requests", message)])
     try:
         decided = iter(await service.decider.decide_all(good))
     except Overloaded:

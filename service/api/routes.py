@@ -92,10 +92,17 @@ async def read_body(request: Request) -> bytes:
     if media_type not in JSON_TYPES and not media_type.endswith("+json"):
         raise Problem(415, "unsupported-media-type", "send application/json")
     most: int = request.app.state.service.settings.max_body_bytes
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise _too_large(most)
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            raise Problem(413, "body-too-large", f"a body may have {most} bytes")
+            raise _too_large(most)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, "body-too-large", f"a body may have {most} bytes")

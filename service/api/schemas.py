@@ -34,7 +34,7 @@ EVENTS_WARNING = "events: are not applied; behaviour features come from the stor
 class Body(BaseModel):
     """A request body: what is not in the contract is an error, so that a typing error is not silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class PlacementBody(Body):

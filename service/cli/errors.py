@@ -10,7 +10,7 @@ from feature_store.documents import WorkspaceError
 from feature_store.embedded import EmbeddedStoreError
 from feature_store.ingestion import RowsRefused
 from feature_store.store import StoreUnavailable
-from models.errors import ModelError
+from models.errors import ModelError, PreloadRefused
 from service.cli.console import fail
 from service.cli.demo import NoData
 
@@ -26,6 +26,8 @@ def explained() -> Iterator[None]:
         fail(f"{error}\n{number} problem{'s' if number > 1 else ''} to mend")
     except ValidationError as error:
         fail("\n".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)))
+    except PreloadRefused as error:
+        fail(f"{error}\n`arbiter train WORKSPACE` makes new versions of all models")
     except (ModelError, NoData, EmbeddedStoreError, TableError) as error:
         fail(str(error))
     except RowsRefused as error:

@@ -22,4 +22,9 @@ class CountRequests:
                 HTTP_REQUESTS.labels(route, scope["method"], message["status"]).inc()
             await send(message)
 
-        await self.app(scope, receive, counted)
+        try:
+            await self.app(scope, receive, counted)
+        except Exception:
+            # answered further out, where no route is known any more
+            HTTP_REQUESTS.labels(getattr(scope.get("route"), "path", "none"), scope["method"], 500).inc()
+            raise

@@ -53,6 +53,10 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
     reading = _Reading(models)
     channels = reading.load(channels_path, folder, ChannelsDocument)
     issues = [(path, reading.load(path, folder, IssueDocument)) for path in action_paths]
+    reading.problems += [
+        Problem(f"actions/{path.name}", 0, "", "is not read: files of actions end with .yaml")
+        for path in sorted((folder / "actions").glob("*.yml"))
+    ]
     if not action_paths:
         reading.problems.append(Problem("actions/", 0, "", "has no *.yaml file: there is nothing to offer"))
     if channels is None:

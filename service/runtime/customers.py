@@ -42,7 +42,7 @@ class Customers:
         }
 
     async def put(self, customer_id: str, profile: Mapping[str, object], account_id: str | None) -> None:
-        """Write a part of a profile, all or nothing.
+        """Write a part of a profile, all or nothing. An account of None stays, an empty one is removed.
 
         Raises:
             InvalidFeatures: with every value that does not fit.

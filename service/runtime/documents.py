@@ -8,8 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from feature_store.feature import FIRST_SECOND, LAST_SECOND, epoch_seconds
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Percent = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 Moment = AwareDatetime | date
 ONE_DAY = 86_400.0
@@ -52,8 +52,8 @@ class ActionDocument(Document):
     active: bool = True
     start: Moment | None = None
     end: Moment | None = None
-    value: NonNegative = 1.0
-    lever: Finite = 0.0
+    value: Amount = 1.0
+    lever: Percent = 0.0
     model: str | None = None
     propensity: Probability | None = None
     treatments: dict[Name, TreatmentDocument] = {}
@@ -83,7 +83,7 @@ class ActionDocument(Document):
 
 
 class GroupDocument(Document):
-    lever: Finite = 0.0
+    lever: Percent = 0.0
     description: str = ""
     model: str | None = None
     actions: dict[Name, ActionDocument] = {}
@@ -93,7 +93,7 @@ class IssueDocument(Document):
     """A file of actions/: one business issue."""
 
     issue: Name
-    lever: Finite = 0.0
+    lever: Percent = 0.0
     description: str = ""
     model: str | None = None
     groups: dict[Name, GroupDocument] = {}
@@ -110,7 +110,7 @@ class ContextWeightDocument(Document):
     when: Annotated[dict[str, str | bool | float], Field(min_length=1)]
     issue: str
     group: str | None = None
-    weight: Finite
+    weight: Percent
 
 
 class PoliciesDocument(Document):

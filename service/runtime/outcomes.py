@@ -106,7 +106,9 @@ class OutcomeIntake:
             grant = self._signer.verify(report.token, now)
         except InvalidToken as error:
             return Fault("token", str(error))
-        occurred_at = now if report.occurred_at is None else report.occurred_at.timestamp()
+        if report.occurred_at is None:
+            return grant, max(now, grant.decided_at)  # clocks are set back, too
+        occurred_at = report.occurred_at.timestamp()
         if occurred_at > now + CLOCK_SKEW:
             return Fault("occurred_at", "lies in the future")
         if occurred_at < grant.decided_at - CLOCK_SKEW:

@@ -119,3 +119,21 @@ def test_an_id_that_cannot_be_a_customers_is_refused(
     answer = client.request(method, f"/v1/customers/{customer_id}", json={})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == "customer_id"
+
+
+def test_null_removes_the_account_and_silence_leaves_it(client: httpx.Client) -> None:
+    put(client, "put-6", {"account_id": "a1"})
+    put(client, "put-6", {"profile": {}})
+    assert get(client, "put-6")["account_id"] == "a1"
+    put(client, "put-6", {"account_id": None})
+    assert client.get("/v1/customers/put-6").json().get("account_id") is None
+
+
+def test_many_unknown_features_are_all_told_but_only_the_first_with_a_hint(
+    client: httpx.Client, world: Workspace
+) -> None:
+    misspelt = profile_feature(world, FeatureType.NUMBER).name + "x"
+    answer = put(client, "put-7", {"profile": {f"{misspelt}{index}": 1 for index in range(500)}})
+    messages = [fault["message"] for fault in answer.json()["errors"]]
+    assert len(messages) == 500
+    assert sum("did you mean" in message for message in messages) == 10

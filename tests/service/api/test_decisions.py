@@ -1,6 +1,7 @@
 """`POST /v1/decisions` and its batch, over real HTTP."""
 
 import math
+import socket
 from typing import Any
 
 import httpx
@@ -253,3 +254,27 @@ def test_a_batch_holds_1_to_1000_requests(client: httpx.Client, requests: list[A
     answer = client.post("/v1/decisions/batch", json={"requests": requests})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == "requests"
+
+
+@pytest.mark.parametrize("loose", [{"dry_run": "yes"}, {"deadline_ms": "50"}, {"exclude": "a"}])
+def test_a_value_of_another_type_is_refused_rather_than_guessed_at(
+    client: httpx.Client, loose: dict[str, Any]
+) -> None:
+    assert list(refused(client, customer_id="c1", channel="web", **loose)) == list(loose)
+
+
+def test_a_batch_explains_as_many_candidates_as_fit_into_an_answer(
+    client: httpx.Client, world: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.api.decisions.MAX_EXPLAINED", 2 * len(world.catalogue.actions))
+    asked = {"customer_id": "c1", **WEB, "explain": "full"}
+    assert client.post("/v1/decisions/batch", json={"requests": [asked] * 2}).status_code == 200
+    answer = client.post("/v1/decisions/batch", json={"requests": [asked] * 3})
+    assert answer.status_code == 422
+    assert "explain" in answer.json()["errors"][0]["message"]
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=10) as raw:
+        raw.sendall(b"POST /v1/decisions HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n{")
+        assert raw.recv(100).startswith(b"HTTP/1.1 413 ")

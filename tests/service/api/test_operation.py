@@ -120,3 +120,19 @@ def test_what_is_not_there_is_a_problem_document_too(
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
+
+
+def test_an_error_of_the_service_is_counted_as_500(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("broken on purpose")
+
+    before = metric(client, "arbiter_http_requests_total", status="500")
+    monkeypatch.setattr("service.api.encoding.DecisionEncoder.encode", broken)
+    # on a connection of its own: the server closes it after such an error
+    asked = {"customer_id": "c1", "channel": "web"}
+    answer = httpx.post(client.base_url.join("/v1/decisions"), json=asked)
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "broken on purpose" not in answer.text
+    assert metric(client, "arbiter_http_requests_total", status="500") == before + 1

@@ -300,3 +300,9 @@ def test_content_that_cannot_be_json_is_refused_with_its_place(files: Files, con
 def test_content_is_sent_as_the_json_nearest_to_it(files: Files, content: str, sent: object) -> None:
     files.edit("actions/sales.yaml", CONTENT, content)
     assert json.loads(load_workspace(files.folder).catalogue.treatments[0].content) == sent
+
+
+def test_a_file_of_actions_that_nobody_reads_is_told(files: Files) -> None:
+    (files.folder / "actions" / "more.yml").write_text("issue: more\n")
+    with pytest.raises(WorkspaceError, match=r"actions/more\.yml: is not read"):
+        load_workspace(files.folder)
