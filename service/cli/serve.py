@@ -109,9 +109,23 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
 def _fresh_metrics_folder(data: Path) -> Path:
     """An empty folder for the workers' metrics: files of an earlier run would be counted in."""
     folder = (data / "metrics" / str(os.getpid())).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in folder.parent.iterdir():
+        if other == folder or not _runs(other.name):  # of a run that was killed
+            shutil.rmtree(other, ignore_errors=True)
+    folder.mkdir()
     return folder
+
+
+def _runs(pid: str) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _announce_when_ready(settings: Settings, announce: Callable[[], None]) -> None:
