@@ -106,6 +106,8 @@ class ServerClient:
         self._idle: list[Connection] = []
 
     async def run(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+        if not commands:
+            return []
         async with _within(within or self._timeout):
             connection = self._idle.pop() if self._idle else self._new_connection()
             replies = await _exchange(connection, commands)  # closes the connection if it fails

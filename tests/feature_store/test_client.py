@@ -27,6 +27,15 @@ def test_a_store_that_is_away_is_noticed(tmp_path: Path) -> None:
         asyncio.run(scenario(url))
 
 
+def test_an_empty_batch_asks_nobody(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        client = connect(f"unix://{tmp_path}/none.sock")
+        assert await client.run([]) == []
+        await client.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_store_that_never_answers_is_left_after_the_timeout(tmp_path: Path) -> None:
     async def scenario() -> None:
         done = asyncio.Event()
