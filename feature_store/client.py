@@ -52,6 +52,12 @@ class Client(Protocol):
             StoreUnavailable: no command could be run, or not in time. Some may have been run nevertheless.
         """
 
+    async def run_at_once(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+        """Like `run`, but a server that syncs every write to its disk does so once for all of them.
+
+        In a cluster, where commands can't be tied together, it is `run`.
+        """
+
     async def close(self) -> None:
         """Close all connections."""
 
@@ -114,6 +120,12 @@ class ServerClient:
             self._idle.append(connection)
             return replies
 
+    async def run_at_once(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+        replies: Any = (await self.run([("MULTI",), *commands, ("EXEC",)], within))[-1]
+        if isinstance(replies, Exception):
+            raise StoreUnavailable(str(replies))
+        return list(replies)
+
     def _new_connection(self) -> Connection:
         connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         return connection
@@ -130,6 +142,9 @@ class ClusterClient:
         self._cluster = cluster
         self._timeout = timeout
         self._refreshed = 0.0
+
+    async def run_at_once(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+        return await self.run(commands, within)
 
     async def run(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
         seconds = within or self._timeout

@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 STORED = (Source.PROFILE, Source.BEHAVIOUR)
 OUTCOME_LOG = "arb:outcomes"
 
-_BULK_ROWS = 2_000
+_BULK_ROWS = 1_000
 _BULK_TIMEOUT = 30.0
 _PUT_ATTEMPTS = 100
 _ASK_AGAIN = 30.0
@@ -268,7 +268,7 @@ class CustomerStore:
             keys = [_key(customer_id) for customer_id in customer_ids[rows]]
             commands: list[Command] = [("HSET", *words) for words in zip(keys, *parts, strict=True)]
             commands += [(renew[0], key, *renew[1:]) for key in keys]
-            await self._run(commands, _BULK_TIMEOUT)
+            _all_good(await self._client.run_at_once(commands, _BULK_TIMEOUT))
 
     async def delete(self, customer_id: str) -> bool:
         """Forget all of a customer; whether there was something."""
@@ -316,16 +316,19 @@ class CustomerStore:
         )
         return [bool(reply) for reply in replies[1:]]
 
-    async def _run(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+    async def _run(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands of which none may fail."""
-        replies = await self._client.run(commands, within)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))
-        return replies
+        return _all_good(await self._client.run(commands))
 
 
 _FIELDS = {Source.PROFILE: b"p", Source.BEHAVIOUR: b"b"}
+
+
+def _all_good(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))
+    return replies
 
 
 def _key(customer_id: str) -> bytes:

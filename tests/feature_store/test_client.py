@@ -177,3 +177,17 @@ def test_a_node_that_is_away_costs_its_own_customers_only(own_cluster: Any, sche
         await store.close()
 
     asyncio.run(scenario())
+
+
+def test_commands_run_at_once_each_get_their_reply_and_one_that_is_refused_refuses_all(
+    embedded_store_url: str,
+) -> None:
+    async def scenario() -> None:
+        client = connect(embedded_store_url)
+        assert await client.run_at_once([("SET", "once", "1"), ("GET", "once")]) == [b"OK", b"1"]
+        with pytest.raises(StoreUnavailable, match="discarded"):
+            await client.run_at_once([("SET", "once", "2"), ("NOSUCHCOMMAND",)])
+        assert await client.run([("GET", "once")]) == [b"1"]
+        await client.close()
+
+    asyncio.run(scenario())
