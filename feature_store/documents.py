@@ -4,7 +4,7 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -21,15 +21,22 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend in a file: where it is and what would be right."""
+    """One thing to mend in a file: where it is and what would be right. Lines and columns count from 1; 0 is
+    not known."""
 
     file: str
     line: int
     path: str
     message: str
+    column: int = 0
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        return ":".join([self.file, *(str(number) for number in (self.line, self.column) if number)])
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        where = f"{self.place}: "
         return where + (f"{self.path}: {self.message}" if self.path else self.message)
 
 
@@ -42,12 +49,23 @@ class WorkspaceError(Exception):
 
 
 @dataclass(frozen=True)
+class Scalar:
+    """How a text of a YAML file is written there: between which characters, and in which style."""
+
+    start: int
+    end: int
+    style: str | None
+
+
+@dataclass(frozen=True)
 class Document:
     """The content of one YAML file as plain Python data, with the line of each of its parts."""
 
     file: str
     data: Any
     lines: dict[Loc, int]
+    text: str = ""
+    scalars: dict[Loc, Scalar] = field(default_factory=dict)
 
     def line(self, loc: Loc) -> int:
         """The line (from 1) of the part at `loc`, or of its nearest parent that is written down."""
@@ -58,6 +76,38 @@ class Document:
     def problem(self, loc: Loc, message: str) -> Problem:
         """A problem with the part at `loc` of this file."""
         return Problem(self.file, self.line(loc), ".".join(map(str, loc)), message)
+
+    def problem_within(self, loc: Loc, value: str, line: int, column: int, message: str) -> Problem:
+        """A problem inside the text at `loc`: at a line and column of its value, both from 1.
+
+        YAML folds lines, indents and quotes, so the place in the file is found by counting what it keeps: the
+        characters that are no white space.
+        """
+        scalar = self.scalars.get(loc)
+        if scalar is None:
+            return self.problem(loc, message)
+        before = "".join(value.splitlines(keepends=True)[: line - 1])
+        wanted = len("".join((before + value.splitlines()[line - 1][: column - 1]).split()))
+        offset = _offset(self.text, scalar, "".join(value.split()), wanted)
+        found_line = self.text.count("\n", 0, offset) + 1
+        found_column = offset - self.text.rfind("\n", 0, offset)
+        return Problem(self.file, found_line, ".".join(map(str, loc)), message, found_column)
+
+
+def _offset(text: str, scalar: Scalar, kept: str, wanted: int) -> int:
+    """Where the character number `wanted` of `kept` stands in the text, or the end of the scalar."""
+    start = scalar.start
+    if scalar.style in ("|", ">"):
+        start = text.index("\n", start) + 1
+    elif scalar.style:
+        start += 1
+    met, last = 0, start
+    for place in range(start, scalar.end):
+        if met < len(kept) and text[place] == kept[met]:  # what YAML drops, such as an escape's \\, is passed
+            if met == wanted:
+                return place
+            met, last = met + 1, place + 1
+    return last
 
 
 def did_you_mean(word: object, candidates: Iterable[str]) -> str:
@@ -97,7 +147,7 @@ def _read(text: str, file: str) -> Document:
         walk.visit(root, ())
         if walk.problems:
             raise WorkspaceError(walk.problems)
-        return Document(file, loader.construct_document(root), walk.lines)
+        return Document(file, loader.construct_document(root), walk.lines, text, walk.scalars)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
@@ -116,6 +166,7 @@ class _Walk:
     def __init__(self, file: str) -> None:
         self.file = file
         self.lines: dict[Loc, int] = {}
+        self.scalars: dict[Loc, Scalar] = {}
         self.problems: list[Problem] = []
         self._open: set[int] = set()
 
@@ -126,6 +177,8 @@ class _Walk:
         self._open.add(id(node))
         if isinstance(node, yaml.MappingNode):
             self._visit_mapping(node, loc)
+        elif isinstance(node, yaml.ScalarNode):
+            self.scalars[loc] = Scalar(node.start_mark.index, node.end_mark.index, node.style)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.visit(item, (*loc, index))

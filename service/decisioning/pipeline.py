@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from service.decisioning.arbitration import context_weights, priorities
 from service.decisioning.batch import Batch
 from service.decisioning.propensity import propensities
+from service.decisioning.rulebook import Columns
 from service.decisioning.slate import Slate, fill
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import (
+    EMERGENCY,
     ENDED,
     EXCLUDED,
     INACTIVE,
@@ -21,6 +23,7 @@ from service.decisioning.stages import (
     STILL_IN,
     Stage,
 )
+from service.decisioning.treatments import RuledSaid, Said
 
 POLICY_STAGES = (
     Stage.ELIGIBILITY,
@@ -40,6 +43,7 @@ class Decisions:
     context_weight   n x A  C
     priority         n x A  P x C x V x L; NaN where P is
     slate            what was chosen
+    batch            what was asked
     """
 
     removed_by: NDArray[np.int32]
@@ -47,6 +51,7 @@ class Decisions:
     context_weight: NDArray[np.float64]
     priority: NDArray[np.float64]
     slate: Slate
+    batch: Batch
 
 
 def _unobserved(stage: Stage) -> None:
@@ -64,21 +69,23 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     done(Stage.AVAILABILITY)
     _remove(removed_by, ~snapshot.catalogue.channel_actions[batch.channel], NOT_IN_CHANNEL)
     done(Stage.CHANNEL)
+    computed = snapshot.rulebook.evaluate(batch)
     for stage in POLICY_STAGES:
-        for code, policy in snapshot.policies_by_stage[stage]:
-            _remove(removed_by, ~policy.allows(batch)[:, None] & policy.actions, code)
+        _engagement(snapshot, batch, stage, computed, removed_by)
         done(stage)
-    placeable = _placeable(snapshot, batch)
+    said = _said(snapshot, computed, len(batch))
+    placeable = said.placeable(batch)
     propensity = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
     done(Stage.PROPENSITY)
+    said.left(batch, placeable, removed_by)
     _remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
     done(Stage.TREATMENT)
     context_weight = context_weights(snapshot, batch)
     priority = priorities(snapshot, propensity, context_weight)
     done(Stage.ARBITRATION)
-    slate = fill(snapshot, batch, removed_by, priority)
+    slate = fill(snapshot, batch, removed_by, priority, said)
     done(Stage.SLATE)
-    return Decisions(removed_by, propensity, context_weight, priority, slate)
+    return Decisions(removed_by, propensity, context_weight, priority, slate, batch)
 
 
 def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) -> None:
@@ -88,17 +95,33 @@ def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) ->
 
 def _availability(snapshot: Snapshot, batch: Batch, removed_by: NDArray[np.int32]) -> None:
     catalogue, now = snapshot.catalogue, batch.now[:, None]
-    removed_by[:, ~catalogue.active] = INACTIVE
+    if snapshot.stopped is not None:
+        removed_by[:, snapshot.stopped] = EMERGENCY
+    _remove(removed_by, np.broadcast_to(~catalogue.active, removed_by.shape), INACTIVE)
     _remove(removed_by, now < catalogue.starts, NOT_STARTED)
     _remove(removed_by, now >= catalogue.ends, ENDED)
     if batch.excluded is not None:
         _remove(removed_by, batch.excluded, EXCLUDED)
 
 
-def _placeable(snapshot: Snapshot, batch: Batch) -> NDArray[np.bool_]:
-    """n x A: whether an action has a treatment in a slot that is asked for. What has none is not worth
-    scoring."""
-    asked = (batch.limits > 0).astype(np.float32)
-    said = (snapshot.catalogue.slot_treatments >= 0).astype(np.float32)
-    placeable: NDArray[np.bool_] = asked @ said > 0
-    return placeable
+def _engagement(
+    snapshot: Snapshot, batch: Batch, stage: Stage, computed: Columns, removed_by: NDArray[np.int32]
+) -> None:
+    """Policies, rules and consents of one stage."""
+    for code, policy in snapshot.policies_by_stage[stage]:
+        _remove(removed_by, ~policy.allows(batch)[:, None] & policy.actions, code)
+    table = snapshot.rulebook.of_actions.get(stage)
+    if table is not None:
+        before = removed_by[:, table.subjects]
+        failed = table.failed(computed, len(batch))
+        removed_by[:, table.subjects] = np.where(before == STILL_IN, failed, before)
+    if stage is Stage.CONSENT:
+        for position, (code, purpose) in enumerate(snapshot.coded_purposes):
+            _remove(removed_by, purpose.refused(position, batch, computed), code)
+
+
+def _said(snapshot: Snapshot, computed: Columns, n: int) -> Said:
+    table = snapshot.rulebook.of_treatments
+    if table is None or snapshot.alternatives is None:
+        return Said(snapshot.catalogue)
+    return RuledSaid(snapshot.catalogue, snapshot.alternatives, table, computed, n)

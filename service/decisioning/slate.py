@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import OUTRANKED, STAGES, STILL_IN, Stage
+from service.decisioning.treatments import Said
 
 NO_TREATMENT_STAGE = STAGES.index(Stage.TREATMENT)
 
@@ -37,16 +38,24 @@ class Slate:
 
 
 def fill(
-    snapshot: Snapshot, batch: Batch, removed_by: NDArray[np.int32], priority: NDArray[np.float64]
+    snapshot: Snapshot,
+    batch: Batch,
+    removed_by: NDArray[np.int32],
+    priority: NDArray[np.float64],
+    said: Said | None = None,
 ) -> Slate:
-    """Fill every slot asked for; marks in `removed_by` (in place) the candidates that were outranked."""
+    """Fill every slot asked for; marks in `removed_by` (in place) the candidates that were outranked.
+
+    `said` has the treatments; without it no rule takes one out.
+    """
+    said = said or Said(snapshot.catalogue)
     free = removed_by == STILL_IN
     chosen = np.zeros_like(free)
     picks: list[NDArray[np.intp]] = []
     empties: list[NDArray[np.intp]] = []
     for slot in np.flatnonzero(batch.limits.any(axis=0)):
         rows = np.flatnonzero(batch.limits[:, slot])
-        picked = _fill_slot(snapshot, batch, int(slot), rows, free & ~chosen, priority)
+        picked = _fill_slot(said, batch, int(slot), rows, free & ~chosen, priority)
         chosen[picked[0], picked[3]] = True
         picks.append(picked)
         filled = np.zeros(len(batch), dtype=np.bool_)
@@ -64,7 +73,7 @@ def fill(
 
 
 def _fill_slot(
-    snapshot: Snapshot,
+    said: Said,
     batch: Batch,
     slot: int,
     rows: NDArray[np.intp],
@@ -72,7 +81,7 @@ def _fill_slot(
     priority: NDArray[np.float64],
 ) -> NDArray[np.intp]:
     """The picks of one slot, 5 x picks: row, slot, rank, action, treatment."""
-    treatments = snapshot.catalogue.slot_treatments[slot]
+    treatments = said.in_slot(slot, rows)
     if not treatments.size:
         return np.empty((5, 0), dtype=np.intp)
     score = np.where(free[rows] & (treatments >= 0), priority[rows], -np.inf)
@@ -86,7 +95,9 @@ def _fill_slot(
         actions = best[won]
         score[won, actions] = -np.inf
         same = np.full_like(won, slot)
-        picks.append(np.stack([rows[won], same, np.full_like(won, rank + 1), actions, treatments[actions]]))
+        picks.append(
+            np.stack([rows[won], same, np.full_like(won, rank + 1), actions, treatments[won, actions]])
+        )
     return np.concatenate(picks, axis=1) if picks else np.empty((5, 0), dtype=np.intp)
 
 

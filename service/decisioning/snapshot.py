@@ -2,7 +2,7 @@
 another."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,11 @@ from models.layout import Layout
 from models.scorers import Scorer
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.consent import Purpose
+from service.decisioning.rulebook import RuleBook
+from service.decisioning.rules.program import Program
 from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal, Stage
+from service.decisioning.treatments import Alternatives
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,38 @@ class Snapshot:
     models: tuple[BoundModel, ...] = ()
     policies: tuple[Policy, ...] = ()
     arbitration: Arbitration = field(default_factory=Arbitration)
+    rules: RuleBook = field(default_factory=lambda: RuleBook(Program(())))
+    purposes: tuple[Purpose, ...] = ()
+    stopped: NDArray[np.bool_] | None = None
+    """A: the actions of the emergency exclusion; None where it is empty."""
+
+    @cached_property
+    def rulebook(self) -> RuleBook:
+        """The rules, with codes that follow those of the policies."""
+        return replace(self.rules, first_code=1 + len(BUILT_IN_REMOVALS) + len(self.policies))
+
+    @cached_property
+    def coded_purposes(self) -> tuple[tuple[int, Purpose], ...]:
+        """The purposes that need consent, with codes that follow those of the rules."""
+        first = self.rulebook.first_code + len(self.rulebook.rules)
+        return tuple(enumerate(self.purposes, start=first))
+
+    @cached_property
+    def alternatives(self) -> Alternatives | None:
+        """Where rules may take out treatments; None where no treatment has rules."""
+        table = self.rulebook.of_treatments
+        return None if table is None else Alternatives.of(self.catalogue, table.subjects)
 
     @cached_property
     def removals(self) -> tuple[Removal | None, ...]:
-        """What each code of `removed_by` means; 0 is still in. Policies follow the built-in codes, in their
-        order."""
+        """What each code of `removed_by` means; 0 is still in. Policies follow the built-in codes, then
+        rules, then purposes of consent, each in their order."""
         return (
             None,
             *(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
             *(Removal(policy.stage, policy.name, policy.meaning) for policy in self.policies),
+            *(rule.removal for rule in self.rulebook.rules),
+            *(purpose.removal for purpose in self.purposes),
         )
 
     @cached_property

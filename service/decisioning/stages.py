@@ -29,17 +29,25 @@ STAGES: tuple[Stage, ...] = tuple(Stage)
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Why a candidate is out: the stage, the name of the rule, and its meaning in words."""
+    """Why a candidate is out: the stage, the name of the rule, and its meaning in words. A rule of the
+    workspace has its source and the features that it reads, a consent its purpose."""
 
     stage: Stage
     rule: str
     meaning: str
+    source: str | None = None
+    features: tuple[str, ...] = ()
+    reads_now: bool = False
+    purpose: str | None = None
 
 
 STILL_IN = 0
-INACTIVE, NOT_STARTED, ENDED, EXCLUDED, NOT_IN_CHANNEL, NOT_IN_PLACEMENT, OUTRANKED = range(1, 8)
+INACTIVE, NOT_STARTED, ENDED, EXCLUDED, NOT_IN_CHANNEL, NOT_IN_PLACEMENT, OUTRANKED, EMERGENCY = range(1, 9)
 
 BUILT_IN_REMOVALS: dict[int, Removal] = {
+    EMERGENCY: Removal(
+        Stage.AVAILABILITY, "emergency_exclusion", "the action was stopped by the emergency exclusion"
+    ),
     INACTIVE: Removal(Stage.AVAILABILITY, "inactive", "the action is switched off"),
     NOT_STARTED: Removal(Stage.AVAILABILITY, "not_started", "the action's start date has not come"),
     ENDED: Removal(Stage.AVAILABILITY, "ended", "the action's end date has passed"),

@@ -19,6 +19,7 @@ from service.runtime.documents import (
     IssueDocument,
     TreatmentDocument,
 )
+from service.runtime.rules_source import DeclaredRule, Ownership, inline_rules
 
 Shape = TypeVar("Shape", ChannelsDocument, IssueDocument)
 
@@ -40,6 +41,8 @@ class CatalogueFiles:
     catalogue: Catalogue
     outcomes: Mapping[str, str]
     groups: Mapping[str, tuple[str, ...]]
+    rules: tuple[DeclaredRule, ...] = ()
+    ownerships: tuple[Ownership, ...] = ()
 
 
 def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
@@ -80,6 +83,8 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
         catalogue,
         outcomes={**STANDARD_OUTCOMES, **channels[1].outcomes},
         groups={issue: tuple(groups) for issue, groups in reading.groups.items()},
+        rules=tuple(reading.rules),
+        ownerships=tuple(reading.ownerships),
     )
 
 
@@ -105,6 +110,8 @@ class _Reading:
     actions: list[Action] = field(default_factory=list)
     treatments: list[Treatment] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    rules: list[DeclaredRule] = field(default_factory=list)
+    ownerships: list[Ownership] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     _places: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -120,7 +127,9 @@ class _Reading:
         self._once("issue", issue.issue, document, ("issue",))
         self.groups[issue.issue] = list(issue.groups)
         self._model(document, ("model",), issue.model)
+        self.rules += inline_rules(document, (), issue, issue.issue, issue=issue.issue)
         for name, group in issue.groups.items():
+            self.rules += inline_rules(document, ("groups", name), group, name, issue=issue.issue, group=name)
             self._model(document, ("groups", name, "model"), group.model)
             for action_name, action in group.actions.items():
                 loc = ("groups", name, "actions", action_name)
@@ -154,6 +163,9 @@ class _Reading:
         )
         self.problems += [document.problem((*loc, *where), message) for where, message in _faults(built)]
         self.actions.append(built)
+        self.rules += inline_rules(document, loc, action, name, action=name)
+        if action.owns:
+            self.ownerships.append(Ownership(document, (*loc, "owns"), name, action.owns))
         for treatment_name, treatment in action.treatments.items():
             self._treatment(document, (*loc, "treatments", treatment_name), name, treatment)
 
@@ -189,6 +201,7 @@ class _Reading:
                 active=treatment.active,
             )
         )
+        self.rules += inline_rules(document, loc, treatment, loc[-1], treatment=loc[-1])
 
     def _once(self, kind: str, name: str, document: Document, loc: tuple[str, ...]) -> None:
         """Names of a kind are unique over all files: the answer to a request names nothing twice."""

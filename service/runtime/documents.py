@@ -1,12 +1,22 @@
 """The shapes of a workspace's YAML files: what may be written in them, checked field by field."""
 
+import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    field_validator,
+)
 
 from feature_store.feature import FIRST_SECOND, LAST_SECOND, epoch_seconds
 
+NAME = r"[a-z][a-z0-9_]{0,63}"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Percent = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -39,14 +49,47 @@ class ChannelsDocument(Document):
     outcomes: dict[Name, str] = {}
 
 
-class TreatmentDocument(Document):
+class InlineRule(NamedTuple):
+    """A rule that stands with what it covers: its name if it has one, its place below the key, its text."""
+
+    name: str | None
+    loc: tuple[str | int, ...]
+    text: str
+
+
+def _inline_rules(value: object) -> tuple[InlineRule, ...]:
+    """A rule in CEL, a list of them, or rules by name."""
+    if isinstance(value, str):
+        return (InlineRule(None, (), value),)
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return tuple(InlineRule(None, (index,), text) for index, text in enumerate(value))
+    if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
+        for name in value:
+            if not (isinstance(name, str) and re.fullmatch(NAME, name)):
+                raise ValueError(f"{name!r} can't name a rule: lower-case letters, digits and _")
+        return tuple(InlineRule(name, (name,), text) for name, text in value.items())
+    raise ValueError("must be a rule in quotes, a list of rules, or rules by name")
+
+
+InlineRules = Annotated[tuple[InlineRule, ...], PlainValidator(_inline_rules)]
+
+
+class Covered(Document):
+    """What engagement policies can stand with."""
+
+    eligibility: InlineRules = ()
+    applicability: InlineRules = ()
+    suitability: InlineRules = ()
+
+
+class TreatmentDocument(Covered):
     channel: str
     placements: list[str] | None = None
     active: bool = True
     content: dict[str, Any] = {}
 
 
-class ActionDocument(Document):
+class ActionDocument(Covered):
     title: str = ""
     description: str = ""
     active: bool = True
@@ -56,6 +99,7 @@ class ActionDocument(Document):
     lever: Percent = 0.0
     model: str | None = None
     propensity: Probability | None = None
+    owns: dict[str, str | list[str]] = {}
     treatments: dict[Name, TreatmentDocument] = {}
 
     @field_validator("start", "end", mode="before")
@@ -82,14 +126,14 @@ class ActionDocument(Document):
         return end if end <= LAST_SECOND else float("inf")
 
 
-class GroupDocument(Document):
+class GroupDocument(Covered):
     lever: Percent = 0.0
     description: str = ""
     model: str | None = None
     actions: dict[Name, ActionDocument] = {}
 
 
-class IssueDocument(Document):
+class IssueDocument(Covered):
     """A file of actions/: one business issue."""
 
     issue: Name
@@ -113,8 +157,37 @@ class ContextWeightDocument(Document):
     weight: Percent
 
 
+class RuleDocument(Document):
+    """An engagement policy; without issue, group, action and treatment it covers the whole catalogue."""
+
+    name: Name
+    when: str
+    description: str = ""
+    issue: str | None = None
+    group: str | None = None
+    action: str | None = None
+    treatment: str | None = None
+
+
+class PurposeDocument(Document):
+    """What consent is asked for: in which channels, for which issues (default: all), how a customer counts of
+    whom nothing is known, and by channel a rule for what other systems know."""
+
+    description: str = ""
+    channels: Annotated[list[str], Field(min_length=1)]
+    issues: Annotated[list[str], Field(min_length=1)] | None = None
+    unknown: Literal["granted", "denied"]
+    imported: dict[str, str] = {}
+
+
 class PoliciesDocument(Document):
     """policies.yaml"""
 
+    conditions: dict[Name, str] = {}
+    eligibility: list[RuleDocument] = []
+    applicability: list[RuleDocument] = []
+    suitability: list[RuleDocument] = []
+    consent: dict[Name, PurposeDocument] = {}
+    emergency_exclusion: list[str] = []
     arbitration: ArbitrationDocument = ArbitrationDocument()
     context_weights: list[ContextWeightDocument] = []

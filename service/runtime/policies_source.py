@@ -1,4 +1,4 @@
-"""Arbitration from policies.yaml, compiled to columns."""
+"""policies.yaml, compiled to columns: what weighs more, and who may get what."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.documents import Document, WorkspaceError, did_you_mean, load_document, parse
+from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
 from feature_store.schema import FeatureSchema, FeatureType, Source
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.consent import Purpose
+from service.decisioning.rulebook import RuleBook
 from service.decisioning.snapshot import Arbitration, ContextWeight
+from service.runtime.catalogue_source import CatalogueFiles
+from service.runtime.consent_source import read_purposes
 from service.runtime.documents import ContextWeightDocument, PoliciesDocument
+from service.runtime.rules_source import RuleReader
 
 MATCHABLE = (FeatureType.CATEGORY, FeatureType.FLAG, FeatureType.NUMBER)
 
@@ -49,6 +54,41 @@ def compile_arbitration(
     if compiler.error.problems:
         raise compiler.error
     return Arbitration(**file.policies.arbitration.model_dump(), context_weights=tuple(weights))
+
+
+@dataclass(frozen=True)
+class Engagement:
+    """Who may get what: rules over actions and treatments, consents, and what is stopped at once (A)."""
+
+    rules: RuleBook
+    purposes: tuple[Purpose, ...]
+    stopped: NDArray[np.bool_] | None
+
+
+def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: CatalogueFiles) -> Engagement:
+    """Turn the rules of policies.yaml and of the catalogue's files into one program.
+
+    Raises:
+        WorkspaceError: with everything that is wrong, by line and column.
+    """
+    reader = RuleReader(schema, files.catalogue, file.document, file.policies, files.groups)
+    rules = reader.rules(files.rules, files.ownerships)
+    purposes = read_purposes(reader)
+    stopped = _stopped(file, files.catalogue, reader.problems)
+    if reader.problems:
+        raise WorkspaceError(reader.problems)
+    return Engagement(RuleBook(reader.builder.build(), rules), purposes, stopped)
+
+
+def _stopped(file: PolicyFile, catalogue: Catalogue, problems: list[Problem]) -> NDArray[np.bool_] | None:
+    names = file.policies.emergency_exclusion
+    for index, name in enumerate(names):
+        if name not in catalogue.action_index:
+            message = f"the catalogue has no action '{name}'{did_you_mean(name, catalogue.action_index)}"
+            problems.append(file.document.problem(("emergency_exclusion", index), message))
+    if not names:
+        return None
+    return np.array([action.name in names for action in catalogue.actions], dtype=np.bool_)
 
 
 class _Compiler:

@@ -15,7 +15,7 @@ from models.spec import ModelSpec, load_specs
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.snapshot import Arbitration, BoundModel, Snapshot
 from service.runtime.catalogue_source import CatalogueFiles, load_catalogue
-from service.runtime.policies_source import compile_arbitration, read_policies
+from service.runtime.policies_source import Engagement, compile_arbitration, compile_engagement, read_policies
 
 Result = TypeVar("Result")
 
@@ -29,6 +29,7 @@ class Workspace:
     specs: Mapping[str, ModelSpec]
     files: CatalogueFiles
     arbitration: Arbitration
+    engagement: Engagement
 
     @property
     def catalogue(self) -> Catalogue:
@@ -70,10 +71,11 @@ def load_workspace(folder: Path) -> Workspace:
     if schema is None or specs is None or files is None or policies is None:
         raise WorkspaceError(found.problems)
     arbitration = found.try_to(lambda: compile_arbitration(policies, schema, files.catalogue, files.groups))
+    engagement = found.try_to(lambda: compile_engagement(policies, schema, files))
     found.problems += _outcome_problems(folder, specs, files)
-    if found.problems or arbitration is None:
+    if found.problems or arbitration is None or engagement is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, arbitration)
+    return Workspace(folder, schema, specs, files, arbitration, engagement)
 
 
 def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:
@@ -93,6 +95,9 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         ),
         models=tuple(_bind(model, workspace) for model in loaded.values()),
         arbitration=workspace.arbitration,
+        rules=workspace.engagement.rules,
+        purposes=workspace.engagement.purposes,
+        stopped=workspace.engagement.stopped,
     )
 
 

@@ -159,3 +159,30 @@ def test_a_problem_without_a_line_or_a_path_says_what_it_can() -> None:
 def test_a_suggestion_is_made_only_for_something_alike() -> None:
     assert did_you_mean("Enterprize", ["consumer", "enterprise"]) == "; did you mean 'enterprise'?"
     assert did_you_mean("zzz", ["consumer", "enterprise"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "column"),
+    [
+        ("when: a && WRONG", 1, 12),
+        ("when: 'a && WRONG'", 1, 13),
+        ('when: "a && WRONG"', 1, 13),
+        (r'when: "\"a\" && WRONG"', 1, 17),
+        ("when: |\n  a &&\n    WRONG", 3, 5),
+        ("# above\nwhen: >-\n    a\n    && WRONG\n", 4, 8),
+        ("when:\n  a &&\n  WRONG", 3, 3),
+        ("list:\n  - {when: 'a && WRONG'}", 2, 18),
+    ],
+)
+def test_a_problem_inside_a_text_is_told_with_its_line_and_column_in_the_file(
+    tmp_path: Path, written: str, line: int, column: int
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(written)
+    document = load_document(path)
+    loc = ("list", 0, "when") if "list" in document.data else ("when",)
+    value = document.data["list"][0]["when"] if "list" in document.data else document.data["when"]
+    before, _, _ = value.partition("WRONG")
+    lines = before.split("\n")
+    problem = document.problem_within(loc, value, len(lines), len(lines[-1]) + 1, "is wrong")
+    assert str(problem) == f"rules.yaml:{line}:{column}: {'.'.join(map(str, loc))}: is wrong"

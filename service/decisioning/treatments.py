@@ -1,0 +1,120 @@
+"""Which treatment says an action in a slot: the first one that the rules leave, request by request."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decisioning.batch import Batch
+from service.decisioning.catalogue import Catalogue
+from service.decisioning.rulebook import Columns, RuleTable
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The e pairs of a slot and an action in which a rule may take out a treatment.
+
+    slots, actions  e
+    treatments      e x d  the treatments of the pair, the first choice first; T (one too many) fills rows
+    of_action       A x m  the pairs of each action; e (one too many) fills rows
+    """
+
+    slots: NDArray[np.intp]
+    actions: NDArray[np.intp]
+    treatments: NDArray[np.intp]
+    of_action: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, ruled: NDArray[np.intp]) -> "Alternatives":
+        """For the treatments that have rules."""
+        pairs: dict[tuple[int, int], list[int]] = {}
+        for index, treatment in enumerate(catalogue.treatments):
+            if treatment.active:
+                action = catalogue.action_index[treatment.action]
+                for placement in treatment.placements:
+                    pairs.setdefault((catalogue.slot_index[treatment.channel, placement], action), []).append(
+                        index
+                    )
+        marked = set(ruled.tolist())
+        found = {pair: said for pair, said in sorted(pairs.items()) if not marked.isdisjoint(said)}
+        by_action: list[list[int]] = [[] for _ in catalogue.actions]
+        for number, (_, action) in enumerate(found):
+            by_action[action].append(number)
+        return cls(
+            np.array([slot for slot, _ in found], np.intp),
+            np.array([action for _, action in found], np.intp),
+            _padded(list(found.values()), len(catalogue.treatments)),
+            _padded(by_action, len(found)),
+        )
+
+
+def _padded(lists: list[list[int]], filler: int) -> NDArray[np.intp]:
+    table = np.full((len(lists), max(map(len, lists), default=0)), filler, np.intp)
+    for row, numbers in enumerate(lists):
+        table[row, : len(numbers)] = numbers
+    return table
+
+
+class Said:
+    """The treatment of every slot and action for the requests of a batch; -1 where there is none."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._table = catalogue.slot_treatments
+
+    def in_slot(self, slot: int, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """The treatment of each action in one slot, rows x A; read-only."""
+        return np.broadcast_to(self._table[slot], (len(rows), self._table.shape[1]))
+
+    def placeable(self, batch: Batch) -> NDArray[np.bool_]:
+        """n x A: whether an action has a treatment in a slot that is asked for."""
+        asked = (batch.limits > 0).astype(np.float32)
+        placeable: NDArray[np.bool_] = asked @ (self._table >= 0).astype(np.float32) > 0
+        return placeable
+
+    def left(self, batch: Batch, placeable: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
+        """Write the code of the rule that left a placeable candidate without a treatment; None did here."""
+
+
+class RuledSaid(Said):
+    """The same where some treatments have rules."""
+
+    def __init__(
+        self, catalogue: Catalogue, pairs: Alternatives, table: RuleTable, computed: Columns, n: int
+    ) -> None:
+        super().__init__(catalogue)
+        self._pairs = pairs
+        self._codes = np.zeros((n, len(catalogue.treatments) + 1), np.int32)
+        self._codes[:, -1] = -1  # no treatment at all
+        self._codes[:, table.subjects] = table.failed(computed, n)
+        fits = self._codes[:, pairs.treatments] == 0  # n x e x d
+        first = fits.argmax(axis=2)
+        chosen = pairs.treatments[np.arange(len(first.T)), first]
+        self._chosen = np.where(fits.any(axis=2), chosen, -1).astype(np.int32)
+
+    def in_slot(self, slot: int, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        here = np.flatnonzero(self._pairs.slots == slot)
+        if not here.size:
+            return super().in_slot(slot, rows)
+        said = super().in_slot(slot, rows).copy()
+        said[:, self._pairs.actions[here]] = self._chosen[rows][:, here]
+        return said
+
+    def placeable(self, batch: Batch) -> NDArray[np.bool_]:
+        fixed = self._table >= 0
+        fixed[self._pairs.slots, self._pairs.actions] = False
+        asked = batch.limits > 0
+        here = asked[:, self._pairs.slots] & (self._chosen >= 0)
+        belongs = self._pairs.actions[:, None] == np.arange(fixed.shape[1])
+        count = asked.astype(np.float32) @ fixed.astype(np.float32)
+        count += here.astype(np.float32) @ belongs.astype(np.float32)
+        placeable: NDArray[np.bool_] = count > 0
+        return placeable
+
+    def left(self, batch: Batch, placeable: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
+        could = super().placeable(batch) & ~placeable & (removed_by == 0)
+        rows, actions = np.nonzero(could)
+        asked = np.zeros((len(batch), len(self._pairs.slots) + 1), np.bool_)
+        asked[:, :-1] = batch.limits[:, self._pairs.slots] > 0
+        candidates = self._pairs.of_action[actions]
+        first = candidates[np.arange(len(rows)), asked[rows[:, None], candidates].argmax(axis=1)]
+        removed_by[rows, actions] = self._codes[rows, self._pairs.treatments[first, 0]]
