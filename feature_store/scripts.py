@@ -40,3 +40,28 @@ redis.call('HSET', KEYS[1], 's', seen, 'h', history)
 """Arguments: time to live, the outcome's id of 16 bytes, the time until which to remember it (4 bytes,
 big-endian), the time now, the record to append to the history, and how many bytes of history to keep.
 Returns 0 and does nothing if the id has been seen. Ids are forgotten from the oldest on."""
+
+SET_CONSENTS = (
+    """
+local size, key = tonumber(ARGV[2]), tonumber(ARGV[3])
+local stored, changed = redis.call('HGET', KEYS[1], 'c') or '', ARGV[4]
+if #stored % size ~= 0 then stored = '' end
+local kept = {}
+for at = 1, #stored, size do
+  local name, replaced = string.sub(stored, at, at + key - 1), false
+  for other = 1, #changed, size do
+    if string.sub(changed, other, other + key - 1) == name then replaced = true end
+  end
+  if not replaced then kept[#kept + 1] = string.sub(stored, at, at + size - 1) end
+end
+for at = 1, #changed, size do
+  if string.byte(changed, at + key) < 128 then kept[#kept + 1] = string.sub(changed, at, at + size - 1) end
+end
+if #kept > 0
+then redis.call('HSET', KEYS[1], 'c', table.concat(kept))
+else redis.call('HDEL', KEYS[1], 'c') end
+"""
+    + _RENEW
+)
+"""Arguments: time to live, the size of a record, how many bytes at its start tell it from the others, and the
+records to set; one with a negative state (the byte behind those) is taken away."""

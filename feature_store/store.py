@@ -1,9 +1,9 @@
 """The customer store: one hash per customer, under one key.
 
 The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p`
-the profile vector, `b` the behaviour vector, `a` the account, `h` the contact history, `s` the ids of
-outcomes already counted. Definitions of vectors stand under `arb:schema:<fingerprint>`, the log of outcomes
-in the stream `arb:outcomes`.
+the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `s`
+the ids of outcomes already counted. Definitions of vectors stand under `arb:schema:<fingerprint>`, the log of
+outcomes in the stream `arb:outcomes`, and `arb:reload` names the last change of a workspace.
 """
 
 import asyncio
@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from feature_store import history
 from feature_store.client import Client, Command, StoreUnavailable, connect
 from feature_store.codec import Codec, Decoded
+from feature_store.consents import KEY_BYTES, Consent, unpack
+from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
 from feature_store.schema import FeatureSchema, FieldError, Source
-from feature_store.scripts import PUT, RECORD_OUTCOME
+from feature_store.scripts import PUT, RECORD_OUTCOME, SET_CONSENTS
 
 __all__ = [
     "Customer",
@@ -41,6 +43,7 @@ Floats = NDArray[np.float64]
 
 STORED = (Source.PROFILE, Source.BEHAVIOUR)
 OUTCOME_LOG = "arb:outcomes"
+RELOAD = "arb:reload"
 
 _BULK_ROWS = 1_000
 _BULK_TIMEOUT = 30.0
@@ -64,7 +67,8 @@ class CustomerRows:
     `X` has shape (n, schema.width) and is NaN where nothing is stored, or it is too old; defaults are not
     filled in. `known` (n,) tells who has a profile or behaviour, `assembled_at` (n,) in epoch seconds when
     it was last written, NaN for who has none. `incomplete` (n,) tells of whom something may be stored that
-    could not be read, and `faults` says what and why.
+    could not be read, and `faults` says what and why. `consents` holds for each its records of consent, as
+    they are stored.
     """
 
     X: Floats
@@ -72,13 +76,15 @@ class CustomerRows:
     assembled_at: Floats
     incomplete: NDArray[np.bool_]
     faults: tuple[str, ...] = ()
+    consents: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class Customer:
     """All that is stored of one customer, of whatever age: the single view.
 
-    `history` holds records of `history.RECORD`, shape (touches,), in the order of their arrival.
+    `history` holds records of `history.RECORD`, shape (touches,), in the order of their arrival; `consents`
+    has (hash of the purpose, hash of the channel, state, time) for each consent.
     """
 
     customer_id: str
@@ -87,6 +93,7 @@ class Customer:
     behaviour: dict[str, object] = field(default_factory=dict)
     updated_at: float | None = None
     history: NDArray[np.void] = field(default_factory=lambda: np.empty(0, history.RECORD))
+    consents: tuple[tuple[int, int, int, float], ...] = ()
 
 
 class CustomerStore:
@@ -115,6 +122,21 @@ class CustomerStore:
         self._asked: dict[str, float] = {}
         self._registered = False
 
+    def of_schema(self, schema: FeatureSchema) -> "CustomerStore":
+        """The same store as another schema sees it, over the same connections."""
+        return CustomerStore(
+            self._client, schema, customer_ttl=self._ttl, outcome_log_length=self._log_length
+        )
+
+    async def announce(self, version: str) -> None:
+        """Leave word for all who share the store that there is something new to load."""
+        await self._run([("SET", RELOAD, version)])
+
+    async def announced(self) -> str | None:
+        """The word that was left last."""
+        [reply] = await self._run([("GET", RELOAD)])
+        return None if reply is None else str(reply.decode())
+
     async def close(self) -> None:
         """Close the connections to the store."""
         await self._client.close()
@@ -134,24 +156,25 @@ class CustomerStore:
         if not customer_ids:
             nobody = np.empty(0, bool)
             return CustomerRows(np.empty((0, self.schema.width)), nobody, np.empty(0), nobody)
-        replies = await self._client.run([("HMGET", _key(id_), b"p", b"b") for id_ in customer_ids])
+        replies = await self._client.run([("HMGET", _key(id_), b"p", b"b", b"c") for id_ in customer_ids])
         incomplete = np.array([not isinstance(reply, list) for reply in replies])
         faults = [str(reply) for reply in replies if not isinstance(reply, list)]
         if len(faults) == len(replies):
             raise StoreUnavailable(faults[0])
         if faults:
-            replies = [reply if isinstance(reply, list) else (None, None) for reply in replies]
+            replies = [reply if isinstance(reply, list) else (None, None, None) for reply in replies]
         X = np.full((len(replies), self.schema.width), np.nan)
         known = np.zeros(len(replies), bool)
         assembled_at = np.full(len(replies), np.nan)
-        for codec, blobs in zip(self._codecs.values(), zip(*replies, strict=True), strict=True):
+        *vectors, consents = zip(*replies, strict=True)
+        for codec, blobs in zip(self._codecs.values(), vectors, strict=True):
             decoded = await self._decode(codec, blobs, X, now)
             known |= np.array([blob is not None for blob in blobs])
             assembled_at = np.fmax(assembled_at, decoded.assembled_at)
             if decoded.unknown or decoded.broken:
                 faults += _faults(codec, decoded)
                 incomplete[[*decoded.broken, *chain.from_iterable(decoded.unknown.values())]] = True
-        return CustomerRows(X, known, assembled_at, incomplete, tuple(faults))
+        return CustomerRows(X, known, assembled_at, incomplete, tuple(faults), consents)
 
     async def _decode(self, codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
         decoded = codec.decode_into(blobs, X, now)
@@ -183,11 +206,10 @@ class CustomerStore:
 
     async def get(self, customer_id: str) -> Customer | None:
         """All that is stored of one customer, or None."""
-        [(profile, behaviour, touches, account)] = await self._run(
-            [("HMGET", _key(customer_id), b"p", b"b", b"h", b"a")]
-        )
-        if profile is None and behaviour is None and touches is None and account is None:
+        [fields] = await self._run([("HMGET", _key(customer_id), b"p", b"b", b"h", b"a", b"c")])
+        if all(field is None for field in fields):
             return None
+        profile, behaviour, touches, account, consents = fields
         X = np.full((1, self.schema.width), np.nan)
         times = [
             (await self._decode(self._codecs[source], [blob], X, -np.inf)).assembled_at[0]
@@ -201,6 +223,7 @@ class CustomerStore:
             behaviour=self.schema.decode(X[0], Source.BEHAVIOUR),
             updated_at=None if np.isnan(updated_at) else updated_at,
             history=history.unpack([touches])[0],
+            consents=tuple(unpack(consents)),
         )
 
     async def put(
@@ -269,6 +292,13 @@ class CustomerStore:
             commands: list[Command] = [("HSET", *words) for words in zip(keys, *parts, strict=True)]
             commands += [(renew[0], key, *renew[1:]) for key in keys]
             _all_good(await self._client.run_at_once(commands, _BULK_TIMEOUT))
+
+    async def set_consents(self, customer_id: str, consents: Sequence[Consent], *, now: float) -> None:
+        """Set some consents of a customer, all or none, and leave the others as they are."""
+        records = b"".join(consent.record(now) for consent in consents)
+        await self._run(
+            [_script(SET_CONSENTS, customer_id, self._ttl, CONSENT_RECORD.itemsize, KEY_BYTES, records)]
+        )
 
     async def delete(self, customer_id: str) -> bool:
         """Forget all of a customer; whether there was something."""

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from service.api import catalogue, customers, decisions, health, outcomes, problems
+from service.api import admin, catalogue, customers, decisions, health, outcomes, problems
 from service.api.encoding import DecisionEncoder
 from service.api.examples import example_answer, with_examples
 from service.observability import logging
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Arbiter", version="1", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     problems.install(app)
-    for resource in (decisions, outcomes, customers, catalogue, health):
+    for resource in (decisions, outcomes, customers, catalogue, admin, health):
         app.include_router(resource.router)
     app.add_middleware(CountRequests)
     plain_openapi = app.openapi

@@ -13,7 +13,7 @@ from service.api.decisions import PROBLEMS
 from service.api.encoding import JSON_TYPE
 from service.api.problems import Problem, faults_of, invalid_body, store_unavailable
 from service.api.routes import RawBodyRoute
-from service.api.schemas import CustomerBody, CustomerId, CustomerView, ProblemView
+from service.api.schemas import ConsentsBody, CustomerBody, CustomerId, CustomerView, ProblemView
 from service.runtime.requests import Fault
 
 
@@ -47,6 +47,24 @@ async def read_customer(request: Request, customer_id: InPath) -> Response:
     if customer is None:
         raise Problem(404, "unknown-customer", "nothing is known of this customer")
     return Response(msgspec.json.encode({"customer_id": customer_id, **customer}), media_type=JSON_TYPE)
+
+
+@router.put(
+    "/{customer_id:any}/consents",
+    status_code=204,
+    responses=PROBLEMS,
+    summary="Say what a customer agrees to",
+)
+async def write_consents(request: Request, body: ConsentsBody, customer_id: InPath) -> Response:
+    """Consents by purpose and channel, all or none. The next decision obeys them."""
+    _check(customer_id)
+    try:
+        errors = await request.app.state.service.customers.put_consents(customer_id, body.consents)
+    except StoreUnavailable:
+        raise store_unavailable() from None
+    if errors:
+        raise invalid_body([Fault(f"consents.{e.field}", e.message) for e in errors])
+    return Response(status_code=204)
 
 
 @router.put("/{customer_id:any}", status_code=204, responses=PROBLEMS, summary="Write a part of a profile")

@@ -41,14 +41,19 @@ def with_examples(document: dict[str, Any], state: State) -> dict[str, Any]:
         ("/v1/outcomes", "post"): {"token": _dry_run_token(encoder), "outcome": "click"},
         ("/v1/customers/{customer_id}", "put"): {"profile": _profile(service)},
     }
+    if service.snapshot.purposes:
+        consents = {service.snapshot.purposes[0].name: {decision["channel"]: "granted"}}
+        bodies["/v1/customers/{customer_id}/consents", "put"] = {"consents": consents}
     for (path, method), body in bodies.items():
         content = described["paths"][path][method]["requestBody"]["content"]["application/json"]
         content["example"] = body
     answers = described["paths"]["/v1/decisions"]["post"]["responses"]["200"]["content"]
     answers["application/json"]["example"] = state.example_answer
-    for operation in described["paths"]["/v1/customers/{customer_id}"].values():
-        for parameter in operation["parameters"]:
-            parameter["example"] = EXAMPLE_CUSTOMER
+    for path, operations in described["paths"].items():
+        if path.startswith("/v1/customers/"):
+            for operation in operations.values():
+                for parameter in operation["parameters"]:
+                    parameter["example"] = EXAMPLE_CUSTOMER
     return described
 
 

@@ -130,6 +130,15 @@ class CustomerBody(Body):
     profile: dict[str, Any] = Field(default_factory=dict)
 
 
+class ConsentsBody(Body):
+    """Consents by purpose and channel; those that are not named stay as they are."""
+
+    consents: Annotated[
+        dict[Label, Annotated[dict[Label, Literal["granted", "denied"] | None], Field(min_length=1)]],
+        Field(min_length=1, max_length=100),
+    ] = Field(description="`granted` or `denied`; null takes back what was said.")
+
+
 class NoActionView(BaseModel):
     reason: str
     stage: str
@@ -164,6 +173,8 @@ class CandidateView(BaseModel):
     stage: str | None = Field(description="The stage that took it out; null for a chosen action.")
     rule: str | None
     meaning: str | None
+    source: str | None = Field(description="The rule as the workspace has it; null for a built-in one.")
+    observed: dict[str, Any] | None = Field(description="What the rule read; null is missing.")
     propensity: float | None
     context_weight: float | None
     value: float
@@ -225,10 +236,16 @@ class ReceiptView(BaseModel):
     dry_run: int
 
 
+class ConsentView(BaseModel):
+    state: Literal["granted", "denied"]
+    at: str
+
+
 class CustomerView(BaseModel):
     customer_id: str
     account_id: str | None
     profile: dict[str, Any]
     behaviour: dict[str, Any]
     updated_at: str | None
+    consents: dict[str, dict[str, ConsentView]]
     history: list[dict[str, Any]]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.consents import DENIED, GRANTED, UNKNOWN
 from service.decisioning.batch import Batch
 from service.decisioning.rulebook import Columns
 from service.decisioning.stages import Removal, Stage
 
-GRANTED, DENIED, UNKNOWN = 1, 0, -1
 STATES = {GRANTED: "granted", DENIED: "denied", UNKNOWN: "unknown"}
 
 

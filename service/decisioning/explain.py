@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from feature_store.consents import UNKNOWN
 from feature_store.feature import Source, iso_timestamp
 from service.decisioning.batch import Batch
-from service.decisioning.consent import STATES, UNKNOWN
+from service.decisioning.consent import STATES
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STILL_IN, Removal, Stage

@@ -38,6 +38,12 @@ NO_ACTION = Counter("arbiter_no_action", "Placements left empty.", ["reason"], r
 ACTION_OFFERED = Counter(
     "arbiter_action_offered", "Actions offered.", ["issue", "group", "action", "channel"], registry=REGISTRY
 )
+RELOADS = Counter(
+    "arbiter_reloads",
+    "Loads of a changed workspace, by whether it could be used.",
+    ["result"],
+    registry=REGISTRY,
+)
 DEGRADED = Counter(
     "arbiter_degraded", "Decisions made without some input, by what was missing.", ["what"], registry=REGISTRY
 )

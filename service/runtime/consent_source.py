@@ -4,8 +4,9 @@ from collections.abc import Collection
 
 import numpy as np
 
+from feature_store.consents import DENIED, GRANTED
 from feature_store.documents import did_you_mean
-from service.decisioning.consent import DENIED, GRANTED, Imported, Purpose
+from service.decisioning.consent import Imported, Purpose
 from service.runtime.documents import PurposeDocument
 from service.runtime.rules_source import RuleReader
 

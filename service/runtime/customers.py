@@ -2,27 +2,36 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from feature_store.consents import DENIED, GRANTED, UNKNOWN, Consent
+from feature_store.documents import did_you_mean
 from feature_store.feature import iso_timestamp
 from feature_store.history import name_hash
-from feature_store.store import CustomerStore, StoreUnavailable
+from feature_store.schema import FieldError
+from feature_store.store import Customer, CustomerStore, StoreUnavailable
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.consent import STATES
+from service.decisioning.snapshot import Snapshot
 from service.observability.metrics import STORE_ERRORS
 
 NAMED = ("outcome", "channel", "issue", "group", "action", "treatment")
 """What a record of the contact history keeps as hashes of names."""
 
+CONSENT_STATES = {"granted": GRANTED, "denied": DENIED, None: UNKNOWN}
+
 
 class Customers:
     """Reads, writes and erases single customers."""
 
-    def __init__(self, store: CustomerStore, catalogue: Catalogue, outcomes: Iterable[str]) -> None:
+    def __init__(self, store: CustomerStore, snapshot: Snapshot, outcomes: Iterable[str]) -> None:
         self._store = store
-        self._names = _names_by_hash(catalogue, outcomes)
+        self._purposes = tuple(purpose.name for purpose in snapshot.purposes)
+        self._channels = tuple(channel.name for channel in snapshot.catalogue.channels)
+        self._names = _names_by_hash(snapshot.catalogue, [*outcomes, *self._purposes])
 
     async def get(self, customer_id: str) -> dict[str, Any] | None:
         """Everything that is known, JSON-ready; None for a customer of whom nothing is."""
@@ -38,6 +47,7 @@ class Customers:
             "profile": customer.profile,
             "behaviour": customer.behaviour,
             "updated_at": None if customer.updated_at is None else iso_timestamp(customer.updated_at),
+            "consents": self._consents(customer),
             "history": [self._touch(record) for record in customer.history],
         }
 
@@ -52,6 +62,47 @@ class Customers:
         except StoreUnavailable:
             STORE_ERRORS.labels("put").inc()
             raise
+
+    async def put_consents(
+        self, customer_id: str, consents: Mapping[str, Mapping[str, str | None]]
+    ) -> list[FieldError]:
+        """Set consents by purpose and channel, all or none: `granted`, `denied`, or None to take back what
+        was said. Returns what is wrong with them."""
+        errors = [
+            error
+            for purpose, channels in consents.items()
+            for error in self._unknown_names(purpose, channels)
+        ]
+        if errors:
+            return errors
+        said = [
+            Consent(purpose, channel, CONSENT_STATES[state])
+            for purpose, channels in consents.items()
+            for channel, state in channels.items()
+        ]
+        try:
+            await self._store.set_consents(customer_id, said, now=time.time())
+        except StoreUnavailable:
+            STORE_ERRORS.labels("put_consents").inc()
+            raise
+        return []
+
+    def _unknown_names(self, purpose: str, channels: Iterable[str]) -> Iterator[FieldError]:
+        if purpose not in self._purposes:
+            hint = did_you_mean(purpose, self._purposes)
+            yield FieldError(purpose, f"is not a purpose of policies.yaml{hint}")
+        for channel in channels:
+            if channel not in self._channels:
+                hint = did_you_mean(channel, self._channels)
+                yield FieldError(f"{purpose}.{channel}", f"is not a channel of the catalogue{hint}")
+
+    def _consents(self, customer: Customer) -> dict[str, dict[str, Any]]:
+        """Consents by purpose and channel, each with the time at which it was stored."""
+        shown: dict[str, dict[str, Any]] = {}
+        for purpose, channel, state, at in customer.consents:
+            entry = {"state": STATES[state], "at": iso_timestamp(at)}
+            shown.setdefault(self._name(purpose), {})[self._name(channel)] = entry
+        return shown
 
     async def delete(self, customer_id: str) -> bool:
         """Erase a customer; whether there was one."""

@@ -5,11 +5,13 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.store import CustomerRows
+from feature_store.consents import ConsentNames
+from feature_store.store import CustomerRows, CustomerStore
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
@@ -56,6 +58,23 @@ class Decision:
         return "degraded" if self.degraded else "full"
 
 
+@dataclass(frozen=True)
+class Live:
+    """What decides now: a snapshot, the store as its schema sees it, and the names of consents. It is swapped
+    as a whole, and a batch keeps the one that it began with."""
+
+    snapshot: Snapshot
+    store: CustomerStore
+
+    @cached_property
+    def consents(self) -> ConsentNames:
+        """The purposes and channels of stored consents."""
+        return ConsentNames(
+            tuple(purpose.name for purpose in self.snapshot.purposes),
+            tuple(channel.name for channel in self.snapshot.catalogue.channels),
+        )
+
+
 @dataclass(slots=True)
 class _Pending:
     request: DecisionRequest
@@ -73,12 +92,12 @@ class _Pending:
 
 
 class Decider:
-    """Answers requests from one snapshot at a time; `snapshot` is swapped by assignment."""
+    """Answers requests from one configuration at a time; `live` is swapped by assignment."""
 
     def __init__(
-        self, snapshot: Snapshot, reader: FeatureReader, *, deadline: float, max_batch: int, max_waiting: int
+        self, live: Live, reader: FeatureReader, *, deadline: float, max_batch: int, max_waiting: int
     ) -> None:
-        self.snapshot = snapshot
+        self.live = live
         self._reader = reader
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
@@ -133,9 +152,10 @@ class Decider:
     async def _decide_on_time(self, batch: list[_Pending]) -> None:
         """Decide everything as soon as the features are there, and each request at its deadline if they are
         not."""
-        snapshot, started = self.snapshot, time.perf_counter()
-        waiting = list(_fitting(snapshot, batch))
-        read = self._reader.start([pending.request.customer_key for pending in waiting]) if waiting else None
+        live, started = self.live, time.perf_counter()
+        waiting = list(_fitting(live.snapshot, batch))
+        keys = [pending.request.customer_key for pending in waiting]
+        read = self._reader.start(live.store, keys) if waiting else None
         while waiting:
             if read is not None and not read.done():
                 timeout = min(pending.read_until for pending in waiting) - time.perf_counter()
@@ -145,16 +165,16 @@ class Decider:
             if read is None or read.done():
                 rows = None if read is None else read.result()
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
-                self._decide(snapshot, waiting, rows, missing, read_seconds)
+                self._decide(live, waiting, rows, missing, read_seconds)
                 return
             now = time.perf_counter()
             due = [pending for pending in waiting if pending.read_until <= now]
-            self._decide(snapshot, due, None, (FEATURES_TIMEOUT,), read_seconds)
+            self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds)
             waiting = [pending for pending in waiting if pending.read_until > now]
 
     def _decide(
         self,
-        snapshot: Snapshot,
+        live: Live,
         due: list[_Pending],
         rows: CustomerRows | None,
         missing: tuple[str, ...],
@@ -162,8 +182,8 @@ class Decider:
     ) -> None:
         if not due:
             return
-        timer, now = StageTimer(), time.time()
-        columns = _columns(snapshot, due, rows, now)
+        timer, now, snapshot = StageTimer(), time.time(), live.snapshot
+        columns = _columns(live, due, rows, now)
         decisions = decide(snapshot, columns, timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
@@ -219,13 +239,15 @@ def _fitting(snapshot: Snapshot, batch: Iterable[_Pending]) -> Iterable[_Pending
         yield pending
 
 
-def _columns(snapshot: Snapshot, due: list[_Pending], rows: CustomerRows | None, now: float) -> Batch:
+def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: float) -> Batch:
     """The requests as columns: stored features under the context, defaults where both are silent."""
-    catalogue = snapshot.catalogue
+    snapshot, catalogue = live.snapshot, live.snapshot.catalogue
+    consents = None
     X = np.stack([pending.fit.context for pending in due])
     if rows is not None:
         stored = rows.X[[pending.position for pending in due]]
         np.copyto(X, stored, where=np.isnan(X))
+        consents = live.consents.decode([rows.consents[pending.position] for pending in due])
     np.copyto(X, np.broadcast_to(snapshot.schema.defaults, X.shape), where=np.isnan(X))
     limits = np.zeros((len(due), len(catalogue.slots)), dtype=np.int32)
     for row, pending in enumerate(due):
@@ -239,6 +261,7 @@ def _columns(snapshot: Snapshot, due: list[_Pending], rows: CustomerRows | None,
         limits=limits,
         scored=deadlines > time.perf_counter(),
         excluded=_excluded(due, len(catalogue.actions)),
+        consents=consents,
     )
 
 

@@ -21,26 +21,27 @@ WARN_EVERY = 10.0
 class FeatureReader:
     """Starts reads, and leaves the store alone for `retry_after` seconds when one has failed."""
 
-    def __init__(self, store: CustomerStore, retry_after: float) -> None:
-        self._store = store
+    def __init__(self, retry_after: float) -> None:
         self._retry_after = retry_after
         self._away_until = 0.0
         self._warned_at = -WARN_EVERY
         self._open: set[asyncio.Task[CustomerRows | None]] = set()
 
-    def start(self, customer_keys: Sequence[str]) -> "asyncio.Task[CustomerRows | None] | None":
+    def start(
+        self, store: CustomerStore, customer_keys: Sequence[str]
+    ) -> "asyncio.Task[CustomerRows | None] | None":
         """A read in flight, whose result is None where it failed; None if the store is not to be asked
         now."""
         if time.monotonic() < self._away_until or len(self._open) >= MAX_OPEN_READS:
             return None
-        task = asyncio.get_running_loop().create_task(self._read(customer_keys))
+        task = asyncio.get_running_loop().create_task(self._read(store, customer_keys))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return task
 
-    async def _read(self, customer_keys: Sequence[str]) -> CustomerRows | None:
+    async def _read(self, store: CustomerStore, customer_keys: Sequence[str]) -> CustomerRows | None:
         try:
-            rows = await self._store.read(customer_keys, time.time())
+            rows = await store.read(customer_keys, time.time())
         except StoreUnavailable as error:
             STORE_ERRORS.labels("read").inc()
             if time.monotonic() >= self._away_until:

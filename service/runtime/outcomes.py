@@ -65,7 +65,7 @@ class OutcomeIntake:
         max_batch: int,
         max_waiting: int,
     ) -> None:
-        self._store, self._signer, self._names = store, signer, outcomes
+        self._store, self._signer, self.names = store, signer, outcomes
         self._batcher = NaturalBatcher(
             self._record, max_batch=max_batch, max_waiting=max_waiting, patient=True
         )
@@ -99,9 +99,9 @@ class OutcomeIntake:
 
     def _check(self, report: OutcomeReport, now: float) -> Fault | tuple[Grant, float]:
         """The grant of a report and when its outcome happened, or what is wrong with it."""
-        if report.outcome not in self._names:
-            hint = did_you_mean(report.outcome, self._names)
-            return Fault("outcome", f"is not an outcome of the catalogue ({', '.join(self._names)}){hint}")
+        if report.outcome not in self.names:
+            hint = did_you_mean(report.outcome, self.names)
+            return Fault("outcome", f"is not an outcome of the catalogue ({', '.join(self.names)}){hint}")
         try:
             grant = self._signer.verify(report.token, now)
         except InvalidToken as error:

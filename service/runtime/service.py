@@ -1,8 +1,10 @@
 """One running service: the live configuration, the store, and what works on them."""
 
+import asyncio
 import gc
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import structlog
@@ -14,9 +16,10 @@ from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
 from service.runtime.customers import Customers
-from service.runtime.decider import Decider
+from service.runtime.decider import Decider, Live
 from service.runtime.features import FeatureReader
 from service.runtime.outcomes import OutcomeIntake
+from service.runtime.reloading import Reloader
 from service.runtime.tokens import Signer, kept_secret
 from service.runtime.workspace import Workspace, load_workspace
 from service.settings import Settings
@@ -37,20 +40,50 @@ class Service:
     ) -> None:
         self.settings, self.workspace, self.store, self.signer = settings, workspace, store, signer
         limits = {"max_batch": settings.max_batch, "max_waiting": settings.max_waiting}
+        self.reloader = Reloader(self._load)
         self.decider = Decider(
-            snapshot,
-            FeatureReader(store, retry_after=settings.store_retry_ms / 1000),
+            Live(snapshot, store),
+            FeatureReader(retry_after=settings.store_retry_ms / 1000),
             deadline=settings.deadline_ms / 1000,
             **limits,
         )
         self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
-        self.customers = Customers(store, snapshot.catalogue, workspace.files.outcomes)
+        self.customers = Customers(store, snapshot, workspace.files.outcomes)
         self.ready = False
 
     @property
     def snapshot(self) -> Snapshot:
         """The configuration that decides now."""
-        return self.decider.snapshot
+        return self.decider.live.snapshot
+
+    async def reload(self) -> bool:
+        """Load the workspace and its models afresh, here and on the workers that share the store; whether
+        they could be told.
+
+        Raises:
+            WorkspaceError, ModelError: everything that is wrong; what served before serves on.
+        """
+        _, announced = await self.reloader.reload(self.store)
+        return announced
+
+    async def _load(self) -> str:
+        """Load in a thread, so that decisions go on, and swap."""
+        workspace, snapshot = await asyncio.to_thread(_load_all, self.settings.workspace)
+        store = self.store
+        if workspace.schema != store.schema:
+            store = store.of_schema(workspace.schema)
+            await _register(store)
+        metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(0)
+        for model in self.snapshot.models:
+            metrics.MODEL_INFO.labels(model.name, model.version).set(0)
+        # no await from here on: nobody sees a part of it
+        self.decider.live = Live(snapshot, store)
+        self.workspace, self.store = workspace, store
+        self.customers = Customers(store, snapshot, workspace.files.outcomes)
+        self.outcomes.names = workspace.files.outcomes
+        self.refresh_gauges()
+        gc.freeze()
+        return snapshot.catalogue.version
 
     def shed(self) -> None:
         """Count a request that could not be taken in."""
@@ -67,6 +100,7 @@ class Service:
         """Answer what is waiting, then let go of the store."""
         self.ready = False
         metrics.WORKERS.set(0)
+        await self.reloader.stop()
         await self.decider.drain()
         await self.outcomes.drain()
         await self.store.close()
@@ -88,18 +122,31 @@ async def start_service(settings: Settings) -> Service:
         outcome_log_length=settings.outcome_log_length,
     )
     service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)))
-    try:
-        await store.register_schema()
-    except StoreUnavailable as error:
-        metrics.STORE_ERRORS.labels("register_schema").inc()
-        log.warning("store_unavailable", operation="register_schema", reason=str(error))
+    await _register(store)
     warm_up(snapshot)
+    await service.reloader.start(store)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
     service.ready = True
     metrics.WORKERS.set(1)
     service.refresh_gauges()
     return service
+
+
+def _load_all(folder: Path) -> tuple[Workspace, Snapshot]:
+    """A workspace with its models, ready to decide."""
+    workspace = load_workspace(folder)
+    snapshot = workspace.snapshot()
+    warm_up(snapshot)
+    return workspace, snapshot
+
+
+async def _register(store: CustomerStore) -> None:
+    try:
+        await store.register_schema()
+    except StoreUnavailable as error:
+        metrics.STORE_ERRORS.labels("register_schema").inc()
+        log.warning("store_unavailable", operation="register_schema", reason=str(error))
 
 
 def warm_up(snapshot: Snapshot) -> None:

@@ -28,7 +28,15 @@ def test_a_loaded_customer_has_a_profile_behaviour_account_and_history(
     client: httpx.Client, customer_ids: list[str]
 ) -> None:
     customer = get(client, customer_ids[0])
-    assert set(customer) == {"customer_id", "account_id", "profile", "behaviour", "updated_at", "history"}
+    assert set(customer) == {
+        "customer_id",
+        "account_id",
+        "profile",
+        "behaviour",
+        "updated_at",
+        "consents",
+        "history",
+    }
     assert customer["profile"]
     assert customer["behaviour"]
     assert customer["updated_at"].endswith("Z")

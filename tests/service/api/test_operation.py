@@ -98,7 +98,7 @@ def _examples(document: dict[str, Any]) -> list[tuple[str, str, Any]]:
         (path, method, operation["requestBody"]["content"]["application/json"]["example"])
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if "requestBody" in operation
+        if "example" in operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     ]
 
 
