@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from feature_store.codec import Codec
+from feature_store.consents import DENIED, GRANTED, UNKNOWN, Consent, ConsentNames
 from feature_store.history import MAX_RECORDS, name_hash
 from feature_store.outcomes import unpack_outcomes
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
@@ -472,3 +473,65 @@ def test_the_same_store_under_a_schema_with_other_ages_reads_the_same_values(
 
     run_with_store(before)
     run_with_store(after, of=timeless)
+
+
+def test_consents_are_set_one_by_one_replaced_and_taken_back(
+    run_with_store: RunWithStore, customer: str
+) -> None:
+    names = ConsentNames(("marketing", "research"), ("web", "email"))
+
+    async def scenario(store: CustomerStore) -> None:
+        agreed = Consent("marketing", "email", GRANTED)
+        await store.set_consents(customer, [agreed, Consent("research", "web", GRANTED)], now=NOW)
+        await store.set_consents(customer, [Consent("marketing", "email", DENIED)], now=NOW + 1)
+        rows = await store.read([customer, "nobody"], NOW)
+        states = names.decode(rows.consents)
+        assert states is not None
+        assert states.tolist() == [[[-1, 0], [1, -1]], [[-1, -1], [-1, -1]]]
+        assert not rows.known.any()
+        stored = await store.get(customer)
+        assert stored is not None
+        assert sorted(entry[2:] for entry in stored.consents) == [(0, NOW + 1), (1, NOW)]
+        await store.set_consents(customer, [Consent("marketing", "email", UNKNOWN)], now=NOW)
+        await store.set_consents(customer, [Consent("research", "web", UNKNOWN)], now=NOW)
+        assert await store.get(customer) is None
+
+    run_with_store(scenario)
+
+
+def test_consents_of_many_writers_are_all_kept(run_with_store: RunWithStore, customer: str) -> None:
+    channels = tuple(f"channel_{number}" for number in range(20))
+
+    async def scenario(store: CustomerStore) -> None:
+        await asyncio.gather(
+            *(store.set_consents(customer, [Consent("p", c, GRANTED)], now=NOW) for c in channels)
+        )
+        states = ConsentNames(("p",), channels).decode((await store.read([customer], NOW)).consents)
+        assert states is not None
+        assert (states == GRANTED).all()
+
+    run_with_store(scenario)
+
+
+def test_consents_are_erased_with_the_customer_and_leave_the_profile_alone(
+    run_with_store: RunWithStore, customer: str
+) -> None:
+    async def scenario(store: CustomerStore) -> None:
+        await store.put(customer, PROFILE, now=NOW)
+        await store.set_consents(customer, [Consent("p", "web", GRANTED)], now=NOW)
+        stored = await store.get(customer)
+        assert stored is not None
+        assert stored.profile == PROFILE
+        assert await store.delete(customer)
+        assert (await store.read([customer], NOW)).consents == (None,)
+
+    run_with_store(scenario)
+
+
+def test_word_of_a_change_reaches_all_who_share_the_store(run_with_store: RunWithStore) -> None:
+    async def scenario(store: CustomerStore) -> None:
+        await store.announce("first")
+        await store.announce("second")
+        assert await store.announced() == "second"
+
+    run_with_store(scenario)

@@ -40,10 +40,12 @@ WITH_INPUT = [
     ("POST", "/v1/outcomes"),
     ("GET", "/v1/customers/{customer_id}"),
     ("PUT", "/v1/customers/{customer_id}"),
+    ("PUT", "/v1/customers/{customer_id}/consents"),
     ("DELETE", "/v1/customers/{customer_id}"),
 ]
 WITHOUT_INPUT = [
     ("GET", "/v1/catalogue"),
+    ("POST", "/v1/admin/reload"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
