@@ -1,0 +1,169 @@
+"""The engagement policies of the default workspace, on its own customers."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from feature_store.schema import Source
+from service.decisioning.batch import Batch
+from service.decisioning.explain import explain
+from service.decisioning.pipeline import Decisions, decide
+from service.decisioning.snapshot import Snapshot
+from service.runtime.workspace import Workspace, compile_snapshot, load_workspace
+
+Demo = Any  # the class of the fixture
+
+ADULT = {"age": 40, "is_account_holder": True, "products": ["internet", "mobile", "tv"]}
+SELLING = {"sales", "upsell", "cross_sell"}
+
+
+@pytest.fixture(scope="module")
+def workspace(telco: Any) -> Workspace:
+    return load_workspace(telco)
+
+
+@pytest.fixture(scope="module")
+def snapshot(workspace: Workspace) -> Snapshot:
+    """The workspace as it decides, on declared propensities."""
+    catalogue = workspace.catalogue
+    unlearned = replace(catalogue, actions=tuple(replace(a, model=None) for a in catalogue.actions))
+    return compile_snapshot(
+        replace(workspace, files=replace(workspace.files, catalogue=unlearned)), loaded={}
+    )
+
+
+def batch(snapshot: Snapshot, X: NDArray[np.float64], channel: str, now: float) -> Batch:
+    """Requests for all placements of a channel."""
+    catalogue = snapshot.catalogue
+    limits = np.zeros((len(X), len(catalogue.slots)), np.int32)
+    for slot in catalogue.channel_slots[channel]:
+        limits[:, slot] = catalogue.slots[slot].placement.limit
+    index = np.full(len(X), catalogue.channel_index[channel])
+    filled = np.where(np.isnan(X), snapshot.schema.defaults, X)
+    return Batch(filled, np.full(len(X), now), index, limits, np.zeros(len(X), np.bool_))
+
+
+def decided(
+    snapshot: Snapshot, channel: str = "web", **values: Any
+) -> tuple[Decisions, dict[str, str | None]]:
+    """The decision for one customer, and what took each action out."""
+    X = np.full((1, snapshot.schema.width), np.nan)
+    assert not snapshot.schema.encode({**ADULT, **values}, X[0], tuple(Source))
+    decisions = decide(snapshot, batch(snapshot, X, channel, 1_795_000_000.0))
+    found = explain(snapshot, decisions, 0, everything=True)
+    return decisions, {entry.action: entry.rule for entry in found}
+
+
+@pytest.mark.parametrize(
+    ("channel", "most"),
+    [
+        ("web", 0.005),
+        ("email", 0.005),
+        ("push", 0.01),
+        ("shop", 0.005),
+        ("sales", 0.005),
+        ("call_centre", 0.03),
+    ],
+)
+def test_nearly_every_customer_has_an_action_in_every_channel(
+    snapshot: Snapshot, demo: Demo, channel: str, most: float
+) -> None:
+    decisions = decide(snapshot, batch(snapshot, demo.people.X, channel, demo.now))
+    assert 1 - len(np.unique(decisions.slate.row)) / demo.size <= most
+
+
+@pytest.mark.parametrize("channel", ["web", "email", "shop", "sales", "call_centre"])
+def test_somebody_of_whom_nothing_is_known_has_an_action_too(snapshot: Snapshot, channel: str) -> None:
+    X = np.full((1, snapshot.schema.width), np.nan)
+    assert len(decide(snapshot, batch(snapshot, X, channel, 1_795_000_000.0)).slate.row)
+
+
+def test_what_a_customer_owns_is_not_offered_again(snapshot: Snapshot, demo: Demo) -> None:
+    decisions = decide(snapshot, batch(snapshot, demo.people.X, "web", demo.now))
+    index, schema = snapshot.catalogue.action_index, snapshot.schema
+    for name in ("wifi_pods", "safe_online", "kids_online", "streaming_duo", "cloud_storage"):
+        column = schema.slice("products").start + schema.feature("products").codes[name]
+        owners = demo.people.X[:, column] == 1
+        assert owners.any()
+        assert not np.isin(
+            np.flatnonzero(owners), decisions.slate.row[decisions.slate.action == index[name]]
+        ).any()
+    _, rules = decided(snapshot, products=["internet", "wifi_pods"])
+    assert rules["wifi_pods"] == "owned_products"
+
+
+def test_an_open_case_suppresses_sales_and_leaves_service(snapshot: Snapshot) -> None:
+    decisions, rules = decided(snapshot, "call_centre", open_complaint=True)
+    chosen = {snapshot.catalogue.actions[action].issue for action in decisions.slate.action}
+    assert "service" in chosen
+    assert not chosen & SELLING
+    assert rules["wifi_pods"] == "no_sales_in_an_open_case"
+    assert rules["complaint_callback"] in (None, "outranked")
+
+
+def test_a_fresh_ticket_is_an_open_case_and_an_old_one_is_not(snapshot: Snapshot) -> None:
+    fresh, old = "2026-11-17T12:00:00Z", "2026-10-01T12:00:00Z"
+    assert decided(snapshot, last_ticket_at=fresh)[1]["safe_online"] == "no_sales_in_an_open_case"
+    assert decided(snapshot, last_ticket_at=old)[1]["safe_online"] in (None, "outranked")
+
+
+@pytest.mark.parametrize(
+    ("values", "sold"),
+    [
+        ({"age": 17}, False),
+        ({"age": 18}, True),
+        ({"age": None, "is_account_holder": True}, True),
+        ({"age": None, "is_account_holder": False}, False),
+    ],
+)
+def test_minors_are_sold_nothing(snapshot: Snapshot, values: dict[str, Any], sold: bool) -> None:
+    _, rules = decided(snapshot, **values)
+    assert (rules["safe_online"] != "adults_only") is sold
+
+
+def test_arrears_block_sales_and_bring_an_arrangement(snapshot: Snapshot) -> None:
+    decisions, rules = decided(snapshot, "call_centre", days_past_due=30, balance_due=80)
+    assert rules["wifi_pods"] == "no_debts_before_sales"
+    assert rules["payment_plan"] in (None, "outranked")
+    chosen = {snapshot.catalogue.actions[action].issue for action in decisions.slate.action}
+    assert not chosen & SELLING
+    assert decided(snapshot, days_past_due=0)[1]["payment_reminder"] == "payment_reminder_needs_a_debt"
+
+
+@pytest.mark.parametrize(
+    ("available", "rule"), [(True, None), (False, "fibre_at_the_address"), (None, "fibre_at_the_address")]
+)
+def test_fibre_is_offered_where_it_can_be_ordered(
+    snapshot: Snapshot, available: bool | None, rule: str | None
+) -> None:
+    _, rules = decided(snapshot, internet_tier="dsl_50", fibre_available=available)
+    assert rules["dsl_to_fibre"] in ({None, "outranked"} if rule is None else {rule})
+
+
+def test_a_renewal_is_for_who_comes_near_the_end_of_the_contract_or_asks_for_it(snapshot: Snapshot) -> None:
+    near, far = "2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"
+    out = "renew_internet.applicability"
+    assert decided(snapshot, contract_end=near)[1]["renew_internet"] != out
+    assert decided(snapshot, contract_end=far)[1]["renew_internet"] == out
+    assert decided(snapshot, contract_end=far, intent="renew")[1]["renew_internet"] != out
+
+
+@pytest.mark.parametrize(("channel", "opt_in"), [("email", "email_opt_in"), ("push", "push_opt_in")])
+def test_marketing_by_email_and_push_needs_the_customer_s_consent(
+    snapshot: Snapshot, channel: str, opt_in: str
+) -> None:
+    said = {"email": "safe_online", "push": "cloud_storage"}[channel]
+    assert decided(snapshot, channel, **{opt_in: False})[1][said] == "marketing"
+    assert decided(snapshot, channel, **{opt_in: True})[1][said] in (None, "outranked")
+
+
+def test_every_rule_lets_some_customers_through_and_stops_others(snapshot: Snapshot, demo: Demo) -> None:
+    """In the population, or for who has come with an intent."""
+    columns = snapshot.rulebook.evaluate(batch(snapshot, demo.people.X, "web", demo.now))
+    for rule in snapshot.rules.rules:
+        share = columns[rule.place].mean()
+        assert share < 1, rule.name
+        assert share > 0, rule.name
