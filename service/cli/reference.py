@@ -41,6 +41,11 @@ PROBLEMS: Sequence[tuple[int, str, str]] = (
     (405, "method-not-allowed", "the path exists, but not with that method"),
     (413, "body-too-large", "the body is larger than `ARBITER_MAX_BODY_BYTES`"),
     (415, "unsupported-media-type", "the `content-type` says something else than JSON"),
+    (
+        422,
+        "invalid-workspace",
+        "a reload met a workspace or a model that can't be used; `errors` has every problem",
+    ),
     (422, "invalid-body", "the body is JSON, but not all of it can be used; `errors` has every fault"),
     (500, "internal-error", "a fault of the service; its log has the reason"),
     (503, "not-ready", "the workspace and its models are not loaded yet, or the service is stopping"),
@@ -152,8 +157,9 @@ reached.
 {stages_table()}
 
 ## Rules
-What `"explain": "full"` names as the `rule` of an action that was not chosen. A stage that has no rule here
-lets everything through.
+What `"explain": "full"` names as the `rule` of an action that was not chosen, beside the rules and the purposes
+of consent that the [workspace](../workspace.md#who-may-get-what) declares; `owned_products` is the name of every
+rule that `owns` makes.
 
 {removals_table()}
 

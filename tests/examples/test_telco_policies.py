@@ -143,6 +143,19 @@ def test_fibre_is_offered_where_it_can_be_ordered(
     assert rules["dsl_to_fibre"] in ({None, "outranked"} if rule is None else {rule})
 
 
+def test_a_visitor_of_unknown_address_sees_fibre_on_the_home_page_and_nobody_says_that_it_can_be_ordered(
+    snapshot: Snapshot,
+) -> None:
+    fibre = snapshot.catalogue.action_index["fibre_500"]
+    X = np.full((1, snapshot.schema.width), np.nan)
+    slate = decide(snapshot, batch(snapshot, X, "web", 1_795_000_000.0)).slate
+    said = [snapshot.catalogue.treatments[t].name for t in slate.treatment[slate.action == fibre]]
+    assert said in ([], ["fibre_500_hero"])
+    assert snapshot.catalogue.slot_index["web", "home_hero"] in slate.slot
+    for channel in ("email", "shop", "sales"):
+        assert fibre not in decide(snapshot, batch(snapshot, X, channel, 1_795_000_000.0)).slate.action
+
+
 def test_a_renewal_is_for_who_comes_near_the_end_of_the_contract_or_asks_for_it(snapshot: Snapshot) -> None:
     near, far = "2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"
     out = "renew_internet.applicability"
