@@ -36,6 +36,7 @@ __all__ = [
     "InvalidFeatures",
     "Outcome",
     "StoreUnavailable",
+    "announced",
     "connect",
 ]
 
@@ -134,8 +135,7 @@ class CustomerStore:
 
     async def announced(self) -> str | None:
         """The word that was left last."""
-        [reply] = await self._run([("GET", RELOAD)])
-        return None if reply is None else str(reply.decode())
+        return await announced(self._client)
 
     async def close(self) -> None:
         """Close the connections to the store."""
@@ -349,6 +349,18 @@ class CustomerStore:
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands of which none may fail."""
         return _all_good(await self._client.run(commands))
+
+
+async def announced(client: Client) -> str | None:
+    """The word that was left last with `CustomerStore.announce`, for who has no schema yet.
+
+    Raises:
+        StoreUnavailable: the store is away.
+    """
+    [reply] = await client.run([("GET", RELOAD)])
+    if isinstance(reply, Exception):
+        raise StoreUnavailable(str(reply))
+    return None if reply is None else str(reply.decode())
 
 
 _FIELDS = {Source.PROFILE: b"p", Source.BEHAVIOUR: b"b"}

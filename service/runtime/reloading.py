@@ -30,9 +30,10 @@ class Reloader:
         self._seen: str | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    async def start(self, store: CustomerStore) -> None:
-        """Look for word from now on."""
-        self._seen = await self._announced(store)
+    def start(self, store: CustomerStore, seen: str | None) -> None:
+        """Look for word from now on. `seen` is the last one from before the workspace was loaded, so that
+        none is missed in between."""
+        self._seen = seen
         self._watch = asyncio.get_running_loop().create_task(self._look(store))
 
     async def stop(self) -> None:
@@ -49,14 +50,15 @@ class Reloader:
             WorkspaceError, ModelError: everything that is wrong; what served before serves on.
         """
         version = await self._reload()
-        word = uuid.uuid4().hex
+        seen, word = self._seen, uuid.uuid4().hex
+        self._seen = word  # before it can be met in the store: it is no news here
         try:
             await store.announce(word)
         except StoreUnavailable as error:
             STORE_ERRORS.labels("announce").inc()
             log.warning("reload_not_announced", reason=str(error))
+            self._seen = seen
             return version, False
-        self._seen = word
         return version, True
 
     async def _reload(self) -> str:

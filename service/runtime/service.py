@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from feature_store.store import CustomerStore, StoreUnavailable, connect
+from feature_store.store import CustomerStore, StoreUnavailable, announced, connect
 from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
@@ -113,10 +113,19 @@ async def start_service(settings: Settings) -> Service:
     Raises:
         WorkspaceError, ModelRefused: nothing is served half loaded.
     """
-    workspace = load_workspace(settings.workspace)
-    snapshot = workspace.snapshot()
+    client = connect(settings.redis_url or "redis://127.0.0.1:6379", timeout=settings.store_timeout_ms / 1000)
+    try:
+        seen = await announced(client)
+    except StoreUnavailable:
+        seen = None  # whatever is announced later is news
+    try:
+        workspace = load_workspace(settings.workspace)
+        snapshot = workspace.snapshot()
+    except BaseException:
+        await client.close()
+        raise
     store = CustomerStore(
-        connect(settings.redis_url or "redis://127.0.0.1:6379", timeout=settings.store_timeout_ms / 1000),
+        client,
         workspace.schema,
         customer_ttl=settings.customer_ttl_seconds,
         outcome_log_length=settings.outcome_log_length,
@@ -124,7 +133,7 @@ async def start_service(settings: Settings) -> Service:
     service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)))
     await _register(store)
     warm_up(snapshot)
-    await service.reloader.start(store)
+    service.reloader.start(store, seen)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
     service.ready = True

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,24 @@ def test_the_store_listens_on_no_network_address(start: Start, small_world: Path
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening == {("127.0.0.1", running.port)}
+
+
+def test_a_reload_reaches_every_worker(start: Start, small_world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "reloaded"
+    shutil.copytree(small_world, folder)
+    running = start("run", str(folder), "--workers", "2").ready()
+    patience = time.monotonic() + 60
+    while metric(running.address, "arbiter_workers") < 2:
+        assert time.monotonic() < patience
+    action = httpx.get(f"{running.address}/v1/catalogue").json()["actions"][0]["action"]
+    (folder / "policies.yaml").write_text(f"emergency_exclusion: [{action}]\n")
+    versions = httpx.post(f"{running.address}/v1/admin/reload", timeout=30).json()["versions"]
+
+    def all_follow() -> bool:
+        """Whether many connections, which both workers take, meet the new version."""
+        answers = [httpx.get(f"{running.address}/health/ready").json() for _ in range(30)]
+        return all(answer["versions"] == versions for answer in answers)
+
+    while not all_follow():
+        assert time.monotonic() < patience
+    assert metric(running.address, 'arbiter_reloads_total{result="done"') == 2

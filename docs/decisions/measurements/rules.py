@@ -73,7 +73,7 @@ def main() -> None:
     bare = replace(full, rules=RuleBook(Program(())), purposes=())
     rng = np.random.default_rng(1)
     channels = len(full.catalogue.channels)
-    print(f"{len(full.rules.rules)} rules, {len(full.rules.program)} column operations")
+    sys.stdout.write(f"{len(full.rules.rules)} rules, {len(full.rules.program)} column operations\n")
     for size in (1, 16, 64):
         batches = [
             batch(full, X[rng.integers(0, len(X), size)], rng.integers(0, channels, size), now)
@@ -83,15 +83,15 @@ def main() -> None:
         alone = microseconds(replace(full, models=()), batches) - microseconds(
             replace(bare, models=()), batches
         )
-        print(
+        sys.stdout.write(
             f"batch of {size}: {with_rules:.1f} us a decision with policies, {without:.1f} without: "
-            f"{with_rules / without:.2f}; without models the policies add {alone:.1f}"
+            f"{with_rules / without:.2f}; without models the policies add {alone:.1f}\n"
         )
     for index, channel in enumerate(full.catalogue.channels):
         asked = batch(full, X, np.full(len(X), index, np.intp), now)
         got = np.zeros(len(X), np.bool_)
         got[decide(full, asked).slate.row] = True
-        print(f"{channel.name}: {1 - got.mean():.2%} of customers without any action")
+        sys.stdout.write(f"{channel.name}: {1 - got.mean():.2%} of customers without any action\n")
 
 
 if __name__ == "__main__":
