@@ -10,7 +10,7 @@ from feature_store.embedded import EmbeddedStore
 from feature_store.store import CustomerStore, connect
 from service.decisioning.snapshot import Snapshot
 from service.runtime.batching import Overloaded
-from service.runtime.decider import Decider, Decision
+from service.runtime.decider import Decider, Decision, Live
 from service.runtime.features import FeatureReader
 from service.runtime.requests import DecisionRequest
 from service.runtime.workspace import Workspace
@@ -32,8 +32,9 @@ def run(snapshot: Snapshot, world_store: EmbeddedStore) -> Run:
     def start(scenario: Scenario, deadline: float = 0.05, max_waiting: int = 2000) -> None:
         async def whole() -> None:
             store = CustomerStore(connect(world_store.url, timeout=30), snapshot.schema)
-            reader = FeatureReader(store, retry_after=0.25)
-            decider = Decider(snapshot, reader, deadline=deadline, max_batch=16, max_waiting=max_waiting)
+            reader = FeatureReader(retry_after=0.25)
+            live = Live(snapshot, store)
+            decider = Decider(live, reader, deadline=deadline, max_batch=16, max_waiting=max_waiting)
             await scenario(decider)
             await decider.drain()
             await store.close()
