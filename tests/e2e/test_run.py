@@ -138,7 +138,7 @@ def test_a_read_only_data_folder_is_told(start: Start, small_world: Path, tmp_pa
     folder.mkdir(mode=0o500)
     if os.access(folder, os.W_OK):  # for root nothing is read-only but what the kernel itself keeps
         folder = Path("/sys")
-    refused = start("run", str(small_world), data=folder / "data")
+    refused = start("run", str(small_world), ARBITER_DATA=str(folder / "data"))
     assert refused.process.wait() == 1
     assert "Cannot write to the data folder" in refused.said
 
