@@ -1,0 +1,56 @@
+"""What the store knows of customers: of one in full, or of a batch as columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store import history
+from feature_store.schema import FieldError
+
+Floats = NDArray[np.float64]
+
+
+class InvalidFeatures(Exception):
+    """Values that the schema doesn't allow; `errors` has one entry for each."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(str(error) for error in self.errors))
+
+
+@dataclass(frozen=True)
+class CustomerRows:
+    """What is stored of a batch of customers, one row each.
+
+    `X` has shape (n, schema.width) and is NaN where nothing is stored, or it is too old; defaults are not
+    filled in. `known` (n,) tells who has a profile or behaviour, `assembled_at` (n,) in epoch seconds when
+    it was last written, NaN for who has none. `incomplete` (n,) tells of whom something may be stored that
+    could not be read, and `faults` says what and why. `consents` holds for each its records of consent, as
+    they are stored.
+    """
+
+    X: Floats
+    known: NDArray[np.bool_]
+    assembled_at: Floats
+    incomplete: NDArray[np.bool_]
+    faults: tuple[str, ...] = ()
+    consents: tuple[bytes | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Customer:
+    """All that is stored of one customer, of whatever age: the single view.
+
+    `history` holds records of `history.RECORD`, shape (touches,), in the order of their arrival; `consents`
+    has (hash of the purpose, hash of the channel, state, time) for each consent.
+    """
+
+    customer_id: str
+    account_id: str | None = None
+    profile: dict[str, object] = field(default_factory=dict)
+    behaviour: dict[str, object] = field(default_factory=dict)
+    updated_at: float | None = None
+    history: NDArray[np.void] = field(default_factory=lambda: np.empty(0, history.RECORD))
+    consents: tuple[tuple[int, int, int, float], ...] = ()
