@@ -1,5 +1,6 @@
 """What goes over the wire: request and response bodies, as the OpenAPI document shows them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -9,8 +10,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from service.runtime.requests import ANONYMOUS_PREFIX, DecisionRequest, PlacementRequest
 
@@ -121,6 +126,26 @@ class OutcomeBody(Body):
     outcome_id: Id | None = Field(
         None, description="The same id counts once. Default: token and outcome together."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A row of a list that does not fit, and why."""
+
+    errors: list[ErrorDetails]
+
+
+def _or_misfit(row: object, fit: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return fit(row)
+    except ValidationError as error:
+        return Misfit(error.errors(include_url=False, include_input=False, include_context=False))
+
+
+OutcomeBodies = Annotated[
+    list[Annotated[OutcomeBody, WrapValidator(_or_misfit)]], Field(min_length=1, max_length=MAX_BATCH)
+]
+"""Up to 1,000 outcomes. Each is checked by itself: one that does not fit is a `Misfit` in its place."""
 
 
 class CustomerBody(Body):

@@ -93,6 +93,30 @@ def test_a_bad_row_is_told_by_its_index_and_the_others_are_taken_in(client: http
     assert [touch["outcome"] for touch in history(client, "outcome-6")] == ["click"]
 
 
+def test_a_row_that_is_no_outcome_does_not_spoil_the_others(client: httpx.Client) -> None:
+    token = offer(client, "outcome-10")["token"]
+    answer = report(
+        client,
+        [
+            {"token": token},
+            {"token": token, "outcome": "click", "occurred_at": "2001-01-01T00:00:00Z"},
+            {"token": token, "outcome": "click"},
+            5,
+            {"token": token, "outcome": "accept", "value": "much", "occurred_at": "yesterday"},
+        ],
+    )
+    assert answer.status_code == 422
+    assert [fault["path"] for fault in answer.json()["errors"]] == [
+        "[0].outcome",
+        "[1].occurred_at",
+        "[3]",
+        "[4].value",
+        "[4].occurred_at",
+    ]
+    assert answer.json()["accepted"] == 1
+    assert [touch["outcome"] for touch in history(client, "outcome-10")] == ["click"]
+
+
 @pytest.mark.parametrize("token", ["x", "AAAA", "é", "=", "A" * 4096, "Zm9v" * 30])
 def test_what_is_no_token_is_refused(client: httpx.Client, token: str) -> None:
     answer = report(client, {"token": token, "outcome": "click"})
