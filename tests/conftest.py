@@ -1,11 +1,22 @@
 """Fixtures for all tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from feature_store.embedded import EmbeddedStore
+
+# What is tested are laws, not the speed of the machine that tests them. In CI the same cases every time.
+settings.register_profile(
+    "arbiter",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("arbiter")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,12 @@ from service.decisioning.rules.literals import string_literal
 
 MAX_LENGTH = 8_000
 """Characters of one expression."""
+MAX_DEPTH = 50
+"""Brackets that may be open at once."""
+TOO_DEEP = "is nested too deeply; name a part of it under 'conditions'"
 _WORD = re.compile(r"\w+|\"[^\"]*\"?|'[^']*'?|&&|\|\||[<>=!]=|.")
+_NO_CODE = re.compile(r"""//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
+"""Comments and texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +138,23 @@ def parse(text: str) -> Syntax:
         raise ExpressionError(Place(), "is empty: write a condition, such as customer.age >= 18")
     if len(text) > MAX_LENGTH:
         raise ExpressionError(Place(), f"has {len(text)} characters; {MAX_LENGTH} are the most")
+    if _depth(text) > MAX_DEPTH:
+        raise ExpressionError(Place(), TOO_DEEP)
     try:
         return _lower(CELParser().parse(text))
     except CELParseError as error:
         raise _syntax_error(text, error) from None
-    except RecursionError:
-        raise ExpressionError(Place(), "is nested too deeply; name a part of it under 'conditions'") from None
+    except RecursionError:  # of other than brackets
+        raise ExpressionError(Place(), TOO_DEEP) from None
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at once at most. How deep Python itself can go differs by its version."""
+    depth = deepest = 0
+    for sign in _NO_CODE.sub("", text):
+        depth += (sign in "([{") - (sign in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _syntax_error(text: str, error: CELParseError) -> ExpressionError:
