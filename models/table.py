@@ -97,7 +97,7 @@ class History:
         if not chosen.num_rows:
             raise TrainingError(self._nothing(spec, actions, pc.unique(logged).to_pylist()))
         schema = FeatureSchema(tuple(self._schema.feature(name) for name in spec.reads(self._schema)))
-        X, errors = self._known(chosen)
+        X, errors, strangers = self._known(chosen)
         action_names, action_codes = _coded(_text(chosen, "action"))
         channel_names, channel_codes = _coded(_text(chosen, "channel"))
         customer_ids, customers = _coded(_owners(chosen))
@@ -114,21 +114,26 @@ class History:
             schema=schema,
             actions=action_names,
             channels=channel_names,
-            warnings=tuple(_warnings((*self._profile_errors, *errors), schema)),
+            warnings=(
+                *_strangers(strangers, chosen.num_rows),
+                *_warnings((*self._profile_errors, *errors), schema),
+            ),
         )
 
-    def _known(self, decisions: pa.Table) -> tuple[NDArray[np.float64], list[tuple[str, ColumnErrors]]]:
-        """X of the decisions, shape (n, F), with the defaults applied."""
+    def _known(self, decisions: pa.Table) -> tuple[NDArray[np.float64], list[tuple[str, ColumnErrors]], int]:
+        """X of the decisions, shape (n, F), with the defaults applied; what was wrong with the values; and
+        how many decisions are of a named customer whom nothing is known of."""
         X, errors = _features(DECISIONS, decisions, self._schema, (Source.CONTEXT,))
         places = pc.index_in(_text(decisions, "customer_id"), value_set=self._customer_ids)
         owners = places.fill_null(-1).to_numpy(zero_copy_only=False)
         met = owners >= 0
+        named = decisions.column("customer_id").is_valid().to_numpy()
         for source in _STORED:
             for feature in self._schema.by_source(source):
                 columns = self._schema.slice(feature.name)
                 X[met, columns] = self._profiles[owners[met], columns]
         np.copyto(X, self._schema.defaults, where=np.isnan(X))
-        return X, errors
+        return X, errors, int((named & ~met).sum())
 
     def _responses(self, decisions: pa.Table, positive: Sequence[str]) -> NDArray[np.float64]:
         """1 for each shown action with a positive outcome, however many other outcomes it has; shape (n,)."""
@@ -175,6 +180,14 @@ def _features(
     return X, [(file, fault) for fault in errors]
 
 
+def _strangers(strangers: int, decisions: int) -> Iterator[str]:
+    if strangers:
+        yield (
+            f"{strangers:,} of {decisions:,} decisions are of customers who are not in {CUSTOMERS}; "
+            "of them only the defaults are known"
+        )
+
+
 def _warnings(errors: Sequence[tuple[str, ColumnErrors]], schema: FeatureSchema) -> Iterator[str]:
     read = {feature.name for feature in schema.features}
     for file, fault in errors:
@@ -186,7 +199,11 @@ def _warnings(errors: Sequence[tuple[str, ColumnErrors]], schema: FeatureSchema)
 
 
 def _text(table: pa.Table, column: str) -> Any:
-    return table.column(column).combine_chunks().cast(pa.string())
+    values = table.column(column)
+    try:
+        return values.combine_chunks().cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TrainingError(f"column '{column}' is {values.type}; make it text") from error
 
 
 def _shown(table: pa.Table) -> Any:

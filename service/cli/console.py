@@ -43,12 +43,14 @@ class ProgressDisplay:
     `feature_store.progress.Progress`."""
 
     def __init__(self) -> None:
+        # What `out` prints stands above the bars only where it draws them itself.
+        self._console = out if out.is_terminal and err.is_terminal else err
         self._bars = Progress(
             TextColumn("  {task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=err,
+            console=self._console,
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
@@ -64,6 +66,10 @@ class ProgressDisplay:
     ) -> None:
         if err.is_terminal:
             self._bars.stop()
+
+    def announce(self, message: str) -> None:
+        """Print a line that is not the command's result: above the bars on a terminal, else to the errors."""
+        self._console.print(message)
 
     def update(self, what: str, done: int, total: int | None) -> None:
         """Show that `done` of `total` is done."""

@@ -33,7 +33,7 @@ def find_data(workspace: Path, data: Path, progress: Progress, announce: Callabl
         return kept
     script = workspace / "demo.py"
     if not script.exists():
-        missing = [name for name in TABLES if not (workspace / name).exists()]
+        missing = [name for name in TABLES if not (workspace / name).is_file()]
         raise NoData(f"{workspace} has no {', '.join(missing)} and no demo.py that could make them")
     announce(f"Making the demo data of {workspace}")
     draft = kept.with_name(f".{kept.name}.{uuid.uuid4().hex[:8]}")

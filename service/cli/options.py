@@ -20,4 +20,6 @@ Host = Annotated[
 ]
 Port = Annotated[int | None, typer.Option("--port", help="The port to listen on.", show_default="8080")]
 Workers = Annotated[int | None, typer.Option("--workers", help="How many processes serve.", show_default="1")]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same seed gives the same result.")
+]

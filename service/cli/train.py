@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from models.workshop import TrainingReport, train_workspace
-from service.cli.console import ProgressDisplay, err, out, table
+from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.options import Seed, Workspace
@@ -32,7 +32,7 @@ def train(
     with explained():
         checked = load_workspace(workspace)
         with ProgressDisplay() as display:
-            tables = data or find_data(workspace, Settings().data, display.update, err.print)
+            tables = data or find_data(workspace, Settings().data, display.update, display.announce)
             reports = train_workspace(
                 checked.specs,
                 checked.schema,

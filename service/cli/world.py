@@ -10,17 +10,23 @@ from service.cli.errors import explained
 from service.cli.options import Seed
 from service.world.synthetic import write_world
 
+MODELS = 10
+
 
 def world(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.", show_default=False)],
     actions: Annotated[int, typer.Option(help="How many actions.")] = 50,
     customers: Annotated[int, typer.Option(help="How many customers.")] = 20_000,
     features: Annotated[int, typer.Option(help="How many features.")] = 64,
-    models: Annotated[int, typer.Option(help="How many models.")] = 10,
+    models: Annotated[
+        int | None,
+        typer.Option(help="How many models.", show_default=f"{MODELS}, but no more than actions"),
+    ] = None,
     decisions: Annotated[int, typer.Option(help="How many requests the logged history has.")] = 150_000,
     seed: Seed = 0,
 ) -> None:
     """Write a synthetic workspace with customers and a logged history."""
+    models = min(MODELS, actions) if models is None else models
     with explained(), ProgressDisplay() as display:
         try:
             write_world(

@@ -95,6 +95,8 @@ def test_a_decision_of_an_unknown_customer_has_the_defaults(
         assert np.isnan([values["segment"], values["contract_end"], values["visits"]]).all()
         assert not np.isnan(values["page"])
     assert table.customer_ids[table.customers[1]] == "d1", "a decision without a customer stands for itself"
+    assert len(table.warnings) == 1
+    assert "1 of 500 decisions are of customers who are not in customers.parquet" in table.warnings[0]
 
 
 def test_values_that_do_not_fit_count_as_missing_and_are_told(
@@ -157,6 +159,9 @@ def test_a_column_of_another_type_is_an_error_that_says_what_would_be_right(
 ) -> None:
     rewrite(data / "decisions.parquet", lambda log: put(log, "decided_at", [0.5] * len(log)))
     with pytest.raises(TrainingError, match="'decided_at' is double; make it a timestamp"):
+        History(data, schema).table(specs["sales"], SALES)
+    rewrite(data / "decisions.parquet", lambda log: put(log, "action", [{"name": "fibre"}] * len(log)))
+    with pytest.raises(TrainingError, match=r"column 'action' is struct.*; make it text"):
         History(data, schema).table(specs["sales"], SALES)
     rewrite(data / "customers.parquet", lambda people: put(people, "age", [["x"]] * len(people)))
     with pytest.raises(TrainingError, match=r"customers.parquet: column 'age' is list"):
