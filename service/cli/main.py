@@ -1,14 +1,17 @@
 """`arbiter`: the command line."""
 
-import typer
+try:
+    import typer
 
-from service.cli.bench import bench
-from service.cli.load import load
-from service.cli.run import run
-from service.cli.serve import serve
-from service.cli.train import train
-from service.cli.validate import validate
-from service.cli.world import world
+    from service.cli.bench import bench
+    from service.cli.load import load
+    from service.cli.run import run
+    from service.cli.serve import serve
+    from service.cli.train import train
+    from service.cli.validate import validate
+    from service.cli.world import world
+except KeyboardInterrupt:  # loading takes a second, and Ctrl-C is no fault in it either
+    raise SystemExit(130) from None
 
 app = typer.Typer(
     name="arbiter",
