@@ -1,14 +1,19 @@
 """Settings: each is an environment variable `ARBITER_*`, and the command line sets the same."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DAY = 86_400.0
 
+LEAST_SECRET = 16
+"""Characters."""
+
 Count = Annotated[int, Field(ge=1)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
+Milliseconds = Annotated[float, Field(gt=0, le=60_000)]
 
 
 class Settings(BaseSettings):
@@ -20,7 +25,7 @@ class Settings(BaseSettings):
     data: Path = Field(
         Path(".arbiter"), description="Where the embedded store, the secret and demo data are kept."
     )
-    host: str = Field("127.0.0.1", description="The address to listen on.")
+    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(8080, description="The port to listen on.")
     workers: Count = Field(1, description="How many processes serve.")
     redis_url: str | None = Field(
@@ -28,19 +33,19 @@ class Settings(BaseSettings):
         description="The store: redis://, rediss://, unix:// or redis-cluster://host:port,... "
         "Without it `arbiter run` starts an embedded one, and `arbiter serve` asks redis://127.0.0.1:6379.",
     )
-    store_timeout_ms: Annotated[float, Field(gt=0)] = Field(
+    store_timeout_ms: Milliseconds = Field(
         250, description="How long a read or write of the store may take before the store counts as away."
     )
-    store_retry_ms: Annotated[float, Field(gt=0)] = Field(
+    store_retry_ms: Milliseconds = Field(
         250, description="How long decisions go on without a store that is away before it is asked again."
     )
-    customer_ttl_days: Annotated[float, Field(gt=0)] | None = Field(
+    customer_ttl_days: Days | None = Field(
         None, description="Forget a customer that was not written for so long. Without it, never."
     )
     outcome_log_length: Count = Field(
         1_000_000, description="About how many entries the stream of outcomes keeps (an entry is one batch)."
     )
-    deadline_ms: Annotated[float, Field(gt=0, le=60_000)] = Field(
+    deadline_ms: Milliseconds = Field(
         50, description="By when a decision is answered if the request says nothing."
     )
     max_batch: Count = Field(128, description="How many requests are decided together at most.")
@@ -53,10 +58,22 @@ class Settings(BaseSettings):
         description="Signs outcome tokens; at least 16 characters, the same on all machines. Without it a "
         "secret is made once and kept in the data folder.",
     )
-    token_days: Annotated[float, Field(gt=0)] = Field(
-        30, description="For how long an outcome is accepted after its decision."
+    token_days: Days = Field(30, description="For how long an outcome is accepted after its decision.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error."
     )
-    log_level: str = Field("info", description="debug, info, warning or error.")
+
+    @field_validator("token_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret) < LEAST_SECRET:
+            raise ValueError(f"must have at least {LEAST_SECRET} characters, not {len(secret)}")
+        return secret
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: Any) -> Any:
+        return level.lower() if isinstance(level, str) else level
 
     @property
     def customer_ttl_seconds(self) -> int | None:

@@ -1,5 +1,6 @@
 """From what went wrong to what the user should do."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,9 @@ from feature_store.store import StoreUnavailable
 from models.errors import ModelError, PreloadRefused
 from service.cli.console import fail
 from service.cli.demo import NoData
+
+_PYDANTIC = re.compile(r"^(Value error, |(Input|String|Value) (?=should))")
+"""How a message of pydantic begins, which says nothing to who has set a variable."""
 
 
 @contextmanager
@@ -42,4 +46,4 @@ def explained() -> Iterator[None]:
 
 def _setting(loc: tuple[int | str, ...], message: str) -> str:
     name = "_".join(str(part) for part in loc).upper()
-    return f"ARBITER_{name}: {message.replace('Input should be', 'must be')}"
+    return f"ARBITER_{name}: {_PYDANTIC.sub('', message).replace('should', 'must', 1)}"
