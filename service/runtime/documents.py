@@ -108,7 +108,9 @@ class ActionDocument(Covered):
         if isinstance(value, datetime) and value.tzinfo is None:
             raise ValueError(f"must have an offset, such as {value.isoformat()}Z, or be a date")
         if value is not None and not isinstance(value, date):
-            raise ValueError("must be a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z")
+            raise ValueError(
+                "must be a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z, unquoted"
+            )
         return value
 
     @property

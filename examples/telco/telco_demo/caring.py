@@ -171,7 +171,7 @@ ENGAGEMENT = {
         lambda c: ~c.has("products", "mobile"),
         lambda c: 0.7 * (c("device_age_months", 24) < 10) + 0.5 * c.among("device_brand", "apple", "google"),
     ),
-    "birthday_data": Effect(
+    "bonus_data": Effect(
         lambda c: ~c.known("bundle_used_share"),
         lambda c: 1.2 * (np.minimum(c("bundle_used_share"), 1.2) - 0.6) + 0.5 * (c("age", 40) < 30),
     ),

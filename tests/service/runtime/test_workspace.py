@@ -180,7 +180,9 @@ MISTAKES = [
     mistake("actions/sales.yaml", "model: sales", "model: sale", "model", "did you mean 'sales'"),
     mistake("actions/sales.yaml", "lever: 25", "lever: -130.5", "actions.fibre_500.lever", "-100.5 %"),
     mistake("actions/sales.yaml", "end: 2026-12-31", "end: 2025-12-31", "not after 'start'"),
-    mistake("actions/sales.yaml", "end: 2026-12-31", "end: '2026-12-31'", "must be a date such as"),
+    mistake(
+        "actions/sales.yaml", "end: 2026-12-31", "end: '2026-12-31'", "must be a date such as", "unquoted"
+    ),
     mistake("actions/sales.yaml", "2026-02-01T00:00:00Z", "2026-02-01T00:00:00", "must have an offset"),
     mistake(
         "actions/sales.yaml", "channel: email", "channel: mail", "no channel 'mail'", "did you mean 'email'"
