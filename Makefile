@@ -5,6 +5,10 @@
 ARGS ?=
 PYTHON ?=
 export PYTHON
+# In the locale C, Python 3.11 can't start from a folder with an umlaut in its path.
+ifneq (,$(filter C POSIX,$(LC_ALL)))
+export LC_ALL := C.UTF-8
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: run test check format bench loadtest hillstrom docs image lock clean help

@@ -155,7 +155,13 @@ def _row_errors(batch: Batch, faults: Sequence[ColumnErrors]) -> list[RowError]:
 def _text(data: pa.RecordBatch, name: str) -> Any:
     """A key column as an Arrow array of strings (integers are fine, too), or None if there is no such
     column."""
-    return data.column(name).cast(pa.string()) if name in data.schema.names else None
+    if name not in data.schema.names:
+        return None
+    try:
+        return data.column(name).cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        kind = data.schema.field(name).type
+        raise TableError([f"column '{name}' is {kind}, which is not text: {error}"]) from error
 
 
 def _strings(data: pa.RecordBatch, name: str, good: NDArray[np.bool_]) -> list[Any] | None:

@@ -191,6 +191,9 @@ def test_columns_that_cannot_be_meant_refuse_the_file(
 def test_a_column_of_the_wrong_type_refuses_the_file(tmp_path: Path, load: Any) -> None:
     with pytest.raises(TableError, match="column 'segment' is int64, but the feature is a category"):
         load(parquet(tmp_path, {"customer_id": ["a"], "segment": [1]}))
+    for ids in ([{"id": "a"}], [b"\xff"]):
+        with pytest.raises(TableError, match=r"column 'customer_id' is .*, which is not text"):
+            load(parquet(tmp_path, {"customer_id": ids, "segment": ["soho"]}))
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path, load: Any) -> None:

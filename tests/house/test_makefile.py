@@ -1,6 +1,9 @@
+import os
 import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 
 def make(root: Path, *arguments: str) -> str:
@@ -25,6 +28,17 @@ def test_arguments_are_passed_on_to_the_command(root: Path) -> None:
 def test_every_command_sets_itself_up_first(root: Path) -> None:
     for command in ("run", "test", "check", "bench", "loadtest", "hillstrom"):
         assert make(root, "--dry-run", command).startswith("sh requirements/setup.sh "), command
+
+
+@pytest.mark.parametrize(("given", "used"), [("C", "C.UTF-8"), ("POSIX", "C.UTF-8"), ("de_DE.UTF-8", None)])
+def test_a_locale_without_umlauts_is_not_passed_on_to_commands(
+    root: Path, given: str, used: str | None
+) -> None:
+    command = ["make", "-C", str(root), '--eval=locale: ; @echo "<$$LC_ALL>"', "locale"]
+    said = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"LC_ALL": given}
+    )
+    assert f"<{used or given}>" in said.stdout
 
 
 def test_ci_runs_what_a_developer_runs(root: Path) -> None:
