@@ -129,10 +129,11 @@ def _runs(pid: str) -> bool:
 
 
 def _announce_when_ready(settings: Settings, announce: Callable[[], None]) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy can't reach this machine
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{base_url(settings)}/health/ready", timeout=1):  # noqa: S310
+            with direct.open(f"{base_url(settings)}/health/ready", timeout=1):
                 announce()
                 return
         except (OSError, urllib.error.URLError):
