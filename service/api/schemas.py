@@ -124,7 +124,7 @@ class OutcomeBody(Body):
     value: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="What it was worth.")
     occurred_at: AwareDatetime | None = Field(None, description="When it happened. Default: now.")
     outcome_id: Id | None = Field(
-        None, description="The same id counts once. Default: token and outcome together."
+        None, description="The same id counts once for a customer. Default: token and outcome together."
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,12 @@ from typing import Annotated, Any
 import pyarrow.parquet as pq
 import typer
 
-from feature_store.embedded import EmbeddedStore
+from feature_store.embedded import EmbeddedStore, EmbeddedStoreError
 from feature_store.progress import Progress
 from feature_store.schema import FeatureType, Source
 from feature_store.store import connect
 from models.workshop import train_workspace
-from service.cli.console import ProgressDisplay, fail, out
+from service.cli.console import ProgressDisplay, err, fail, out
 from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.load import BULK_TIMEOUT, put_customers, show_report, store_folder
@@ -31,6 +32,8 @@ from service.settings import Settings
 
 POPULATION = "arb:population"
 """The store's key that says which population was loaded last."""
+LOOK_AFTER_STORE = 1.0
+"""Seconds between two looks whether the store still runs."""
 
 
 def run(
@@ -108,13 +111,33 @@ def _store(settings: Settings) -> Iterator[str]:
         out.print(f"Store: {_without_password(settings.redis_url)}")
         yield settings.redis_url
         return
-    store = EmbeddedStore(store_folder(settings))
+    store, over = EmbeddedStore(store_folder(settings)), threading.Event()
     store.start()
+    keeper = threading.Thread(target=_keep_running, args=(store, over), daemon=True)
+    keeper.start()
     try:
         out.print(f"Store: embedded, data in {store_folder(settings)}")
         yield store.url
     finally:
+        over.set()
+        keeper.join()
         store.stop()
+
+
+def _keep_running(store: EmbeddedStore, over: threading.Event) -> None:
+    """Start the store again when it has ended by itself, until `over`: what it has acknowledged is on its
+    disk."""
+    while not over.wait(LOOK_AFTER_STORE):
+        if store.running:
+            continue
+        err.print("The store has ended; starting it again")
+        try:
+            store.stop()  # lets go of its folder
+            store.start()
+        except EmbeddedStoreError as error:
+            err.print(f"The store can't be started again, stopping: {error}", markup=False)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
 
 
 def _without_password(url: str) -> str:

@@ -143,6 +143,26 @@ def test_a_read_only_data_folder_is_told(start: Start, small_world: Path, tmp_pa
     assert "Cannot write to the data folder" in refused.said
 
 
+def test_a_store_that_was_killed_is_started_again_with_all_that_was_acknowledged(
+    start: Start, small_world: Path
+) -> None:
+    running = start("run", str(small_world)).ready()
+    decision = httpx.post(
+        f"{running.address}/v1/decisions", json={"customer_id": "killed-store", "channel": "web"}
+    ).json()
+    token = next(place["actions"][0] for place in decision["placements"] if place["actions"])["token"]
+    reported = httpx.post(f"{running.address}/v1/outcomes", json={"token": token, "outcome": "click"})
+    assert reported.status_code == 202
+    [store] = [process for process in running.processes() if process.name().endswith("-server")]
+    store.kill()
+    running.printed("The store has ended; starting it again")
+    deadline = time.monotonic() + 60
+    while (answer := httpx.get(f"{running.address}/v1/customers/killed-store")).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+    assert len(answer.json()["history"]) == 1
+    assert running.ends() == 0
+
+
 def test_the_store_listens_on_no_network_address(start: Start, small_world: Path) -> None:
     running = start("run", str(small_world)).ready()
     listening = {

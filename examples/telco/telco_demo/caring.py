@@ -182,7 +182,7 @@ ENGAGEMENT = {
         ),
     ),
     "gold_upgrade": Effect(
-        lambda c: ~c.among("loyalty_tier", "gold"),
+        lambda c: ~c.among("loyalty_tier", "silver"),
         lambda c: 0.5 * (c("roaming_days_90d") > 0) + 0.02 * np.minimum(c("app_sessions_30d"), 20),
     ),
     "refer_a_friend": Effect(
