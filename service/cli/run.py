@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import threading
 import time
@@ -195,7 +196,7 @@ def _announce(settings: Settings, workspace: Workspace, data: Path, began: float
     out.print(f"  Decisions  {url}/v1/decisions\n  API        {url}/docs\n  Metrics    {url}/metrics")
     out.print("\nAsk for a decision (Ctrl-C stops the service):\n")
     body = json.dumps(_first_question(workspace, data / "customers.parquet"))
-    out.print(f"curl -s {url}/v1/decisions -H 'content-type: application/json' -d '{body}'\n")
+    out.print(f"curl -s {url}/v1/decisions -H 'content-type: application/json' -d {shlex.quote(body)}\n")
 
 
 def _first_question(workspace: Workspace, customers: Path) -> dict[str, Any]:
