@@ -1,4 +1,4 @@
-"""Training all the models of a workspace: all of them become champions, or none."""
+"""Training all the models of a workspace: none becomes a champion before all are trained and checked."""
 
 import time
 from collections import defaultdict
