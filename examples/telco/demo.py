@@ -10,19 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-WORKSPACE = Path(__file__).resolve().parent
-if str(WORKSPACE) not in sys.path:  # the generator lies beside this file, wherever it is loaded from
-    sys.path.insert(0, str(WORKSPACE))
-
-from telco_demo.population import draw_population  # noqa: E402
-from telco_demo.response import Responses, reaction  # noqa: E402
-from telco_demo.visits import draw_visits  # noqa: E402
-
-from feature_store.progress import Progress, silent  # noqa: E402
-from feature_store.schema import FeatureSchema  # noqa: E402
-from service.world.history import Recorder  # noqa: E402
-from service.world.offers import Offers  # noqa: E402
-from service.world.tables import (  # noqa: E402
+from feature_store.progress import Progress, silent
+from feature_store.schema import FeatureSchema
+from service.world.history import Recorder
+from service.world.offers import Offers
+from service.world.tables import (
     OUTCOMES,
     TableWriter,
     customers_schema,
@@ -30,6 +22,14 @@ from service.world.tables import (  # noqa: E402
     decisions_schema,
     numbered,
 )
+
+WORKSPACE = Path(__file__).resolve().parent
+if str(WORKSPACE) not in sys.path:  # the generator lies beside this file, wherever it is loaded from
+    sys.path.insert(0, str(WORKSPACE))
+
+from telco_demo.population import draw_population  # noqa: E402
+from telco_demo.response import Responses, reaction  # noqa: E402
+from telco_demo.visits import draw_visits  # noqa: E402
 
 SHOWN_PER_CUSTOMER = 15
 VISITS_AT_A_TIME = 50_000
