@@ -14,8 +14,8 @@ from service.cli.console import ProgressDisplay, fail, out
 from service.cli.errors import explained
 from service.cli.options import RedisUrl, Workspace
 from service.cli.serve import chosen_settings
-from service.runtime.workspace import load_workspace
 from service.settings import Settings
+from service.workspace.loading import load_workspace
 
 BULK_TIMEOUT = 30.0
 """Seconds: a bulk write waits for the store rather than give up."""

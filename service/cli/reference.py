@@ -14,7 +14,6 @@ from typer.main import get_command
 from service.cli.main import app
 from service.decisioning.stages import BUILT_IN_REMOVALS, NO_ACTION, NO_ACTION_MEANINGS, STAGES
 from service.observability import metrics
-from service.runtime.catalogue_source import STANDARD_OUTCOMES
 from service.runtime.decider import (
     FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
@@ -22,6 +21,7 @@ from service.runtime.decider import (
     SCORING_DEADLINE,
 )
 from service.settings import Settings
+from service.workspace.catalogue import STANDARD_OUTCOMES
 
 COMMAND = "python -m service.cli.reference docs/reference"
 

@@ -28,8 +28,8 @@ from service.cli.load import BULK_TIMEOUT, put_customers, show_report, store_fol
 from service.cli.options import Host, Port, RedisUrl, Workers
 from service.cli.serve import base_url, check_address, check_models, chosen_settings, start
 from service.cli.train import show_reports
-from service.runtime.workspace import Workspace, load_workspace
 from service.settings import Settings
+from service.workspace.loading import Workspace, load_workspace
 
 POPULATION = "arb:population"
 """The store's key that says which population was loaded last."""

@@ -16,8 +16,8 @@ from feature_store.store import connect
 from service.cli.console import err, fail
 from service.cli.errors import explained
 from service.cli.options import Host, Port, RedisUrl, Workers, Workspace
-from service.runtime.workspace import load_workspace
 from service.settings import Settings
+from service.workspace.loading import load_workspace
 
 READY_WITHIN = 120.0
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

@@ -11,8 +11,8 @@ from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.options import Seed, Workspace
-from service.runtime.workspace import load_workspace
 from service.settings import Settings
+from service.workspace.loading import load_workspace
 
 HEADER = ("model", "rows", "positives", "trees", "AUC", "AP", "log loss", "ECE raw", "ECE", "seconds")
 

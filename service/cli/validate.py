@@ -3,7 +3,7 @@
 from service.cli.console import out
 from service.cli.errors import explained
 from service.cli.options import Workspace
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 
 
 def validate(workspace: Workspace) -> None:

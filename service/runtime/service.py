@@ -21,8 +21,8 @@ from service.runtime.features import FeatureReader
 from service.runtime.outcomes import OutcomeIntake
 from service.runtime.reloading import Reloader
 from service.runtime.tokens import Signer, kept_secret
-from service.runtime.workspace import Workspace, load_workspace
 from service.settings import Settings
+from service.workspace.loading import Workspace, load_workspace
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ from feature_store.store import CustomerStore, connect
 from models import training
 from models.workshop import train_workspace
 from service.app import create_app
-from service.runtime.workspace import load_workspace
 from service.settings import Settings
+from service.workspace.loading import load_workspace
 from tests.service.conftest import listening
 
 CUSTOMERS = 1_500

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.main import app
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 
 from .markdown import Block, blocks, commands, named_file
 

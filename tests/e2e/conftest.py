@@ -15,7 +15,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from models.workshop import train_workspace
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 from service.world.synthetic import write_world
 
 ARBITER = str(Path(sys.executable).with_name("arbiter"))

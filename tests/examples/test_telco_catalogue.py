@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.runtime.workspace import Workspace, load_workspace
+from service.workspace.loading import Workspace, load_workspace
 from service.world.offers import Offers
 
 ALWAYS_OFF = {"copper_switch_off", "tablet_bundle", "back_to_school"}

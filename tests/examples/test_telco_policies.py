@@ -12,7 +12,7 @@ from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
-from service.runtime.workspace import Workspace, compile_snapshot, load_workspace
+from service.workspace.loading import Workspace, compile_snapshot, load_workspace
 
 Demo = Any  # the class of the fixture
 

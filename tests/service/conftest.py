@@ -19,8 +19,8 @@ from feature_store.ingestion import load_customers
 from feature_store.store import CustomerStore, connect
 from models.workshop import train_workspace
 from service.app import create_app
-from service.runtime.workspace import Workspace, load_workspace
 from service.settings import Settings
+from service.workspace.loading import Workspace, load_workspace
 from service.world.synthetic import write_world
 
 CUSTOMERS = 400

@@ -22,7 +22,7 @@ from service.decisioning.pipeline import decide
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules import Program
 from service.decisioning.snapshot import Snapshot
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 
 TELCO = Path(__file__).resolve().parents[3] / "examples" / "telco"
 BATCHES, ROUNDS = 200, 9

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from feature_store.schema import Feature, FeatureType, Source
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 
 def profile_feature(world: Workspace, kind: FeatureType) -> Feature:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 WEB = {"channel": "web", "context": {"page": "home", "device": "desktop", "cart_value": 20}}
 

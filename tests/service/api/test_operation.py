@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from service.observability.metrics import REGISTRY
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 from .conftest import metric
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from feature_store.schema import FeatureType, Source
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 Serve = Any  # the fixture that starts a service
 

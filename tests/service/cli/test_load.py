@@ -11,7 +11,7 @@ from feature_store.embedded import EmbeddedStore
 from feature_store.schema import FeatureType, Source
 from feature_store.store import Customer, CustomerStore, connect
 from service.cli.main import app
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 numbers = itertools.count()
 

@@ -12,8 +12,8 @@ from feature_store.embedded import EmbeddedStore
 from feature_store.progress import silent
 from feature_store.store import Customer, CustomerStore, connect
 from service.cli.run import load_population
-from service.runtime.workspace import Workspace, load_workspace
 from service.settings import Settings
+from service.workspace.loading import Workspace, load_workspace
 
 
 @pytest.fixture

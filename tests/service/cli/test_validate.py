@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.main import app
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 
 @pytest.fixture

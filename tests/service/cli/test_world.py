@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 
 
 def world(folder: Path, *options: str) -> Result:

@@ -13,7 +13,7 @@ from service.runtime.batching import Overloaded
 from service.runtime.decider import Decider, Decision, Live
 from service.runtime.features import FeatureReader
 from service.runtime.requests import DecisionRequest
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 Scenario = Callable[[Decider], Coroutine[Any, Any, None]]
 Run = Callable[..., None]

@@ -17,7 +17,7 @@ import pytest
 from feature_store.embedded import EmbeddedStore
 from feature_store.ingestion import load_customers
 from feature_store.store import CustomerStore, connect
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 Serve = Callable[..., Any]
 

@@ -10,7 +10,7 @@ from feature_store.embedded import EmbeddedStore
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable, connect
 from service.runtime.outcomes import MOST_ROWS, OutcomeIntake, OutcomeReport
 from service.runtime.tokens import Grant, Signer
-from service.runtime.workspace import Workspace
+from service.workspace.loading import Workspace
 
 SIGNER = Signer(b"a secret of sixteen bytes or more")
 

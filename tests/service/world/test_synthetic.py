@@ -11,7 +11,7 @@ import pytest
 from feature_store.columns import columns_from_arrow
 from feature_store.schema import FeatureSchema, FeatureType, Source
 from models.spec import load_specs
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 from service.world import Truth, load_truth, write_world
 
 TABLES = ("customers", "decisions", "outcomes")

@@ -13,10 +13,10 @@ from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import Purpose
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.snapshot import Arbitration, ContextWeight
-from service.runtime.catalogue_source import CatalogueFiles
-from service.runtime.consent_source import read_purposes
-from service.runtime.documents import ContextWeightDocument, PoliciesDocument
-from service.runtime.rules_source import RuleReader
+from service.workspace.catalogue import CatalogueFiles
+from service.workspace.consent import read_purposes
+from service.workspace.rules import RuleReader
+from service.workspace.shapes.policies import ContextWeightDocument, PoliciesDocument
 
 MATCHABLE = (FeatureType.CATEGORY, FeatureType.FLAG, FeatureType.NUMBER)
 

@@ -8,7 +8,7 @@ import pytest
 
 from feature_store.documents import WorkspaceError
 from service.decisioning.catalogue import Action
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 
 Files = Any  # the class of the fixture
 

@@ -13,7 +13,8 @@ from service.decisioning.rulebook import Rule
 from service.decisioning.rules import Compiled, Compiler, ExpressionError, ProgramBuilder
 from service.decisioning.rules.nodes import Flag
 from service.decisioning.stages import Stage
-from service.runtime.documents import Covered, PoliciesDocument
+from service.workspace.shapes.policies import PoliciesDocument
+from service.workspace.shapes.rules import Covered
 
 STAGES = (Stage.ELIGIBILITY, Stage.APPLICABILITY, Stage.SUITABILITY)
 OWNED = "owned_products"

@@ -7,8 +7,8 @@ import numpy as np
 from feature_store.consents import DENIED, GRANTED
 from feature_store.documents import did_you_mean
 from service.decisioning.consent import Imported, Purpose
-from service.runtime.documents import PurposeDocument
-from service.runtime.rules_source import RuleReader
+from service.workspace.rules import RuleReader
+from service.workspace.shapes.policies import PurposeDocument
 
 
 def read_purposes(reader: RuleReader) -> tuple[Purpose, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from feature_store.documents import WorkspaceError
 from service.decisioning.snapshot import Arbitration
-from service.runtime.workspace import Workspace, load_workspace
+from service.workspace.loading import Workspace, load_workspace
 
 Files = Any  # the class of the fixture
 

@@ -11,7 +11,8 @@ import msgspec
 
 from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
-from service.runtime.documents import (
+from service.workspace.rules import DeclaredRule, Ownership, inline_rules
+from service.workspace.shapes.catalogue import (
     ActionDocument,
     ChannelDocument,
     ChannelsDocument,
@@ -19,7 +20,6 @@ from service.runtime.documents import (
     IssueDocument,
     TreatmentDocument,
 )
-from service.runtime.rules_source import DeclaredRule, Ownership, inline_rules
 
 Shape = TypeVar("Shape", ChannelsDocument, IssueDocument)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import PreloadRefused
-from service.runtime.workspace import Workspace, load_workspace
+from service.workspace.loading import Workspace, load_workspace
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from models.registry import Registry
 from models.spec import ModelSpec, load_specs
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.snapshot import Arbitration, BoundModel, Snapshot
-from service.runtime.catalogue_source import CatalogueFiles, load_catalogue
-from service.runtime.policies_source import Engagement, compile_arbitration, compile_engagement, read_policies
+from service.workspace.catalogue import CatalogueFiles, load_catalogue
+from service.workspace.policies import Engagement, compile_arbitration, compile_engagement, read_policies
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ import pytest
 from feature_store.documents import WorkspaceError
 from service.decisioning.rulebook import Rule
 from service.decisioning.stages import Stage
-from service.runtime.workspace import load_workspace
+from service.workspace.loading import load_workspace
 
 Files = Any  # the class of the fixture
 

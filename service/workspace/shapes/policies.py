@@ -1,0 +1,57 @@
+"""The shape of policies.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.workspace.shapes.basics import Document, Name, Percent
+
+
+class ArbitrationDocument(Document):
+    propensity: bool = True
+    context_weight: bool = True
+    value: bool = True
+    lever: bool = True
+
+
+class ContextWeightDocument(Document):
+    when: Annotated[dict[str, str | bool | float], Field(min_length=1)]
+    issue: str
+    group: str | None = None
+    weight: Percent
+
+
+class RuleDocument(Document):
+    """An engagement policy; without issue, group, action and treatment it covers the whole catalogue."""
+
+    name: Name
+    when: str
+    description: str = ""
+    issue: str | None = None
+    group: str | None = None
+    action: str | None = None
+    treatment: str | None = None
+
+
+class PurposeDocument(Document):
+    """What consent is asked for: in which channels, for which issues (default: all), how a customer counts of
+    whom nothing is known, and by channel a rule for what other systems know."""
+
+    description: str = ""
+    channels: Annotated[list[str], Field(min_length=1)]
+    issues: Annotated[list[str], Field(min_length=1)] | None = None
+    unknown: Literal["granted", "denied"]
+    imported: dict[str, str] = {}
+
+
+class PoliciesDocument(Document):
+    """policies.yaml"""
+
+    conditions: dict[Name, str] = {}
+    eligibility: list[RuleDocument] = []
+    applicability: list[RuleDocument] = []
+    suitability: list[RuleDocument] = []
+    consent: dict[Name, PurposeDocument] = {}
+    emergency_exclusion: list[str] = []
+    arbitration: ArbitrationDocument = ArbitrationDocument()
+    context_weights: list[ContextWeightDocument] = []
