@@ -65,7 +65,7 @@ class DecisionEncoder:
         for pick in range(first, last):
             slot, index = int(slate.slot[pick]), int(slate.action[pick])
             action, treatment = catalogue.actions[index], catalogue.treatments[int(slate.treatment[pick])]
-            propensity = float(decision.decisions.propensity[row, index])
+            propensity = float(decision.decisions.factors.propensity[row, index])
             probability = float(slate.selection_probability[pick])
             grant = Grant(
                 decision_id=decision.decision_id,
@@ -91,10 +91,10 @@ class DecisionEncoder:
                     "action": action.name,
                     "treatment": treatment.name,
                     "propensity": propensity,
-                    "context_weight": float(decision.decisions.context_weight[row, index]),
-                    "value": action.value,
-                    "lever": action.lever,
-                    "priority": float(decision.decisions.priority[row, index]),
+                    "context_weight": float(decision.decisions.factors.context_weight[row, index]),
+                    "value": float(decision.decisions.factors.value[row, index]),
+                    "lever": float(decision.decisions.factors.lever[row, index]),
+                    "priority": float(decision.decisions.factors.priority[row, index]),
                     "selection_probability": probability,
                     "content": msgspec.Raw(treatment.content),
                     "token": self.sign(grant),

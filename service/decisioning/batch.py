@@ -5,19 +5,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.decisioning.contact import Touches
+from service.decisioning.offers import Promises
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """n requests over a catalogue of A actions and S slots.
 
-    X          n x F  features in the schema's column order, defaults applied; NaN is missing
-    now        n      epoch seconds at which each request is decided
-    channel    n      index into the catalogue's channels
-    limits     n x S  how many actions each slot asks for; 0 is not asked
-    scored     n      False where there is no time left for models: declared propensities are used
-    excluded   n x A  actions that the request does not want, or None when no request excludes any
-    consents   n x P x C  what the store knows of consent for P purposes: 1 granted, 0 denied, -1 unknown;
-                      None when nothing is known of anybody
+    X               n x F  features in the schema's column order, defaults applied; NaN is missing
+    now             n      epoch seconds at which each request is decided
+    channel         n      index into the catalogue's channels
+    limits          n x S  how many actions each slot asks for; 0 is not asked
+    scored          n      False where there is no time left for models: declared propensities are used
+    excluded        n x A  actions that the request does not want, or None when no request excludes any
+    consents        n x P x C  what the store knows of consent for P purposes: 1 granted, 0 denied, -1
+                           unknown; None when nothing is known of anybody
+    seeds           n      uint64 from the decision id, from which everything random is drawn; None: nothing
+                           is left to chance
+    units           n      uint64 hash of the customer, by which experiments assign; None: nobody takes part
+    account_units   n      the same of the account, or of the customer who has none
+    touches                the contact history of the customers; None: nobody has any
+    account_touches        that of their accounts
+    promises               the offers that customers have been made and that still hold; None: there are none
+    budgets         n x V  how many picks each volume limit leaves to each request; None: no limit is near
+    explores        n      False where exploring can't be paid for any more; None: it can everywhere
     """
 
     X: NDArray[np.float64]
@@ -27,6 +39,14 @@ class Batch:
     scored: NDArray[np.bool_]
     excluded: NDArray[np.bool_] | None = None
     consents: NDArray[np.int8] | None = None
+    seeds: NDArray[np.uint64] | None = None
+    units: NDArray[np.uint64] | None = None
+    account_units: NDArray[np.uint64] | None = None
+    touches: Touches | None = None
+    account_touches: Touches | None = None
+    promises: Promises | None = None
+    budgets: NDArray[np.int32] | None = None
+    explores: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.X)

@@ -41,7 +41,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
 
     With `everything` False only the candidates that reached arbitration.
     """
-    priority = decisions.priority[row]
+    priority = decisions.factors.priority[row]
     order = np.argsort(np.where(np.isnan(priority), np.inf, -priority), kind="stable")
     candidates = (_candidate(snapshot, decisions, row, int(action)) for action in order)
     return [candidate for candidate in candidates if everything or _arbitrated(candidate)]
@@ -55,7 +55,7 @@ def _candidate(snapshot: Snapshot, decisions: Decisions, row: int, index: int) -
     action = snapshot.catalogue.actions[index]
     code = int(decisions.removed_by[row, index])
     removal = None if code == STILL_IN else snapshot.removals[code]
-    scored = not np.isnan(decisions.propensity[row, index])
+    scored = not np.isnan(decisions.factors.propensity[row, index])
     return Candidate(
         issue=action.issue,
         group=action.group,
@@ -65,11 +65,11 @@ def _candidate(snapshot: Snapshot, decisions: Decisions, row: int, index: int) -
         meaning=removal.meaning if removal else None,
         source=removal.source if removal else None,
         observed=_observed(snapshot, decisions, row, removal) if removal else None,
-        propensity=float(decisions.propensity[row, index]) if scored else None,
-        context_weight=float(decisions.context_weight[row, index]) if scored else None,
-        value=action.value,
-        lever=action.lever,
-        priority=float(decisions.priority[row, index]) if scored else None,
+        propensity=float(decisions.factors.propensity[row, index]) if scored else None,
+        context_weight=float(decisions.factors.context_weight[row, index]) if scored else None,
+        value=float(decisions.factors.value[row, index]),
+        lever=float(decisions.factors.lever[row, index]),
+        priority=float(decisions.factors.priority[row, index]) if scored else None,
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.arbitration import context_weights, priorities
+from service.decisioning.arbitration import Factors, arbitrate
 from service.decisioning.batch import Batch
+from service.decisioning.experiments import Assigned
 from service.decisioning.propensity import propensities
 from service.decisioning.rulebook import Columns
 from service.decisioning.slate import Slate, fill
@@ -38,18 +39,16 @@ POLICY_STAGES = (
 class Decisions:
     """What `decide` returns for n requests and A actions.
 
-    removed_by       n x A  0 for what was chosen, else the code of the removal (see `Snapshot.removals`)
-    propensity       n x A  P; NaN for what was out before it was scored
-    context_weight   n x A  C
-    priority         n x A  P x C x V x L; NaN where P is
-    slate            what was chosen
-    batch            what was asked
+    removed_by  n x A  0 for what was chosen, else the code of the removal (see `Snapshot.removals`)
+    factors     n x A  P, C, V, L and the priority that they make
+    assigned           the arms of the experiments
+    slate              what was chosen
+    batch              what was asked
     """
 
     removed_by: NDArray[np.int32]
-    propensity: NDArray[np.float64]
-    context_weight: NDArray[np.float64]
-    priority: NDArray[np.float64]
+    factors: Factors
+    assigned: Assigned
     slate: Slate
     batch: Batch
 
@@ -65,13 +64,14 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     `done` is called after each stage.
     """
     removed_by = np.zeros((len(batch), len(snapshot.catalogue.actions)), dtype=np.int32)
+    assigned = snapshot.experiments.assign(batch, snapshot.conduct)
     _availability(snapshot, batch, removed_by)
     done(Stage.AVAILABILITY)
     _remove(removed_by, ~snapshot.catalogue.channel_actions[batch.channel], NOT_IN_CHANNEL)
     done(Stage.CHANNEL)
     computed = snapshot.rulebook.evaluate(batch)
     for stage in POLICY_STAGES:
-        _engagement(snapshot, batch, stage, computed, removed_by)
+        _engagement(snapshot, batch, stage, computed, removed_by, assigned)
         done(stage)
     said = _said(snapshot, computed, len(batch))
     placeable = said.placeable(batch)
@@ -80,12 +80,11 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     said.left(batch, placeable, removed_by)
     _remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
     done(Stage.TREATMENT)
-    context_weight = context_weights(snapshot, batch)
-    priority = priorities(snapshot, propensity, context_weight)
+    factors = _arbitrate(snapshot, batch, assigned, propensity)
     done(Stage.ARBITRATION)
-    slate = fill(snapshot, batch, removed_by, priority, said)
+    slate = fill(snapshot, batch, removed_by, factors.priority, said)
     done(Stage.SLATE)
-    return Decisions(removed_by, propensity, context_weight, priority, slate, batch)
+    return Decisions(removed_by, factors, assigned, slate, batch)
 
 
 def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) -> None:
@@ -105,19 +104,33 @@ def _availability(snapshot: Snapshot, batch: Batch, removed_by: NDArray[np.int32
 
 
 def _engagement(
-    snapshot: Snapshot, batch: Batch, stage: Stage, computed: Columns, removed_by: NDArray[np.int32]
+    snapshot: Snapshot,
+    batch: Batch,
+    stage: Stage,
+    computed: Columns,
+    removed_by: NDArray[np.int32],
+    assigned: Assigned,
 ) -> None:
-    """Policies, rules and consents of one stage."""
-    for code, policy in snapshot.policies_by_stage[stage]:
-        _remove(removed_by, ~policy.allows(batch)[:, None] & policy.actions, code)
+    """Rules and consents of one stage, for the requests for which it speaks."""
     table = snapshot.rulebook.of_actions.get(stage)
     if table is not None:
         before = removed_by[:, table.subjects]
-        failed = table.failed(computed, len(batch))
-        removed_by[:, table.subjects] = np.where(before == STILL_IN, failed, before)
+        takes = (before == STILL_IN) & assigned.hears(stage)[:, None]
+        removed_by[:, table.subjects] = np.where(takes, table.failed(computed, len(batch)), before)
     if stage is Stage.CONSENT:
         for position, (code, purpose) in enumerate(snapshot.coded_purposes):
             _remove(removed_by, purpose.refused(position, batch, computed), code)
+
+
+def _arbitrate(
+    snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDArray[np.float64]
+) -> Factors:
+    """The factors of every candidate, each request by the arbitration of its arm."""
+    parts = [
+        (rows, arbitrate(conduct.arbitration, snapshot.catalogue, batch, rows, propensity[rows]))
+        for conduct, rows in assigned.of_each()
+    ]
+    return parts[0][1] if len(parts) == 1 else Factors.joined(parts)
 
 
 def _said(snapshot: Snapshot, computed: Columns, n: int) -> Said:

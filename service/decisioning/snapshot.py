@@ -1,9 +1,10 @@
 """Everything that a decision reads, compiled ahead and immutable: swapped by one assignment, rolled back by
 another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 from feature_store.schema import Feature, FeatureSchema, Source
 from models.layout import Layout
 from models.scorers import Scorer
-from service.decisioning.batch import Batch
+from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
+from service.decisioning.experiments import Experiments
+from service.decisioning.exploration import Exploration
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
-from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal, Stage
+from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal
 from service.decisioning.treatments import Alternatives
 
 
@@ -39,39 +43,6 @@ class BoundModel:
     actions: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A rule of one stage over some actions (A, bool): a request that it does not allow (n, bool) loses
-    them."""
-
-    stage: Stage
-    name: str
-    meaning: str
-    actions: NDArray[np.bool_]
-    allows: Callable[[Batch], NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, slots=True)
-class ContextWeight:
-    """`percent` more (or less) weight for some actions (A, bool) where every (column of X, value) pair
-    holds."""
-
-    when: tuple[tuple[int, float], ...]
-    actions: NDArray[np.bool_]
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class Arbitration:
-    """The switch of each factor of the priority; one that is off counts as 1. Context weights feed C."""
-
-    propensity: bool = True
-    context_weight: bool = True
-    value: bool = True
-    lever: bool = True
-    context_weights: tuple[ContextWeight, ...] = ()
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """One version of the whole configuration. `priors` (A) are the propensities used where no model
@@ -81,48 +52,58 @@ class Snapshot:
     schema: FeatureSchema
     priors: NDArray[np.float64]
     models: tuple[BoundModel, ...] = ()
-    policies: tuple[Policy, ...] = ()
-    arbitration: Arbitration = field(default_factory=Arbitration)
     rules: RuleBook = field(default_factory=lambda: RuleBook(Program(())))
     purposes: tuple[Purpose, ...] = ()
+    arbitration: Arbitration = field(default_factory=Arbitration)
+    exploration: Exploration = field(default_factory=Exploration)
+    experiments: Experiments = field(default_factory=Experiments)
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
 
     @cached_property
+    def conduct(self) -> Conduct:
+        """How is decided where no experiment says otherwise."""
+        return Conduct(self.arbitration, self.exploration)
+
+    @cached_property
+    def removals(self) -> tuple[Removal | None, ...]:
+        """What each code of `removed_by` means; 0 is still in."""
+        return (None, *(removal for block in self._blocks.values() for removal in block))
+
+    def first_code(self, block: str) -> int:
+        """The code of the first removal of a block; the others follow in their order."""
+        return self._first_codes[block]
+
+    @cached_property
+    def _blocks(self) -> Mapping[str, tuple[Removal, ...]]:
+        """Everything that can take out a candidate."""
+        return {
+            "built_in": tuple(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
+            "rules": tuple(rule.removal for rule in self.rules.rules),
+            "purposes": tuple(purpose.removal for purpose in self.purposes),
+            "experiments": self.experiments.removals,
+        }
+
+    @cached_property
+    def _first_codes(self) -> Mapping[str, int]:
+        sizes = [len(block) for block in self._blocks.values()]
+        return dict(zip(self._blocks, accumulate(sizes, initial=1), strict=False))
+
+    @cached_property
     def rulebook(self) -> RuleBook:
-        """The rules, with codes that follow those of the policies."""
-        return replace(self.rules, first_code=1 + len(BUILT_IN_REMOVALS) + len(self.policies))
+        """The rules with their codes."""
+        return replace(self.rules, first_code=self.first_code("rules"))
 
     @cached_property
     def coded_purposes(self) -> tuple[tuple[int, Purpose], ...]:
-        """The purposes that need consent, with codes that follow those of the rules."""
-        first = self.rulebook.first_code + len(self.rulebook.rules)
-        return tuple(enumerate(self.purposes, start=first))
+        """The purposes that need consent, with their codes."""
+        return tuple(enumerate(self.purposes, start=self.first_code("purposes")))
 
     @cached_property
     def alternatives(self) -> Alternatives | None:
         """Where rules may take out treatments; None where no treatment has rules."""
         table = self.rulebook.of_treatments
         return None if table is None else Alternatives.of(self.catalogue, table.subjects)
-
-    @cached_property
-    def removals(self) -> tuple[Removal | None, ...]:
-        """What each code of `removed_by` means; 0 is still in. Policies follow the built-in codes, then
-        rules, then purposes of consent, each in their order."""
-        return (
-            None,
-            *(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
-            *(Removal(policy.stage, policy.name, policy.meaning) for policy in self.policies),
-            *(rule.removal for rule in self.rulebook.rules),
-            *(purpose.removal for purpose in self.purposes),
-        )
-
-    @cached_property
-    def policies_by_stage(self) -> Mapping[Stage, tuple[tuple[int, Policy], ...]]:
-        """The policies of each stage with their codes."""
-        first = 1 + len(BUILT_IN_REMOVALS)
-        coded = tuple(enumerate(self.policies, start=first))
-        return {stage: tuple(pair for pair in coded if pair[1].stage is stage) for stage in STAGES}
 
     @cached_property
     def removal_stages(self) -> NDArray[np.intp]:

@@ -12,8 +12,9 @@ from feature_store.schema import FeatureSchema
 from models.model import PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs
+from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Catalogue
-from service.decisioning.snapshot import Arbitration, BoundModel, Snapshot
+from service.decisioning.snapshot import BoundModel, Snapshot
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.policies import Engagement, compile_arbitration, compile_engagement, read_policies
 

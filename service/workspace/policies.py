@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
 from feature_store.schema import FeatureSchema, FeatureType, Source
+from service.decisioning.arbitration import Arbitration, ContextWeight
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import Purpose
 from service.decisioning.rulebook import RuleBook
-from service.decisioning.snapshot import Arbitration, ContextWeight
 from service.workspace.catalogue import CatalogueFiles
 from service.workspace.consent import read_purposes
 from service.workspace.rules import RuleReader

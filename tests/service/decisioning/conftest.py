@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from feature_store.schema import FeatureSchema
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
+from service.decisioning.rulebook import Rule, RuleBook
+from service.decisioning.rules import Compiler, ProgramBuilder
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.stages import Stage
 
 NOW = 1_800_000_000.0
 
@@ -26,6 +29,18 @@ CHANNELS = (
     Channel("web", "inbound", (Placement("hero", 1), Placement("tiles", 3))),
     Channel("email", "outbound", (Placement("lead", 1),)),
 )
+
+
+def book(*rules: tuple[Stage, str, dict[str, tuple[int, ...]]]) -> RuleBook:
+    """Rules as (stage, source, what they cover); each is called by its source."""
+    compiler, builder = Compiler(SCHEMA), ProgramBuilder()
+    found = []
+    for stage, source, covered in rules:
+        compiled = compiler.flag(source)
+        place = builder.true(compiled.node)
+        found.append(Rule(stage, source, "", place, source, compiled.features, compiled.reads_now, **covered))
+    return RuleBook(builder.build(), tuple(found))
+
 
 MakeSnapshot = Callable[..., Snapshot]
 MakeBatch = Callable[..., Batch]

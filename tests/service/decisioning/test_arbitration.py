@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.decisioning.arbitration import context_weights, priorities
+from service.decisioning.arbitration import Arbitration, ContextWeight, arbitrate
+from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.pipeline import decide
-from service.decisioning.snapshot import Arbitration, ContextWeight, Snapshot
+from service.decisioning.snapshot import Snapshot
 
 from .conftest import SCHEMA, MakeBatch, MakeSnapshot
 
@@ -34,7 +35,7 @@ def test_priority_is_the_product_of_all_four_factors(
     X = np.full((1, SCHEMA.width), np.nan)
     X[0, INTENT] = CANCEL
     decisions = decide(snapshot, make_batch(snapshot, X=X))
-    assert decisions.priority[0].tolist() == pytest.approx([0.25 * 2 * 10 * 1, 0.5 * 1 * 100 * 1.55])
+    assert decisions.factors.priority[0].tolist() == pytest.approx([0.25 * 2 * 10 * 1, 0.5 * 1 * 100 * 1.55])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_factor_that_is_switched_off_counts_as_one(
     make_snapshot: MakeSnapshot, make_batch: MakeBatch, off: str, expected: float
 ) -> None:
     snapshot = make_snapshot([A], arbitration=weights(**{off: False}))
-    assert decide(snapshot, make_batch(snapshot)).priority[0, 0] == pytest.approx(expected)
+    assert decide(snapshot, make_batch(snapshot)).factors.priority[0, 0] == pytest.approx(expected)
 
 
 def test_context_weights_add_up_and_need_all_their_conditions(
@@ -67,7 +68,7 @@ def test_context_weights_add_up_and_need_all_their_conditions(
     X = np.full((4, SCHEMA.width), np.nan)
     X[1, INTENT] = X[3, INTENT] = CANCEL
     X[2, IN_CART] = X[3, IN_CART] = 1.0
-    C = context_weights(snapshot, make_batch(snapshot, 4, X=X))
+    C = decide(snapshot, make_batch(snapshot, 4, X=X)).factors.context_weight
     assert C[:, 0].tolist() == [1.0, 2.0, 1.5, 2.25]
 
 
@@ -78,13 +79,15 @@ def test_context_weights_that_are_switched_off_count_as_one_and_never_turn_a_pri
     X = np.full((1, SCHEMA.width), CANCEL)
     for switch, expected in ((True, 0.0), (False, 1.0)):
         snapshot = make_snapshot([A], arbitration=weights(less, context_weight=switch))
-        assert context_weights(snapshot, make_batch(snapshot, X=X))[0, 0] == expected
+        decisions = decide(snapshot, make_batch(snapshot, X=X))
+        assert decisions.factors.context_weight[0, 0] == expected
 
 
 def ranking(snapshot: Snapshot, propensity: list[float]) -> list[int]:
-    P = np.array([propensity])
-    priority = priorities(snapshot, P, np.ones_like(P))[0]
-    return list(np.argsort(-priority, kind="stable"))
+    rows = np.arange(1)
+    batch = Batch(np.full((1, SCHEMA.width), np.nan), np.zeros(1), rows, np.ones((1, 0), np.int32), rows == 0)
+    factors = arbitrate(snapshot.arbitration, snapshot.catalogue, batch, rows, np.array([propensity]))
+    return list(np.argsort(-factors.priority[0], kind="stable"))
 
 
 @given(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.layout import Layout
 from service.decisioning.catalogue import Action
 from service.decisioning.pipeline import Decisions, decide
-from service.decisioning.snapshot import BoundModel, Policy, Snapshot
+from service.decisioning.snapshot import BoundModel, Snapshot
 from service.decisioning.stages import (
     ENDED,
     EXCLUDED,
@@ -23,7 +23,7 @@ from service.decisioning.stages import (
     Stage,
 )
 
-from .conftest import NOW, SCHEMA, MakeBatch, MakeSnapshot
+from .conftest import NOW, SCHEMA, MakeBatch, MakeSnapshot, book
 
 A = Action("a", "sales", "mobile", propensity=0.1, value=100.0)
 B = Action("b", "sales", "mobile", propensity=0.2, value=100.0)
@@ -92,7 +92,7 @@ def test_an_action_without_a_treatment_in_a_placement_asked_for_is_out_and_not_s
     snapshot = make_snapshot([A, B], {"a": {"web": ("tiles",)}, "b": {"web": ("hero",)}})
     decisions = decide(snapshot, make_batch(snapshot, limits={"hero": 1}))
     assert removed_by(snapshot, decisions, "a") == NOT_IN_PLACEMENT
-    assert np.isnan(decisions.propensity[0, 0])
+    assert np.isnan(decisions.factors.propensity[0, 0])
 
 
 def test_the_first_reason_stays(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> None:
@@ -104,19 +104,17 @@ def test_the_first_reason_stays(make_snapshot: MakeSnapshot, make_batch: MakeBat
     "stage",
     [Stage.ELIGIBILITY, Stage.APPLICABILITY, Stage.SUITABILITY, Stage.CONSENT, Stage.CONTACT_POLICY],
 )
-def test_a_policy_takes_its_actions_from_the_requests_that_it_does_not_allow(
+def test_a_rule_takes_its_actions_from_the_requests_for_which_it_does_not_hold(
     make_snapshot: MakeSnapshot, make_batch: MakeBatch, stage: Stage
 ) -> None:
-    adults = Policy(
-        stage, "adults", "the customer is of age", np.array([True, False]), lambda batch: batch.X[:, 0] >= 18
-    )
-    snapshot = make_snapshot([A, B], policies=(adults,))
+    adults = book((stage, "customer.age >= 18.0", {"actions": (0,)}))
+    snapshot = make_snapshot([A, B], rules=adults)
     X = np.full((2, SCHEMA.width), np.nan)
     X[:, 0] = [17, 18]
     decisions = decide(snapshot, make_batch(snapshot, 2, X=X))
     removal = snapshot.removals[removed_by(snapshot, decisions, "a", 0)]
     assert removal is not None
-    assert (removal.stage, removal.rule) == (stage, "adults")
+    assert (removal.stage, removal.rule) == (stage, "customer.age >= 18.0")
     assert removed_by(snapshot, decisions, "b", 0) == STILL_IN
     assert removed_by(snapshot, decisions, "a", 1) == STILL_IN
 
@@ -124,16 +122,12 @@ def test_a_policy_takes_its_actions_from_the_requests_that_it_does_not_allow(
 def test_an_earlier_stage_speaks_before_a_later_one(
     make_snapshot: MakeSnapshot, make_batch: MakeBatch
 ) -> None:
-    def nobody(batch: object) -> NDArray[np.bool_]:
-        return np.zeros(1, dtype=np.bool_)
-
-    everything = np.array([True])
-    late = Policy(Stage.CONSENT, "late", "", everything, nobody)
-    early = Policy(Stage.ELIGIBILITY, "early", "", everything, nobody)
-    snapshot = make_snapshot([A], policies=(late, early))
+    everything: dict[str, tuple[int, ...]] = {"actions": (0,)}
+    rules = book((Stage.CONSENT, "false", everything), (Stage.ELIGIBILITY, "1.0 > 2.0", everything))
+    snapshot = make_snapshot([A], rules=rules)
     removal = snapshot.removals[removed_by(snapshot, decide(snapshot, make_batch(snapshot)), "a")]
     assert removal is not None
-    assert removal.rule == "early"
+    assert removal.rule == "1.0 > 2.0"
 
 
 def test_the_higher_priority_gets_the_better_place_and_no_action_is_shown_twice(
@@ -250,7 +244,7 @@ def test_a_model_scores_its_own_actions_and_the_prior_speaks_for_the_others(
     X = np.full((2, SCHEMA.width), np.nan)
     X[:, 0] = [0.5, 0.6]
     decisions = decide(snapshot, make_batch(snapshot, 2, X=X))
-    assert decisions.propensity.tolist() == [[0.5, 0.2], [0.6, 0.2]]
+    assert decisions.factors.propensity.tolist() == [[0.5, 0.2], [0.6, 0.2]]
 
 
 def test_the_action_and_the_channel_are_inputs_of_the_model(
@@ -258,7 +252,7 @@ def test_the_action_and_the_channel_are_inputs_of_the_model(
 ) -> None:
     for column, expected in ((1, 0.7), (2, 0.3)):
         snapshot = make_snapshot([A, B], models=(bound(column, [True, False]),))
-        assert decide(snapshot, make_batch(snapshot)).propensity[0, 0] == expected
+        assert decide(snapshot, make_batch(snapshot)).factors.propensity[0, 0] == expected
 
 
 def test_a_request_without_time_for_models_gets_declared_propensities(
@@ -267,4 +261,4 @@ def test_a_request_without_time_for_models_gets_declared_propensities(
     snapshot = make_snapshot([A, B], models=(bound(0, [True, True]),))
     X = np.full((2, SCHEMA.width), 0.9)
     decisions = decide(snapshot, make_batch(snapshot, 2, X=X, scored=np.array([True, False])))
-    assert decisions.propensity.tolist() == [[0.9, 0.9], [0.1, 0.2]]
+    assert decisions.factors.propensity.tolist() == [[0.9, 0.9], [0.1, 0.2]]

@@ -10,27 +10,16 @@ from service.decisioning.catalogue import Action
 from service.decisioning.consent import Imported, Purpose
 from service.decisioning.explain import Candidate, explain
 from service.decisioning.pipeline import Decisions, decide
-from service.decisioning.rulebook import Rule, RuleBook
+from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules import Compiler, ProgramBuilder
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STILL_IN, Stage
 
-from .conftest import SCHEMA, MakeBatch, MakeSnapshot
+from .conftest import SCHEMA, MakeBatch, MakeSnapshot, book
 
 A = Action("a", "sales", "mobile", propensity=0.1, value=100.0)
 B = Action("b", "sales", "mobile", propensity=0.2, value=100.0)
 TWO_SAYINGS = {"a": {"web": ("hero", "tiles"), "email": ("lead",)}, "b": {"web": ("tiles",)}}
-
-
-def book(*rules: tuple[Stage, str, dict[str, tuple[int, ...]]]) -> RuleBook:
-    """Rules as (stage, source, what they cover); each is called by its source."""
-    compiler, builder = Compiler(SCHEMA), ProgramBuilder()
-    found = []
-    for stage, source, covered in rules:
-        compiled = compiler.flag(source)
-        place = builder.true(compiled.node)
-        found.append(Rule(stage, source, "", place, source, compiled.features, compiled.reads_now, **covered))
-    return RuleBook(builder.build(), tuple(found))
 
 
 def rows(*ages: float) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from feature_store.documents import WorkspaceError
-from service.decisioning.snapshot import Arbitration
+from service.decisioning.arbitration import Arbitration
 from service.workspace.loading import Workspace, load_workspace
 
 Files = Any  # the class of the fixture
