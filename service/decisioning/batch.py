@@ -28,7 +28,10 @@ class Batch:
     touches                the contact history of the customers; None: nobody has any
     account_touches        that of their accounts
     promises               the offers that customers have been made and that still hold; None: there are none
-    budgets         n x V  how many picks each volume limit leaves to each request; None: no limit is near
+    budgets         n x V  how many choices each volume limit leaves to each request: at most so many actions
+                           of `Snapshot.volume_actions` in its answer. `volumes.UNLIMITED` where it does not
+                           speak for the channel or can't be reached; None: no limit is near
+    volume_used     n x V  what each volume limit had counted in its period; None where budgets are
     explores        n      False where exploring can't be paid for any more; None: it can everywhere
     """
 
@@ -46,6 +49,7 @@ class Batch:
     account_touches: Touches | None = None
     promises: Promises | None = None
     budgets: NDArray[np.int32] | None = None
+    volume_used: NDArray[np.float64] | None = None
     explores: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:

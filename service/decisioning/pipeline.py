@@ -25,6 +25,7 @@ from service.decisioning.stages import (
     Stage,
 )
 from service.decisioning.treatments import RuledSaid, Said
+from service.decisioning.volumes import remove_exhausted
 
 POLICY_STAGES = (
     Stage.ELIGIBILITY,
@@ -120,6 +121,8 @@ def _engagement(
     if stage is Stage.CONSENT:
         for position, (code, purpose) in enumerate(snapshot.coded_purposes):
             _remove(removed_by, purpose.refused(position, batch, computed), code)
+    if stage is Stage.CONTACT_POLICY:
+        remove_exhausted(snapshot.volumes, snapshot.first_code("volumes"), batch, removed_by)
 
 
 def _arbitrate(

@@ -22,6 +22,7 @@ from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal
 from service.decisioning.treatments import Alternatives
+from service.decisioning.volumes import VolumeLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Snapshot:
     arbitration: Arbitration = field(default_factory=Arbitration)
     exploration: Exploration = field(default_factory=Exploration)
     experiments: Experiments = field(default_factory=Experiments)
+    volumes: tuple[VolumeLimit, ...] = ()
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
 
@@ -81,6 +83,7 @@ class Snapshot:
             "built_in": tuple(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
             "rules": tuple(rule.removal for rule in self.rules.rules),
             "purposes": tuple(purpose.removal for purpose in self.purposes),
+            "volumes": tuple(limit.removal for limit in self.volumes),
             "experiments": self.experiments.removals,
         }
 
@@ -98,6 +101,12 @@ class Snapshot:
     def coded_purposes(self) -> tuple[tuple[int, Purpose], ...]:
         """The purposes that need consent, with their codes."""
         return tuple(enumerate(self.purposes, start=self.first_code("purposes")))
+
+    @cached_property
+    def volume_actions(self) -> NDArray[np.bool_]:
+        """V x A: the actions that each volume limit counts. Their removals are the block `volumes`."""
+        actions = len(self.catalogue.actions)
+        return np.array([limit.actions for limit in self.volumes], dtype=np.bool_).reshape(-1, actions)
 
     @cached_property
     def alternatives(self) -> Alternatives | None:
