@@ -1,12 +1,13 @@
 """What `decide` reads: a batch of n requests as columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.contact import Touches
 from service.decisioning.offers import Promises
+from service.decisioning.touches import Touches
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,13 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def take(self, rows: NDArray[np.intp]) -> "Batch":
+        """Some of the requests, each at most once, in the given order, as a batch of their own."""
+        return Batch(**{field.name: _taken(getattr(self, field.name), rows) for field in fields(self)})
+
+
+def _taken(column: Any, rows: NDArray[np.intp]) -> Any:
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    return None if column is None else column.take(rows)

@@ -16,3 +16,10 @@ class Promises:
 
     rows: NDArray[np.intp]
     actions: NDArray[np.intp]
+
+    def take(self, rows: NDArray[np.intp]) -> "Promises":
+        """Those of some requests, each at most once, in the given order."""
+        place = np.full(max(int(self.rows.max(initial=-1)), int(rows.max(initial=-1))) + 1, -1, np.intp)
+        place[rows] = np.arange(len(rows))
+        kept = np.flatnonzero(place[self.rows] >= 0)
+        return Promises(place[self.rows[kept]], self.actions[kept])

@@ -1,0 +1,127 @@
+"""The contact history of a batch as flat columns, and the names in it as places in the catalogue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store.history import name_hash
+from service.decisioning.catalogue import Catalogue
+
+Kind = Literal["outcome", "channel", "issue", "group", "action", "treatment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Touches:
+    """The contact history of n requests as t flat records, in any order.
+
+    records   t  of `feature_store.history.RECORD`
+    rows      t  the request that each belongs to
+    expires   t  epoch seconds until when each counts: infinite, but for reservations
+    since     n  from when on the history is complete, in epoch seconds: -infinity where all of it is known,
+                 infinity where it could not be read
+    closed    n  True where nothing can be reserved any more, so that nothing which needs a reservation may be
+                 offered; None: nowhere
+    """
+
+    records: NDArray[np.void]
+    rows: NDArray[np.intp]
+    expires: NDArray[np.float64]
+    since: NDArray[np.float64]
+    closed: NDArray[np.bool_] | None = None
+
+    def take(self, rows: NDArray[np.intp]) -> "Touches":
+        """Those of some requests, each at most once, in the given order."""
+        place = np.full(len(self.since), -1, np.intp)
+        place[rows] = np.arange(len(rows))
+        kept = np.flatnonzero(place[self.rows] >= 0)
+        return Touches(
+            self.records[kept],
+            place[self.rows[kept]],
+            self.expires[kept],
+            self.since[rows],
+            None if self.closed is None else self.closed[rows],
+        )
+
+
+class Hashes:
+    """Finds names by their hashes: the place of each among `hashes`, or their number where it is unknown."""
+
+    def __init__(self, hashes: Sequence[int]) -> None:
+        first = {hashed: place for place, hashed in reversed(list(enumerate(hashes)))}
+        known = sorted(first)
+        self.count = len(hashes)
+        self._known = np.array([*known, np.iinfo(np.uint64).max], np.uint64)  # the last stops the search
+        self._places = np.array([*(first[hashed] for hashed in known), self.count], np.intp)
+
+    def find(self, hashed: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """The place of each."""
+        at = np.searchsorted(self._known, hashed)
+        return np.where(self._known[at] == hashed, self._places[at], self.count)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Every name that a record of the history may have and that still means something.
+
+    A group is told by its issue and its name: two issues may each have a group of the same name.
+    """
+
+    outcomes: tuple[str, ...]
+    channels: tuple[str, ...]
+    issues: tuple[str, ...]
+    groups: tuple[tuple[str, str], ...]
+    actions: tuple[str, ...]
+    treatments: tuple[str, ...]
+    _hashes: Mapping[Kind, Hashes] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        groups = [name_hash(issue) << 32 | name_hash(group) for issue, group in self.groups]
+        hashes: dict[Kind, Hashes] = {
+            "outcome": Hashes([name_hash(name) for name in self.outcomes]),
+            "channel": Hashes([name_hash(name) for name in self.channels]),
+            "issue": Hashes([name_hash(name) for name in self.issues]),
+            "group": Hashes(groups),
+            "action": Hashes([name_hash(name) for name in self.actions]),
+            "treatment": Hashes([name_hash(name) for name in self.treatments]),
+        }
+        object.__setattr__(self, "_hashes", hashes)
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, outcomes: Sequence[str]) -> "Vocabulary":
+        """The names of a catalogue, and of its outcomes."""
+        return cls(
+            outcomes=tuple(outcomes),
+            channels=tuple(channel.name for channel in catalogue.channels),
+            issues=tuple(dict.fromkeys(action.issue for action in catalogue.actions)),
+            groups=tuple(dict.fromkeys((action.issue, action.group) for action in catalogue.actions)),
+            actions=tuple(action.name for action in catalogue.actions),
+            treatments=tuple(treatment.name for treatment in catalogue.treatments),
+        )
+
+    def count(self, kind: Kind) -> int:
+        """How many names there are; the place of an unknown one."""
+        return self._hashes[kind].count
+
+    def find(self, kind: Kind, records: NDArray[np.void]) -> NDArray[np.intp]:
+        """The place of each record's name of a kind, t; the count where it means nothing any more."""
+        hashed = records[kind].astype(np.uint64)
+        if kind == "group":
+            hashed |= records["issue"].astype(np.uint64) << np.uint64(32)
+        return self._hashes[kind].find(hashed)
+
+
+class Reading:
+    """Touches with the places of their names, each kind looked up once, when it is first asked for."""
+
+    def __init__(self, touches: Touches, vocabulary: Vocabulary) -> None:
+        self.touches, self._vocabulary = touches, vocabulary
+        self._places: dict[Kind, NDArray[np.intp]] = {}
+
+    def places(self, kind: Kind) -> NDArray[np.intp]:
+        """t: where each record's name of a kind stands in the vocabulary."""
+        if kind not in self._places:
+            self._places[kind] = self._vocabulary.find(kind, self.touches.records)
+        return self._places[kind]
