@@ -76,6 +76,11 @@ class CustomerStore:
         self._asked: dict[str, float] = {}
         self._registered = False
 
+    @property
+    def client(self) -> Client:
+        """The connections to the store, for what else is kept there."""
+        return self._client
+
     def of_schema(self, schema: FeatureSchema) -> "CustomerStore":
         """The same store as another schema sees it, over the same connections."""
         return CustomerStore(

@@ -121,9 +121,14 @@ class Registry:
         return package.load(self.folder / name / version, name, version, schema)
 
     def preload(
-        self, names: Iterable[str], schema: FeatureSchema, progress: Progress = silent
+        self,
+        names: Iterable[str],
+        schema: FeatureSchema,
+        versions: Mapping[str, str] | None = None,
+        progress: Progress = silent,
     ) -> Mapping[str, PropensityModel]:
-        """The champions of all the named models, each checked and warm: all of them or none.
+        """All the named models, each checked and warm: all of them or none. Those without a version among
+        `versions` are the champions.
 
         Raises:
             PreloadRefused: with the reason of every model that must not serve.
@@ -133,7 +138,7 @@ class Registry:
         for done, name in enumerate(names):
             progress("Loading models", done, len(names))
             try:
-                models[name] = self.load(name, schema)
+                models[name] = self.load(name, schema, (versions or {}).get(name))
             except ModelRefused as refusal:
                 refusals.append(refusal)
         if refusals:

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         "secret is made once and kept in the data folder.",
     )
     token_days: Days = Field(30, description="For how long an outcome is accepted after its decision.")
+    replay_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01,
+        description="Which share of the decisions is recorded, so that `arbiter replay` can make them again. "
+        "`arbiter run` records all, unless told otherwise.",
+    )
+    replay_days: Days = Field(7, description="For how long a recorded decision is kept.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error."
     )
@@ -79,6 +85,11 @@ class Settings(BaseSettings):
     def customer_ttl_seconds(self) -> int | None:
         """How long a customer is kept, in whole seconds; None is for ever."""
         return None if self.customer_ttl_days is None else max(1, round(self.customer_ttl_days * DAY))
+
+    @property
+    def replay_seconds(self) -> int:
+        """How long a recorded decision is kept, in whole seconds."""
+        return max(1, round(self.replay_days * DAY))
 
     @property
     def token_seconds(self) -> float:

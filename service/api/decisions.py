@@ -3,12 +3,11 @@
 import asyncio
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from service.api.encoding import JSON_TYPE
+from service.api.encoding import JSON_TYPE, encode
 from service.api.problems import Problem, faults_of, invalid_body, overloaded
 from service.api.routes import RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
@@ -49,7 +48,9 @@ async def decide(request: Request, body: DecisionBody) -> Response:
     except Overloaded:
         service.shed()
         raise overloaded() from None
-    return Response(request.app.state.encoder.encode(decision), media_type=JSON_TYPE)
+    document = request.app.state.encoder.document(decision)
+    service.recorder.keep(decision, document)
+    return Response(encode(document), media_type=JSON_TYPE)
 
 
 @router.post(
@@ -78,11 +79,13 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
             await asyncio.sleep(0)  # others may be waiting for a decision
         answer = entry if isinstance(entry, Problem) else next(decided)
         if isinstance(answer, Decision):
-            answers.append(request.app.state.encoder.document(answer))
+            document = request.app.state.encoder.document(answer)
+            service.recorder.keep(answer, document)
+            answers.append(document)
         else:
             problem = answer if isinstance(answer, Problem) else invalid_body(answer.faults)
             answers.append(problem.document())
-    return Response(msgspec.json.encode({"decisions": answers}), media_type=JSON_TYPE)
+    return Response(encode({"decisions": answers}), media_type=JSON_TYPE)
 
 
 def _request(index: int, raw: object) -> DecisionRequest | Problem:

@@ -10,7 +10,7 @@ from service.runtime.decider import Decision
 from service.runtime.tokens import Grant, Signer
 
 JSON_TYPE = "application/json"
-_encoder = msgspec.json.Encoder()
+encode = msgspec.json.Encoder().encode
 
 
 class DecisionEncoder:
@@ -18,10 +18,6 @@ class DecisionEncoder:
 
     def __init__(self, signer: Signer, token_seconds: float) -> None:
         self.sign, self.token_seconds = signer.sign, token_seconds
-
-    def encode(self, decision: Decision) -> bytes:
-        """The body of the answer to one request."""
-        return _encoder.encode(self.document(decision))
 
     def document(self, decision: Decision) -> dict[str, Any]:
         """The answer to one request, ready to be encoded; the treatments' content is JSON already."""

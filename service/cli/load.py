@@ -31,7 +31,7 @@ def load(
     started."""
     with explained():
         settings = chosen_settings(workspace=workspace, redis_url=redis_url)
-        url = settings.redis_url or _embedded_url(settings)
+        url = store_url(settings)
         with ProgressDisplay() as display:
             report = put_customers(settings, url, customers, strict=strict, progress=display.update)
         show_report(customers, report)
@@ -44,7 +44,10 @@ def store_folder(settings: Settings) -> Path:
     return settings.data / "store"
 
 
-def _embedded_url(settings: Settings) -> str:
+def store_url(settings: Settings) -> str:
+    """The store of the settings, or else the one that `arbiter run` has started."""
+    if settings.redis_url:
+        return settings.redis_url
     store = EmbeddedStore(store_folder(settings))
     if not store.socket.exists():
         fail(f"no store is running in {store.data_dir}: start `arbiter run`, or give --redis-url")

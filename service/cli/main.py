@@ -5,6 +5,7 @@ try:
 
     from service.cli.bench import bench
     from service.cli.load import load
+    from service.cli.replay import replay
     from service.cli.run import run
     from service.cli.serve import serve
     from service.cli.train import train
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, serve, world, load, train, validate):
+for command in (run, serve, world, load, train, validate, replay):
     app.command()(command)
 app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}

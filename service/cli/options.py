@@ -6,6 +6,12 @@ from typing import Annotated
 import typer
 
 Workspace = Annotated[Path, typer.Argument(help="A workspace folder.", show_default=False)]
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", help="A workspace folder.", show_default="ARBITER_WORKSPACE, or examples/telco"
+    ),
+]
 RedisUrl = Annotated[
     str | None,
     typer.Option(

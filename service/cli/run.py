@@ -51,7 +51,12 @@ def run(
     began = time.perf_counter()
     with explained(), _stopped_by_signals() as check_signals:
         settings = chosen_settings(
-            workspace=workspace, host=host, port=port, workers=workers, redis_url=redis_url
+            workspace=workspace,
+            host=host,
+            port=port,
+            workers=workers,
+            redis_url=redis_url,
+            replay_share=None if "ARBITER_REPLAY_SHARE" in os.environ else 1.0,
         )
         check_address(settings)
         _check_data_folder(settings.data)

@@ -1,6 +1,7 @@
 """Everything that a decision reads, compiled ahead and immutable: swapped by one assignment, rolled back by
 another."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -128,6 +129,11 @@ class Snapshot:
     def context_features(self) -> Mapping[str, Feature]:
         """The features that a request may give, by name."""
         return {feature.name: feature for feature in self.schema.by_source(Source.CONTEXT)}
+
+    @cached_property
+    def version(self) -> str:
+        """Of everything that decides together: catalogue, features and models."""
+        return hashlib.blake2b(repr(self.versions).encode(), digest_size=8).hexdigest()
 
     @cached_property
     def versions(self) -> dict[str, object]:

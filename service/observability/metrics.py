@@ -47,6 +47,11 @@ RELOADS = Counter(
 DEGRADED = Counter(
     "arbiter_degraded", "Decisions made without some input, by what was missing.", ["what"], registry=REGISTRY
 )
+DECISIONS_UNRECORDED = Counter(
+    "arbiter_decisions_unrecorded",
+    "Decisions that were to be recorded for a replay and could not be.",
+    registry=REGISTRY,
+)
 CONTEXT_IGNORED = Counter(
     "arbiter_context_ignored", "Context values that were left out, by why.", ["reason"], registry=REGISTRY
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from feature_store.decisions import DecisionRecords
 from feature_store.store import CustomerStore, StoreUnavailable, announced, connect
 from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
@@ -19,9 +20,12 @@ from service.runtime.customers import Customers
 from service.runtime.decider import Decider, Live
 from service.runtime.features import FeatureReader
 from service.runtime.outcomes import OutcomeIntake
+from service.runtime.recording import Recorder
 from service.runtime.reloading import Reloader
+from service.runtime.replaying import KeptSnapshot
 from service.runtime.tokens import Signer, kept_secret
 from service.settings import Settings
+from service.version import SOFTWARE
 from service.workspace.loading import Workspace, load_workspace
 
 log = structlog.get_logger()
@@ -49,7 +53,13 @@ class Service:
         )
         self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
+        records = DecisionRecords(store.client, settings.replay_seconds)
+        self.recorder = Recorder(records, settings.replay_share, SOFTWARE)
+        self._record(workspace, snapshot)
         self.ready = False
+
+    def _record(self, workspace: Workspace, snapshot: Snapshot) -> None:
+        self.recorder.serve(snapshot.version, KeptSnapshot.of(workspace, snapshot).pack())
 
     @property
     def snapshot(self) -> Snapshot:
@@ -78,6 +88,7 @@ class Service:
             metrics.MODEL_INFO.labels(model.name, model.version).set(0)
         # no await from here on: nobody sees a part of it
         self.decider.live = Live(snapshot, store)
+        self._record(workspace, snapshot)
         self.workspace, self.store = workspace, store
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
         self.outcomes.names = workspace.files.outcomes
@@ -103,6 +114,7 @@ class Service:
         await self.reloader.stop()
         await self.decider.drain()
         await self.outcomes.drain()
+        await self.recorder.drain()
         await self.store.close()
 
 

@@ -1,7 +1,6 @@
 """The catalogue from its files: channels.yaml and actions/*.yaml, cross-checked so that every name is
 found."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 
 from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
+from service.workspace.archive import Archive
 from service.workspace.rules import DeclaredRule, Ownership, inline_rules
 from service.workspace.shapes.catalogue import (
     ActionDocument,
@@ -77,7 +77,7 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
         channels=tuple(_channel(name, entry) for name, entry in reading.channels.items()),
         actions=tuple(actions),
         treatments=tuple(treatments),
-        version=_version([channels_path, *action_paths, folder / "policies.yaml"]),
+        version=Archive.of(folder).version,
     )
     return CatalogueFiles(
         catalogue,
@@ -91,14 +91,6 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
 def _channel(name: str, entry: ChannelDocument) -> Channel:
     placements = tuple(Placement(place, p.limit, p.description) for place, p in entry.placements.items())
     return Channel(name, entry.direction, placements, entry.description)
-
-
-def _version(paths: list[Path]) -> str:
-    digest = hashlib.blake2b(digest_size=6)
-    for path in paths:
-        if path.exists():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 @dataclass

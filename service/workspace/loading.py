@@ -15,10 +15,13 @@ from models.spec import ModelSpec, load_specs
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.snapshot import BoundModel, Snapshot
+from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.policies import Engagement, compile_arbitration, compile_engagement, read_policies
 
 Result = TypeVar("Result")
+
+MOST_READS = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Workspace:
     files: CatalogueFiles
     arbitration: Arbitration
     engagement: Engagement
+    archive: Archive
 
     @property
     def catalogue(self) -> Catalogue:
@@ -45,17 +49,31 @@ class Workspace:
         """The model of each action that has one."""
         return {action.name: action.model for action in self.catalogue.actions if action.model}
 
-    def snapshot(self) -> Snapshot:
-        """Everything compiled, with the champion of every model that an action needs.
+    def snapshot(self, versions: Mapping[str, str] | None = None) -> Snapshot:
+        """Everything compiled, with the champion of every model that an action needs, or these versions.
 
         Raises:
             PreloadRefused: a model is missing, damaged or does not fit: nothing is served half loaded.
         """
-        loaded = self.registry.preload(sorted(set(self.action_models.values())), self.schema)
+        loaded = self.registry.preload(sorted(set(self.action_models.values())), self.schema, versions)
         return compile_snapshot(self, loaded)
 
 
 def load_workspace(folder: Path) -> Workspace:
+    """Read and check all files of a workspace. One that is changed meanwhile is read again.
+
+    Raises:
+        WorkspaceError: with every problem found, each with its file and line.
+    """
+    for _ in range(MOST_READS):
+        workspace = _load(folder)
+        if Archive.of(folder).version == workspace.archive.version == workspace.catalogue.version:
+            return workspace
+    message = f"{folder} changed each of the {MOST_READS} times that it was read"
+    raise WorkspaceError([Problem(str(folder), 0, "", message)])
+
+
+def _load(folder: Path) -> Workspace:
     """Read and check all files of a workspace.
 
     Raises:
@@ -64,6 +82,7 @@ def load_workspace(folder: Path) -> Workspace:
     if not (folder / "features.yaml").is_file():
         message = f"{folder} is not a workspace: it has no features.yaml"
         raise WorkspaceError([Problem(str(folder), 0, "", message)])
+    archive = Archive.of(folder)
     found = _Findings()
     schema = found.try_to(lambda: FeatureSchema.load(folder / "features.yaml"))
     specs = found.try_to(lambda: load_specs(folder / "models.yaml", schema))
@@ -76,7 +95,7 @@ def load_workspace(folder: Path) -> Workspace:
     found.problems += _outcome_problems(folder, specs, files)
     if found.problems or arbitration is None or engagement is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, arbitration, engagement)
+    return Workspace(folder, schema, specs, files, arbitration, engagement, archive)
 
 
 def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:

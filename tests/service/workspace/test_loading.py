@@ -101,20 +101,6 @@ def test_an_action_may_be_available_for_one_day(files: Files) -> None:
     assert found.end - found.start == 86_400
 
 
-def test_the_version_changes_with_every_file_of_the_catalogue_and_only_with_them(files: Files) -> None:
-    versions = {load_workspace(files.folder).catalogue.version}
-    for file, old, new in (
-        ("actions/service.yaml", "0.2", "0.3"),
-        ("channels.yaml", "Below it", "Further down"),
-        ("policies.yaml", "-50", "-40"),
-    ):
-        files.edit(file, old, new)
-        versions.add(load_workspace(files.folder).catalogue.version)
-    assert len(versions) == 4
-    files.edit("features.yaml", "Age in years", "Years")
-    assert load_workspace(files.folder).catalogue.version in versions
-
-
 def test_outcomes_are_the_standard_ones_and_those_declared(files: Files) -> None:
     outcomes = load_workspace(files.folder).files.outcomes
     assert {"impression", "click", "accept", "reject", "convert", "dismiss", "no_response"} < set(outcomes)

@@ -1,0 +1,5 @@
+"""Which version of the software this is."""
+
+from importlib.metadata import version
+
+SOFTWARE = version("arbiter-nba")
