@@ -49,6 +49,7 @@ def full() -> Batch:
         account_touches=touches,
         promises=Promises(np.array([1, 1]), np.array([0, 3])),
         budgets=column(N, 2, dtype=np.int32),
+        volume_used=column(N, 2),
         explores=np.array([False, True, False]),
     )
 
