@@ -159,7 +159,9 @@ class Recorder:
             known=decision.known,
             degraded=decision.degraded,
             warnings=decision.checked.warnings,
-            batch=msgspec.msgpack.encode(pack_columns(decision.decisions.batch.take(np.array([decision.row])))),
+            batch=msgspec.msgpack.encode(
+                pack_columns(decision.decisions.batch.take(np.array([decision.row])))
+            ),
             answer=msgspec.json.encode(repeatable(document)),
         )
 

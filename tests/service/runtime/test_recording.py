@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from feature_store.history import RECORD
 from service.decisioning.batch import Batch
-from service.decisioning.touches import Touches
 from service.decisioning.offers import Promises
+from service.decisioning.touches import Touches
 from service.runtime.recording import pack_columns, repeatable, unpack_batch
 from service.runtime.replaying import Difference, differences
 
