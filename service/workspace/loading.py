@@ -118,6 +118,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         rules=workspace.engagement.rules,
         purposes=workspace.engagement.purposes,
         stopped=workspace.engagement.stopped,
+        volumes=workspace.engagement.volumes,
     )
 
 

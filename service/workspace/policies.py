@@ -13,10 +13,13 @@ from service.decisioning.arbitration import Arbitration, ContextWeight
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import Purpose
 from service.decisioning.rulebook import RuleBook
+from service.decisioning.volumes import VolumeLimit
 from service.workspace.catalogue import CatalogueFiles
 from service.workspace.consent import read_purposes
+from service.workspace.coverage import Coverage
 from service.workspace.rules import RuleReader
 from service.workspace.shapes.policies import ContextWeightDocument, PoliciesDocument
+from service.workspace.volumes import read_volumes
 
 MATCHABLE = (FeatureType.CATEGORY, FeatureType.FLAG, FeatureType.NUMBER)
 
@@ -58,11 +61,13 @@ def compile_arbitration(
 
 @dataclass(frozen=True)
 class Engagement:
-    """Who may get what: rules over actions and treatments, consents, and what is stopped at once (A)."""
+    """Who may get what: rules over actions and treatments, consents, what is stopped at once (A), and how
+    often something is chosen."""
 
     rules: RuleBook
     purposes: tuple[Purpose, ...]
     stopped: NDArray[np.bool_] | None
+    volumes: tuple[VolumeLimit, ...]
 
 
 def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: CatalogueFiles) -> Engagement:
@@ -75,9 +80,11 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
     rules = reader.rules(files.rules, files.ownerships)
     purposes = read_purposes(reader)
     stopped = _stopped(file, files.catalogue, reader.problems)
+    coverage = Coverage(file.document, files.catalogue, files.groups, reader.problems)
+    volumes = read_volumes(coverage, file.policies.volume_limits)
     if reader.problems:
         raise WorkspaceError(reader.problems)
-    return Engagement(RuleBook(reader.builder.build(), rules), purposes, stopped)
+    return Engagement(RuleBook(reader.builder.build(), rules), purposes, stopped, volumes)
 
 
 def _stopped(file: PolicyFile, catalogue: Catalogue, problems: list[Problem]) -> NDArray[np.bool_] | None:

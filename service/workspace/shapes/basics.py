@@ -1,9 +1,11 @@
 """What the shapes of all files are made of."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from feature_store.feature import FIRST_SECOND, LAST_SECOND, epoch_seconds
 
 NAME = r"[a-z][a-z0-9_]{0,63}"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -18,3 +20,44 @@ class Document(BaseModel):
     """Nothing is written in a workspace that nobody reads: an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Scoped(Document):
+    """What an entry covers: without issue, group and action the whole catalogue, without channels all."""
+
+    issue: str | None = None
+    group: str | None = None
+    action: str | None = None
+    channels: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class Dated(Document):
+    """What holds from a start until an end, dates or times; without them always."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _has_an_offset(cls, value: object) -> object:
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ValueError(f"must have an offset, such as {value.isoformat()}Z, or be a date")
+        if value is not None and not isinstance(value, date):
+            raise ValueError(
+                "must be a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z, unquoted"
+            )
+        return value
+
+    @property
+    def starts_at(self) -> float:
+        """Epoch seconds; a date begins at midnight UTC. What lies before year 1 there is always."""
+        start = float("-inf") if self.start is None else epoch_seconds(self.start)
+        return start if start >= FIRST_SECOND else float("-inf")
+
+    @property
+    def ends_at(self) -> float:
+        """Epoch seconds, exclusive; a date includes its whole day. What lies after year 9999 is never."""
+        if self.end is None:
+            return float("inf")
+        end = epoch_seconds(self.end) + (0.0 if isinstance(self.end, datetime) else ONE_DAY)
+        return end if end <= LAST_SECOND else float("inf")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.workspace.shapes.basics import Document, Name, Percent
+from service.workspace.shapes.volumes import VolumeLimitDocument
 
 
 class ArbitrationDocument(Document):
@@ -55,3 +56,4 @@ class PoliciesDocument(Document):
     emergency_exclusion: list[str] = []
     arbitration: ArbitrationDocument = ArbitrationDocument()
     context_weights: list[ContextWeightDocument] = []
+    volume_limits: list[VolumeLimitDocument] = []
