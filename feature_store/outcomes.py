@@ -31,6 +31,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     occurred_at: float
     expires_at: float
+    offer: str | None = None
+    """The name of the offer that the action was made on."""
 
     def record(self) -> bytes:
         """Its record in the contact history."""

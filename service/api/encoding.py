@@ -4,7 +4,12 @@ from typing import Any
 
 import msgspec
 
+from feature_store.feature import iso_timestamp
+from service.decisioning.catalogue import Treatment
+from service.decisioning.content import rendered
 from service.decisioning.explain import Candidate, explain
+from service.decisioning.offers import Promise
+from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import NO_ACTION, STAGES
 from service.runtime.decider import Decision
 from service.runtime.tokens import Grant, Signer
@@ -63,6 +68,7 @@ class DecisionEncoder:
             action, treatment = catalogue.actions[index], catalogue.treatments[int(slate.treatment[pick])]
             propensity = float(decision.decisions.factors.propensity[row, index])
             probability = float(slate.selection_probability[pick])
+            offer = decision.offer(index)
             grant = Grant(
                 decision_id=decision.decision_id,
                 customer=decision.request.customer_key,
@@ -78,6 +84,7 @@ class DecisionEncoder:
                 decided_at=decision.decided_at,
                 expires_at=decision.decided_at + self.token_seconds,
                 dry_run=decision.request.dry_run,
+                offer=offer.name if offer else None,
             )
             filled.setdefault(slot, []).append(
                 {
@@ -92,11 +99,27 @@ class DecisionEncoder:
                     "lever": float(decision.decisions.factors.lever[row, index]),
                     "priority": float(decision.decisions.factors.priority[row, index]),
                     "selection_probability": probability,
-                    "content": msgspec.Raw(treatment.content),
+                    "offer": _offer(offer) if offer else None,
+                    "content": msgspec.Raw(_content(decision.snapshot, index, treatment, offer)),
                     "token": self.sign(grant),
                 }
             )
         return filled
+
+
+def _offer(offer: Promise) -> dict[str, Any]:
+    return {
+        "name": offer.name,
+        "terms": msgspec.Raw(offer.terms),
+        "valid_until": iso_timestamp(offer.valid_until),
+    }
+
+
+def _content(snapshot: Snapshot, action: int, treatment: Treatment, offer: Promise | None) -> bytes:
+    """What a treatment says, with the terms that it names."""
+    if offer is None or not snapshot.offers.named.get(action):
+        return treatment.content
+    return rendered(treatment.content, offer.terms)
 
 
 def _empty(decision: Decision) -> dict[int, dict[str, str]]:

@@ -169,6 +169,12 @@ class NoActionView(BaseModel):
     stage: str
 
 
+class OfferView(BaseModel):
+    name: str
+    terms: dict[str, str | bool | int | float] = Field(description="The same in every channel.")
+    valid_until: str = Field(description="The customer can rely on the terms before it.")
+
+
 class ActionView(BaseModel):
     rank: int
     issue: str
@@ -181,6 +187,7 @@ class ActionView(BaseModel):
     lever: float
     priority: float
     selection_probability: float
+    offer: OfferView | None = Field(description="On which terms; null for an action without offers.")
     content: dict[str, Any]
     token: str
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from service.decisioning.arbitration import Factors, arbitrate
 from service.decisioning.batch import Batch
 from service.decisioning.experiments import Assigned
+from service.decisioning.offers import Offered
 from service.decisioning.propensity import propensities
 from service.decisioning.rulebook import Columns
 from service.decisioning.slate import Slate, fill
@@ -45,6 +46,7 @@ class Decisions:
     assigned           the arms of the experiments
     slate              what was chosen
     batch              what was asked
+    offered            the offers that the candidates stand on; None where no action has any
     """
 
     removed_by: NDArray[np.int32]
@@ -52,6 +54,7 @@ class Decisions:
     assigned: Assigned
     slate: Slate
     batch: Batch
+    offered: Offered | None = None
 
 
 def _unobserved(stage: Stage) -> None:
@@ -73,6 +76,8 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     computed = snapshot.rulebook.evaluate(batch)
     for stage in POLICY_STAGES:
         _engagement(snapshot, batch, stage, computed, removed_by, assigned)
+        if stage is Stage.ELIGIBILITY:
+            offered = _offered(snapshot, batch, computed, removed_by)
         done(stage)
     said = _said(snapshot, computed, len(batch))
     placeable = said.placeable(batch)
@@ -85,7 +90,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     done(Stage.ARBITRATION)
     slate = fill(snapshot, batch, removed_by, factors.priority, said)
     done(Stage.SLATE)
-    return Decisions(removed_by, factors, assigned, slate, batch)
+    return Decisions(removed_by, factors, assigned, slate, batch, offered)
 
 
 def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) -> None:
@@ -123,6 +128,17 @@ def _engagement(
             _remove(removed_by, purpose.refused(position, batch, computed), code)
     if stage is Stage.CONTACT_POLICY:
         remove_exhausted(snapshot.volumes, snapshot.first_code("volumes"), batch, removed_by)
+
+
+def _offered(
+    snapshot: Snapshot, batch: Batch, computed: Columns, removed_by: NDArray[np.int32]
+) -> Offered | None:
+    """The offer of every candidate; whoever has offers and may be made none is out."""
+    if not snapshot.offers:
+        return None
+    offered = snapshot.offers.choose(computed, batch.now, removed_by.shape[1], batch.promises)
+    snapshot.offers.withhold(offered, removed_by, snapshot.first_code("offers"))
+    return offered
 
 
 def _arbitrate(

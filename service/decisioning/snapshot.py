@@ -19,6 +19,7 @@ from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
 from service.decisioning.experiments import Experiments
 from service.decisioning.exploration import Exploration
+from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal
@@ -60,6 +61,7 @@ class Snapshot:
     exploration: Exploration = field(default_factory=Exploration)
     experiments: Experiments = field(default_factory=Experiments)
     volumes: tuple[VolumeLimit, ...] = ()
+    offers: OfferBook = field(default_factory=OfferBook)
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
 
@@ -86,6 +88,7 @@ class Snapshot:
             "purposes": tuple(purpose.removal for purpose in self.purposes),
             "volumes": tuple(limit.removal for limit in self.volumes),
             "experiments": self.experiments.removals,
+            "offers": self.offers.removals,
         }
 
     @cached_property

@@ -3,8 +3,8 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from feature_store.consents import ConsentNames
 from feature_store.store import CustomerRows, CustomerStore
 from service.decisioning.batch import Batch
+from service.decisioning.offers import Promise
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import Stage
@@ -52,6 +53,15 @@ class Decision:
     scoring_seconds: float
     total_seconds: float
     arm: str = ARM
+    settled: Mapping[int, Promise] = field(default_factory=dict)
+    """The offers, by action, that the store had before ours, or that it has kept."""
+
+    def offer(self, action: int) -> Promise | None:
+        """The terms on which an action is offered; None: it has no offers."""
+        offered = self.decisions.offered
+        if offered is None:
+            return None
+        return self.settled.get(action) or offered.of(self.row, action)
 
     @property
     def mode(self) -> str:

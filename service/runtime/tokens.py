@@ -43,6 +43,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     decided_at: float
     expires_at: float
     dry_run: bool = False
+    offer: str | None = None
 
 
 class Signer:

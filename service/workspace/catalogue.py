@@ -11,6 +11,7 @@ import msgspec
 from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.workspace.archive import Archive
+from service.workspace.offers import DeclaredOffers
 from service.workspace.rules import DeclaredRule, Ownership, inline_rules
 from service.workspace.shapes.catalogue import (
     ActionDocument,
@@ -43,6 +44,7 @@ class CatalogueFiles:
     groups: Mapping[str, tuple[str, ...]]
     rules: tuple[DeclaredRule, ...] = ()
     ownerships: tuple[Ownership, ...] = ()
+    offers: tuple[DeclaredOffers, ...] = ()
 
 
 def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
@@ -85,6 +87,7 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
         groups={issue: tuple(groups) for issue, groups in reading.groups.items()},
         rules=tuple(reading.rules),
         ownerships=tuple(reading.ownerships),
+        offers=tuple(reading.offers),
     )
 
 
@@ -104,6 +107,7 @@ class _Reading:
     groups: dict[str, list[str]] = field(default_factory=dict)
     rules: list[DeclaredRule] = field(default_factory=list)
     ownerships: list[Ownership] = field(default_factory=list)
+    offers: list[DeclaredOffers] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     _places: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -158,6 +162,8 @@ class _Reading:
         self.rules += inline_rules(document, loc, action, name, action=name)
         if action.owns:
             self.ownerships.append(Ownership(document, (*loc, "owns"), name, action.owns))
+        if action.offers:
+            self.offers.append(DeclaredOffers(document, loc, name, action))
         for treatment_name, treatment in action.treatments.items():
             self._treatment(document, (*loc, "treatments", treatment_name), name, treatment)
 

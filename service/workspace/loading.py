@@ -119,6 +119,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         purposes=workspace.engagement.purposes,
         stopped=workspace.engagement.stopped,
         volumes=workspace.engagement.volumes,
+        offers=workspace.engagement.offers,
     )
 
 

@@ -12,11 +12,13 @@ from feature_store.schema import FeatureSchema, FeatureType, Source
 from service.decisioning.arbitration import Arbitration, ContextWeight
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import Purpose
+from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.volumes import VolumeLimit
 from service.workspace.catalogue import CatalogueFiles
 from service.workspace.consent import read_purposes
 from service.workspace.coverage import Coverage
+from service.workspace.offers import read_offers
 from service.workspace.rules import RuleReader
 from service.workspace.shapes.policies import ContextWeightDocument, PoliciesDocument
 from service.workspace.volumes import read_volumes
@@ -61,13 +63,14 @@ def compile_arbitration(
 
 @dataclass(frozen=True)
 class Engagement:
-    """Who may get what: rules over actions and treatments, consents, what is stopped at once (A), and how
-    often something is chosen."""
+    """Who may get what: rules over actions and treatments, consents, what is stopped at once (A), how often
+    something is chosen, and on which terms it is offered."""
 
     rules: RuleBook
     purposes: tuple[Purpose, ...]
     stopped: NDArray[np.bool_] | None
     volumes: tuple[VolumeLimit, ...]
+    offers: OfferBook
 
 
 def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: CatalogueFiles) -> Engagement:
@@ -82,9 +85,16 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
     stopped = _stopped(file, files.catalogue, reader.problems)
     coverage = Coverage(file.document, files.catalogue, files.groups, reader.problems)
     volumes = read_volumes(coverage, file.policies.volume_limits)
+    offers = read_offers(reader, files.offers)
     if reader.problems:
         raise WorkspaceError(reader.problems)
-    return Engagement(RuleBook(reader.builder.build(), rules), purposes, stopped, volumes)
+    return Engagement(
+        rules=RuleBook(reader.builder.build(), rules),
+        purposes=purposes,
+        stopped=stopped,
+        volumes=volumes,
+        offers=offers,
+    )
 
 
 def _stopped(file: PolicyFile, catalogue: Catalogue, problems: list[Problem]) -> NDArray[np.bool_] | None:

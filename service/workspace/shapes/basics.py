@@ -1,9 +1,18 @@
 """What the shapes of all files are made of."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    field_validator,
+)
 
 from feature_store.feature import FIRST_SECOND, LAST_SECOND, epoch_seconds
 
@@ -14,6 +23,22 @@ Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 Moment = AwareDatetime | date
 ONE_DAY = 86_400.0
+_CENTURY = 36_525 * ONE_DAY
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": ONE_DAY}
+
+
+def _seconds(value: object) -> float:
+    """A time such as 90s, 15m, 12h or 30d in seconds."""
+    written = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value) if isinstance(value, str) else None
+    if written is None:
+        raise ValueError(f"must be a number and a unit, such as 90s, 15m, 12h or 30d, not {value!r}")
+    seconds = int(written[1]) * _UNITS[written[2]]
+    if seconds > _CENTURY:
+        raise ValueError(f"must be at most a hundred years (36525d), not {value}")
+    return seconds
+
+
+Duration = Annotated[float, PlainValidator(_seconds)]
 
 
 class Document(BaseModel):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.workspace.shapes.basics import Amount, Dated, Document, Name, Percent, Probability
+from service.workspace.shapes.offers import OfferDocument
 from service.workspace.shapes.rules import Covered
 
 
@@ -42,6 +43,7 @@ class ActionDocument(Covered, Dated):
     model: str | None = None
     propensity: Probability | None = None
     owns: dict[str, str | list[str]] = {}
+    offers: list[OfferDocument] = []
     treatments: dict[Name, TreatmentDocument] = {}
 
 

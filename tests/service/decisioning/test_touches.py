@@ -49,7 +49,14 @@ def test_requests_are_taken_out_of_a_batch_with_all_their_columns(
         "account_units": np.arange(n, dtype=np.uint64),
         "budgets": np.arange(n, dtype=np.int32)[:, None],
         "explores": np.array([True, False, True]),
-        "promises": Promises(np.array([0, 2]), np.array([0, 0])),
+        "promises": Promises(
+            rows=np.array([0, 2]),
+            actions=np.array([0, 0]),
+            names=np.array([b"x", b"z"]),
+            terms=np.array([b"{}", b"{}"]),
+            valid_until=np.array([NOW, NOW]),
+            sayable=np.array([True, True]),
+        ),
     }
     touches = Touches(
         records=np.concatenate([record(action=name) for name in ("x", "y", "z")]),
