@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from models import openmp
 
-_FLOAT64, _ROW_MAJOR, _RAW_SCORE = 1, 1, 1
+_FLOAT64, _ROW_MAJOR = 1, 1
+_RAW_SCORE, _CONTRIBUTIONS = 1, 3
 _ALL_TREES = (0, -1)
 _PLACES = ("lib/lib_lightgbm.so", "lib/lib_lightgbm.dylib", "bin/lib_lightgbm.dll", "lib/lib_lightgbm.dll")
 
@@ -26,11 +27,13 @@ class LightGBMError(Exception):
 
 
 class NativeBooster:
-    """A LightGBM model that predicts on raw margins. Threads may share one; the GIL is free meanwhile.
+    """A LightGBM model that predicts raw margins, and says what they are made of.
+
+    Threads may share one; the GIL is free meanwhile.
 
     Args:
         text: the model as LightGBM writes it.
-        threads: how many threads one call of `margins` may use.
+        threads: how many threads one call may use.
 
     Raises:
         LightGBMError: the text is no model, or not one with a single output.
@@ -57,12 +60,29 @@ class NativeBooster:
             ValueError: rows of another shape.
             LightGBMError: the library refuses.
         """
+        return self._predicted(rows, _RAW_SCORE, 1)[:, 0]
+
+    def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each column adds to the raw score of rows of shape (m, width); shape (m, width + 1).
+
+        Exact SHAP values of the trees (Lundberg et al., Consistent Individualized Feature Attribution for
+        Tree Ensembles, 2018). The last column is what a row of which nothing is known would score, so that a
+        row of the answer adds up to its margin.
+
+        Raises:
+            ValueError: rows of another shape.
+            LightGBMError: the library refuses.
+        """
+        return self._predicted(rows, _CONTRIBUTIONS, self.width + 1)
+
+    def _predicted(self, rows: NDArray[np.float64], kind: int, outputs: int) -> NDArray[np.float64]:
+        """A prediction of some kind with so many outputs a row, shape (m, outputs)."""
         if rows.ndim != 2 or rows.shape[1] != self.width:
             raise ValueError(f"rows must have the shape (m, {self.width}), not {rows.shape}")
         rows = np.ascontiguousarray(rows, np.float64)  # the library reads the memory as it lies
-        margins = np.empty(len(rows))
+        predicted = np.empty((len(rows), outputs))
         if not len(rows):
-            return margins
+            return predicted
         written = ctypes.c_int64()
         _check(
             self._predict(
@@ -72,14 +92,14 @@ class NativeBooster:
                 len(rows),
                 self.width,
                 _ROW_MAJOR,
-                _RAW_SCORE,
+                kind,
                 *_ALL_TREES,
                 self._parameters,
                 ctypes.byref(written),
-                margins.ctypes.data,
+                predicted.ctypes.data,
             )
         )
-        return margins
+        return predicted
 
     def _ask(self, question: "ctypes._NamedFuncPointer") -> int:
         answer = ctypes.c_int()

@@ -1,7 +1,7 @@
 """Scorers: what turns rows into calibrated probabilities, whatever the model behind them is."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ class Scorer(Protocol):
 
     def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
+
+
+@runtime_checkable
+class Attributing(Protocol):
+    """A scorer that can also say what its scores are made of. Not every kind can."""
+
+    def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each column adds to the calibrated log-odds of rows of shape (m, width), of the same shape."""
 
 
 class LightGBMScorer:
@@ -47,6 +55,13 @@ class LightGBMScorer:
     def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
         return self._calibration.apply(self._booster.margins(rows))
+
+    def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each column adds to the calibrated log-odds of rows of shape (m, width), of the same shape.
+
+        Platt scaling is linear in log-odds, so its slope scales the trees' SHAP values.
+        """
+        return self._booster.contributions(rows)[:, :-1] * self._calibration.slope
 
 
 SCORERS: Mapping[str, Callable[[bytes, Calibration], Scorer]] = {"lightgbm": LightGBMScorer}

@@ -27,7 +27,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 ENCODED_AT_ONCE = 32
-"""After so many answers of a batch the other requests get a turn."""
+"""After so many answers of a batch the other requests get a turn; after each that is explained."""
 MAX_EXPLAINED = 20_000
 """How many candidates one batch may explain: an explanation is some 200 bytes long."""
 
@@ -75,7 +75,7 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
         raise overloaded() from None
     answers: list[dict[str, Any]] = []
     for index, entry in enumerate(asked):
-        if index % ENCODED_AT_ONCE == 0:
+        if index % (1 if explained else ENCODED_AT_ONCE) == 0:
             await asyncio.sleep(0)  # others may be waiting for a decision
         answer = entry if isinstance(entry, Problem) else next(decided)
         if isinstance(answer, Decision):

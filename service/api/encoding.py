@@ -15,6 +15,7 @@ from service.runtime.decider import Decision
 from service.runtime.tokens import Grant, Signer
 
 JSON_TYPE = "application/json"
+Explanation = list[Candidate]
 encode = msgspec.json.Encoder().encode
 
 
@@ -27,7 +28,8 @@ class DecisionEncoder:
     def document(self, decision: Decision) -> dict[str, Any]:
         """The answer to one request, ready to be encoded; the treatments' content is JSON already."""
         request, snapshot = decision.request, decision.snapshot
-        filled, empty = self._filled(decision), _empty(decision)
+        explained = _explained(decision)
+        filled, empty = self._filled(decision, explained), _empty(decision)
         document: dict[str, Any] = {
             "decision_id": decision.decision_id,
             "customer_id": request.customer_id,
@@ -52,16 +54,17 @@ class DecisionEncoder:
                 "total": round(decision.total_seconds * 1000, 3),
             },
         }
-        if request.explain != "none":
-            everything = request.explain == "full"
-            candidates = explain(snapshot, decision.decisions, decision.row, everything=everything)
-            document["explanation"] = [_candidate(candidate) for candidate in candidates]
+        if explained is not None:
+            document["explanation"] = explained
         return document
 
-    def _filled(self, decision: Decision) -> dict[int, list[dict[str, Any]]]:
+    def _filled(
+        self, decision: Decision, explained: list[Candidate] | None
+    ) -> dict[int, list[dict[str, Any]]]:
         """The actions of each slot that has some."""
         slate, catalogue, row = decision.decisions.slate, decision.snapshot.catalogue, decision.row
         filled: dict[int, list[dict[str, Any]]] = {}
+        reasons = {candidate.action: candidate.reasons for candidate in explained or ()}
         first, last = slate.row.searchsorted([row, row + 1]).tolist()
         for pick in range(first, last):
             slot, index = int(slate.slot[pick]), int(slate.action[pick])
@@ -102,6 +105,7 @@ class DecisionEncoder:
                     "offer": _offer(offer) if offer else None,
                     "content": msgspec.Raw(_content(decision.snapshot, index, treatment, offer)),
                     "token": self.sign(grant),
+                    **({} if explained is None else {"reasons": reasons[action.name]}),
                 }
             )
         return filled
@@ -133,5 +137,9 @@ def _empty(decision: Decision) -> dict[int, dict[str, str]]:
     return empty
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__}
+def _explained(decision: Decision) -> Explanation | None:
+    """Why, where the request asks for it."""
+    asked = decision.request.explain
+    if asked == "none":
+        return None
+    return explain(decision.snapshot, decision.decisions, decision.row, everything=asked == "full")

@@ -190,6 +190,11 @@ class ActionView(BaseModel):
     offer: OfferView | None = Field(description="On which terms; null for an action without offers.")
     content: dict[str, Any]
     token: str
+    reasons: list[str] | None = Field(
+        None,
+        description="What speaks for it, in words of the treatment, the strongest first. "
+        "Only where the request asks for an explanation.",
+    )
 
 
 class PlacementView(BaseModel):
@@ -209,9 +214,14 @@ class CandidateView(BaseModel):
     observed: dict[str, Any] | None = Field(description="What the rule read; null is missing.")
     propensity: float | None
     context_weight: float | None
-    value: float
-    lever: float
+    value: float | None
+    lever: float | None
     priority: float | None
+    contributions: dict[str, float] | None = Field(
+        description="What the features of a chosen action add to the log-odds of a response, the strongest "
+        "first; null for the others."
+    )
+    reasons: list[str] | None = Field(description="What speaks for a chosen action, in words.")
 
 
 class VersionsView(BaseModel):

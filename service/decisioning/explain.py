@@ -1,25 +1,45 @@
 """Why each candidate was or was not chosen: read off the decision itself, so it is exact and has no side
-effects."""
+effects.
+
+An explanation is made of columns, like the decision: the steps that Python takes for a candidate are those of
+writing it down.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, partial
+from math import isnan
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feature_store.consents import UNKNOWN
 from feature_store.feature import Source, iso_timestamp
 from service.decisioning.batch import Batch
 from service.decisioning.consent import STATES
 from service.decisioning.pipeline import Decisions
+from service.decisioning.reasons import contributions, in_words, strongest
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.stages import STILL_IN, Removal, Stage
+from service.decisioning.stages import STAGES, Removal, Stage
+
+MOST_CONTRIBUTIONS = 8
+"""How many features an explanation names as what moved the model most."""
+REACHED = STAGES.index(Stage.ARBITRATION)
+"""From this stage on a candidate has all its factors."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
-    """One action of the catalogue in one decision: `stage`, `rule` and `meaning` say what took it out (None
-    when it was chosen); the factors are None where the candidate was out before they were computed. A rule of
-    the workspace has its `source`, and the values that it `observed`, None for what was missing."""
+    """One action of the catalogue in one decision.
+
+    `stage`, `rule` and `meaning` say what took it out (None when it was chosen); a rule of the workspace has
+    its `source`, and the values that it `observed`, None for what was missing. The factors are None where the
+    candidate was out before they were computed.
+
+    Of a chosen action, `contributions` are what its features added to the log-odds of a response, the
+    strongest first, and `reasons` the treatment's words for what speaks for it; None for the others.
+    """
 
     issue: str
     group: str
@@ -31,9 +51,11 @@ class Candidate:
     observed: dict[str, object] | None
     propensity: float | None
     context_weight: float | None
-    value: float
-    lever: float
+    value: float | None
+    lever: float | None
     priority: float | None
+    contributions: dict[str, float] | None
+    reasons: list[str] | None
 
 
 def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: bool) -> list[Candidate]:
@@ -41,36 +63,95 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
 
     With `everything` False only the candidates that reached arbitration.
     """
+    factors, order = decisions.factors, _in_order(snapshot, decisions, row, everything)
+    scored = ~np.isnan(factors.propensity[row, order])
+    columns = (
+        order.tolist(),
+        decisions.removed_by[row, order].tolist(),
+        _or_none(factors.propensity[row, order]),
+        _or_none(np.where(scored, factors.context_weight[row, order], np.nan)),
+        _or_none(factors.value[row, order]),
+        _or_none(factors.lever[row, order]),
+        _or_none(factors.priority[row, order]),
+    )
+    attributed = _attributed(snapshot, decisions, row)
+    out = cache(partial(_out, snapshot, decisions, row))
+    return [
+        Candidate(
+            issue=(action := snapshot.catalogue.actions[index]).issue,
+            group=action.group,
+            action=action.name,
+            stage=(why := out(code)).stage,
+            rule=why.rule,
+            meaning=why.meaning,
+            source=why.source,
+            observed=why.observed,
+            propensity=propensity,
+            context_weight=context_weight,
+            value=value,
+            lever=lever,
+            priority=priority,
+            contributions=(spoke := attributed.get(index, NOTHING_SPOKE)).contributions,
+            reasons=spoke.reasons,
+        )
+        for index, code, propensity, context_weight, value, lever, priority in zip(*columns, strict=True)
+    ]
+
+
+def _in_order(snapshot: Snapshot, decisions: Decisions, row: int, everything: bool) -> NDArray[np.intp]:
     priority = decisions.factors.priority[row]
     order = np.argsort(np.where(np.isnan(priority), np.inf, -priority), kind="stable")
-    candidates = (_candidate(snapshot, decisions, row, int(action)) for action in order)
-    return [candidate for candidate in candidates if everything or _arbitrated(candidate)]
+    reached: NDArray[np.bool_] = snapshot.removal_stages[decisions.removed_by[row, order]] >= REACHED
+    return order if everything else order[reached]
 
 
-def _arbitrated(candidate: Candidate) -> bool:
-    return candidate.stage in (None, Stage.SLATE)
+def _or_none(column: NDArray[np.float64]) -> list[float | None]:
+    """As a list, None for NaN."""
+    return [None if isnan(number) else number for number in column.tolist()]
 
 
-def _candidate(snapshot: Snapshot, decisions: Decisions, row: int, index: int) -> Candidate:
-    action = snapshot.catalogue.actions[index]
-    code = int(decisions.removed_by[row, index])
-    removal = None if code == STILL_IN else snapshot.removals[code]
-    scored = not np.isnan(decisions.factors.propensity[row, index])
-    return Candidate(
-        issue=action.issue,
-        group=action.group,
-        action=action.name,
-        stage=removal.stage if removal else None,
-        rule=removal.rule if removal else None,
-        meaning=removal.meaning if removal else None,
-        source=removal.source if removal else None,
-        observed=_observed(snapshot, decisions, row, removal) if removal else None,
-        propensity=float(decisions.factors.propensity[row, index]) if scored else None,
-        context_weight=float(decisions.factors.context_weight[row, index]) if scored else None,
-        value=float(decisions.factors.value[row, index]),
-        lever=float(decisions.factors.lever[row, index]),
-        priority=float(decisions.factors.priority[row, index]) if scored else None,
-    )
+class _Spoke(NamedTuple):
+    """What spoke for and against an offered action."""
+
+    contributions: dict[str, float] | None
+    reasons: list[str] | None
+
+
+NOTHING_SPOKE = _Spoke(None, None)
+
+
+def _attributed(snapshot: Snapshot, decisions: Decisions, row: int) -> dict[int, _Spoke]:
+    """What spoke for and against each offered action of a request, by its index."""
+    slate, X = decisions.slate, decisions.batch.X[row]
+    picks = slice(*slate.row.searchsorted([row, row + 1]).tolist())
+    chosen, treatments = slate.action[picks], slate.treatment[picks]
+    added = contributions(snapshot, decisions.batch, np.full_like(chosen, row), chosen)
+    wordings = snapshot.wordings or ((),) * len(snapshot.catalogue.treatments)
+    return {
+        action: _Spoke(
+            strongest(snapshot.schema.columns, entry, MOST_CONTRIBUTIONS) or None,
+            in_words(wordings[treatment], X, entry),
+        )
+        for action, treatment, entry in zip(chosen.tolist(), treatments.tolist(), added, strict=True)
+    }
+
+
+class _Out(NamedTuple):
+    """What a candidate is out for: the same for all that it took out."""
+
+    stage: Stage | None = None
+    rule: str | None = None
+    meaning: str | None = None
+    source: str | None = None
+    observed: dict[str, object] | None = None
+
+
+def _out(snapshot: Snapshot, decisions: Decisions, row: int, code: int) -> _Out:
+    removal = snapshot.removals[code]
+    if removal is None:
+        return _Out()
+    observed = _observed(snapshot, decisions, row, removal)
+    return _Out(removal.stage, removal.rule, removal.meaning, removal.source, observed)
 
 
 def _observed(

@@ -25,6 +25,7 @@ from service.decisioning.rules.program import Program
 from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal
 from service.decisioning.treatments import Alternatives
 from service.decisioning.volumes import VolumeLimit
+from service.decisioning.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Snapshot:
     offers: OfferBook = field(default_factory=OfferBook)
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
+    wordings: tuple[tuple[Wording, ...], ...] = ()
+    """The words for reasons of each treatment; empty where the workspace has none."""
 
     @cached_property
     def conduct(self) -> Conduct:

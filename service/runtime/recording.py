@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,13 @@ PAUSE = 0.2
 
 UNREPEATABLE = ("decision_id", "customer_id", "anonymous_id", "timings_ms", "explanation")
 """Fields of an answer that are no part of what was decided."""
+UNREPEATABLE_OF_ACTION = ("token", "reasons")
+"""Those of an offered action; reasons are given only to who asks."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One decision. `batch` is its row of the batch, `answer` what was answered, without
-    `UNREPEATABLE` fields and tokens."""
+    what is `UNREPEATABLE`."""
 
     snapshot: str
     software: str
@@ -70,13 +72,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 def repeatable(document: Mapping[str, Any]) -> dict[str, Any]:
     """What an answer says that the same inputs must say again."""
-    answer = {name: value for name, value in document.items() if name not in UNREPEATABLE}
+    answer = _without(document, UNREPEATABLE)
     answer["placements"] = [
-        placement
-        | {"actions": [{n: v for n, v in action.items() if n != "token"} for action in placement["actions"]]}
+        placement | {"actions": [_without(action, UNREPEATABLE_OF_ACTION) for action in placement["actions"]]}
         for placement in document["placements"]
     ]
     return answer
+
+
+def _without(document: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in names}
 
 
 def pack_columns(columns: Any) -> Any:

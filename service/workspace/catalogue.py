@@ -12,6 +12,7 @@ from feature_store.documents import Document, Problem, WorkspaceError, did_you_m
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.workspace.archive import Archive
 from service.workspace.offers import DeclaredOffers
+from service.workspace.reasons import DeclaredReasons
 from service.workspace.rules import DeclaredRule, Ownership, inline_rules
 from service.workspace.shapes.catalogue import (
     ActionDocument,
@@ -45,6 +46,7 @@ class CatalogueFiles:
     rules: tuple[DeclaredRule, ...] = ()
     ownerships: tuple[Ownership, ...] = ()
     offers: tuple[DeclaredOffers, ...] = ()
+    reasons: tuple[DeclaredReasons, ...] = ()
 
 
 def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
@@ -88,6 +90,7 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
         rules=tuple(reading.rules),
         ownerships=tuple(reading.ownerships),
         offers=tuple(reading.offers),
+        reasons=tuple(reading.reasons),
     )
 
 
@@ -108,6 +111,7 @@ class _Reading:
     rules: list[DeclaredRule] = field(default_factory=list)
     ownerships: list[Ownership] = field(default_factory=list)
     offers: list[DeclaredOffers] = field(default_factory=list)
+    reasons: list[DeclaredReasons] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     _places: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -164,6 +168,8 @@ class _Reading:
             self.ownerships.append(Ownership(document, (*loc, "owns"), name, action.owns))
         if action.offers:
             self.offers.append(DeclaredOffers(document, loc, name, action))
+        if action.reasons:
+            self.reasons.append(DeclaredReasons(document, (*loc, "reasons"), name, None, action.reasons))
         for treatment_name, treatment in action.treatments.items():
             self._treatment(document, (*loc, "treatments", treatment_name), name, treatment)
 
@@ -200,6 +206,9 @@ class _Reading:
             )
         )
         self.rules += inline_rules(document, loc, treatment, loc[-1], treatment=loc[-1])
+        if treatment.reasons:
+            place = (*loc, "reasons")
+            self.reasons.append(DeclaredReasons(document, place, action, loc[-1], treatment.reasons))
 
     def _once(self, kind: str, name: str, document: Document, loc: tuple[str, ...]) -> None:
         """Names of a kind are unique over all files: the answer to a request names nothing twice."""

@@ -18,6 +18,7 @@ from service.decisioning.snapshot import BoundModel, Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.policies import Engagement, compile_arbitration, compile_engagement, read_policies
+from service.workspace.reasons import Wordings, compile_reasons
 
 Result = TypeVar("Result")
 
@@ -34,6 +35,7 @@ class Workspace:
     files: CatalogueFiles
     arbitration: Arbitration
     engagement: Engagement
+    wordings: Wordings
     archive: Archive
 
     @property
@@ -92,10 +94,11 @@ def _load(folder: Path) -> Workspace:
         raise WorkspaceError(found.problems)
     arbitration = found.try_to(lambda: compile_arbitration(policies, schema, files.catalogue, files.groups))
     engagement = found.try_to(lambda: compile_engagement(policies, schema, files))
+    wordings = found.try_to(lambda: compile_reasons(files.reasons, schema, files.catalogue, specs))
     found.problems += _outcome_problems(folder, specs, files)
-    if found.problems or arbitration is None or engagement is None:
+    if found.problems or arbitration is None or engagement is None or wordings is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, arbitration, engagement, archive)
+    return Workspace(folder, schema, specs, files, arbitration, engagement, wordings, archive)
 
 
 def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:
@@ -120,6 +123,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         stopped=workspace.engagement.stopped,
         volumes=workspace.engagement.volumes,
         offers=workspace.engagement.offers,
+        wordings=workspace.wordings,
     )
 
 

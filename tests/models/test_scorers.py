@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.calibration import Calibration
-from models.scorers import SCORERS, InvalidModel, LightGBMScorer
+from models.scorers import SCORERS, Attributing, InvalidModel, LightGBMScorer
 
 WIDTH = 12
 CALIBRATION = Calibration(slope=1.3, intercept=-0.2)
@@ -70,6 +70,27 @@ def test_rows_of_another_width_are_refused_before_memory_is_touched(
         scorer.score(np.zeros(shape))
 
 
+def test_contributions_are_those_of_lightgbms_own_package_on_the_calibrated_scale(
+    booster: lightgbm.Booster, scorer: LightGBMScorer
+) -> None:
+    rows = drawn(30)
+    expected = np.asarray(booster.predict(rows, pred_contrib=True))[:, :-1] * CALIBRATION.slope
+    np.testing.assert_array_equal(scorer.contributions(rows), expected)
+
+
+def test_contributions_tell_one_row_from_another_by_their_log_odds(scorer: LightGBMScorer) -> None:
+    rows = drawn(30)
+    scores, contributions = scorer.score(rows), scorer.contributions(rows).sum(axis=1)
+    log_odds = np.log(scores / (1.0 - scores))
+    np.testing.assert_allclose(log_odds - log_odds[0], contributions - contributions[0], atol=1e-9)
+
+
+def test_no_rows_have_no_contributions_and_rows_of_another_width_are_refused(scorer: LightGBMScorer) -> None:
+    assert scorer.contributions(np.empty((0, WIDTH))).shape == (0, WIDTH)
+    with pytest.raises(ValueError, match=rf"must have the shape \(m, {WIDTH}\)"):
+        scorer.contributions(np.zeros((3, WIDTH + 1)))
+
+
 def test_threads_can_share_a_scorer(scorer: LightGBMScorer) -> None:
     rows = drawn(200)
     expected = scorer.score(rows)
@@ -101,6 +122,10 @@ def test_a_model_with_several_outputs_is_refused() -> None:
 
 def test_every_kind_of_scorer_is_named() -> None:
     assert set(SCORERS) == {"lightgbm"}
+
+
+def test_lightgbm_can_say_what_its_scores_are_made_of(scorer: LightGBMScorer) -> None:
+    assert isinstance(scorer, Attributing)
 
 
 def test_serving_imports_neither_lightgbms_package_nor_scikit_learn() -> None:

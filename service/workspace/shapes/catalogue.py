@@ -32,6 +32,7 @@ class TreatmentDocument(Covered):
     placements: list[str] | None = None
     active: bool = True
     content: dict[str, Any] = {}
+    reasons: dict[str, Any] = {}
 
 
 class ActionDocument(Covered, Dated):
@@ -44,6 +45,7 @@ class ActionDocument(Covered, Dated):
     propensity: Probability | None = None
     owns: dict[str, str | list[str]] = {}
     offers: list[OfferDocument] = []
+    reasons: dict[str, Any] = {}
     treatments: dict[Name, TreatmentDocument] = {}
 
 
