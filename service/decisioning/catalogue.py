@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from service.decisioning.draws import keys_of
+
 NEVER_ENDS = float("inf")
 ALWAYS_BEGUN = float("-inf")
 
@@ -102,6 +104,11 @@ class Catalogue:
     @cached_property
     def action_index(self) -> Mapping[str, int]:
         return {action.name: index for index, action in enumerate(self.actions)}
+
+    @cached_property
+    def action_keys(self) -> NDArray[np.uint64]:
+        """A: what each action draws with, by its name, so that it stays when others come and go."""
+        return keys_of([action.name for action in self.actions])
 
     @cached_property
     def slot_index(self) -> Mapping[tuple[str, str], int]:

@@ -47,6 +47,16 @@ class Experiments:
     """All experiments of a snapshot, and what they need."""
 
     @property
+    def conducts(self) -> tuple[Conduct, ...]:
+        """How arms decide that do so in a way of their own."""
+        return ()
+
+    @property
+    def needs_units(self) -> bool:
+        """Whether anybody takes part in any of them."""
+        return False
+
+    @property
     def removals(self) -> tuple[Removal, ...]:
         """What each experiment says that withholds actions."""
         return ()

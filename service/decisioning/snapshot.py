@@ -20,6 +20,7 @@ from service.decisioning.consent import Purpose
 from service.decisioning.experiments import Experiments
 from service.decisioning.exploration import Exploration
 from service.decisioning.offers import OfferBook
+from service.decisioning.proposals import noise
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal
@@ -49,8 +50,11 @@ class BoundModel:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of the whole configuration. `priors` (A) are the propensities used where no model
-    speaks."""
+    """One version of the whole configuration.
+
+    priors    A  the propensities used where no model speaks
+    evidence  A  how many positives are known of each action, declared or by its model; None: of none
+    """
 
     catalogue: Catalogue
     schema: FeatureSchema
@@ -63,6 +67,7 @@ class Snapshot:
     experiments: Experiments = field(default_factory=Experiments)
     volumes: tuple[VolumeLimit, ...] = ()
     offers: OfferBook = field(default_factory=OfferBook)
+    evidence: NDArray[np.float64] | None = None
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
     wordings: tuple[tuple[Wording, ...], ...] = ()
@@ -72,6 +77,24 @@ class Snapshot:
     def conduct(self) -> Conduct:
         """How is decided where no experiment says otherwise."""
         return Conduct(self.arbitration, self.exploration)
+
+    @cached_property
+    def leaves_to_chance(self) -> bool:
+        """Whether anybody's choices are drawn, so that a batch needs seeds."""
+        conducts = (self.conduct, *self.experiments.conducts)
+        return any(conduct.exploration.method != "none" for conduct in conducts)
+
+    def noise(self, least_evidence: float) -> NDArray[np.float64]:
+        """A x M: by what Thompson sampling multiplies propensities, see `proposals.noise`."""
+        return self._noises[least_evidence]
+
+    @cached_property
+    def _noises(self) -> Mapping[float, NDArray[np.float64]]:
+        """By the least evidence of every exploration."""
+        known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
+        conducts = (self.conduct, *self.experiments.conducts)
+        levels = {conduct.exploration.least_evidence for conduct in conducts}
+        return {least: noise(np.maximum(known, least)) for least in levels}
 
     @cached_property
     def removals(self) -> tuple[Removal | None, ...]:

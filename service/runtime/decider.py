@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from feature_store.consents import ConsentNames
 from feature_store.store import CustomerRows, CustomerStore
 from service.decisioning.batch import Batch
+from service.decisioning.draws import keys_of
 from service.decisioning.offers import Promise
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
@@ -92,6 +93,7 @@ class _Pending:
     deadline: float
     read_until: float
     answer: "asyncio.Future[Decision]"
+    decision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     checked: CheckedRequest | None = None
     position: int = -1
 
@@ -205,7 +207,7 @@ class Decider:
             if not columns.scored[row]:
                 degraded += (SCORING_DEADLINE,)
             answer = Decision(
-                decision_id=str(uuid.uuid4()),
+                decision_id=pending.decision_id,
                 request=pending.request,
                 checked=pending.fit,
                 snapshot=snapshot,
@@ -272,6 +274,8 @@ def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: fl
         scored=deadlines > time.perf_counter(),
         excluded=_excluded(due, len(catalogue.actions)),
         consents=consents,
+        seeds=keys_of([p.decision_id for p in due]) if snapshot.leaves_to_chance else None,
+        units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
     )
 
 

@@ -1,0 +1,78 @@
+"""The choices of a batch: every request explores as its arm does, by its own seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decisioning.batch import Batch
+from service.decisioning.draws import Keys, branch
+from service.decisioning.experiments import Assigned
+from service.decisioning.exploration import Chance, Exploration, Turn, choose
+from service.decisioning.snapshot import Snapshot
+
+TURN = 1
+"""The branch of a decision's seed from which its turns draw."""
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """Who chooses among candidates, for all turns of a batch of n requests.
+
+    explorations      those of the conducts
+    conduct     n     the place of each request's among them
+    propensity  n x A
+    """
+
+    snapshot: Snapshot
+    batch: Batch
+    explorations: Sequence[Exploration]
+    conduct: NDArray[np.intp]
+    propensity: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDArray[np.float64]
+    ) -> "Explorer":
+        """By the conducts that experiments have assigned."""
+        explorations = [conduct.exploration for conduct in assigned.conducts]
+        return cls(snapshot, batch, explorations, assigned.conduct, propensity)
+
+    def choose(self, rows: NDArray[np.intp], slot: int, rank: int, scores: NDArray[np.float64]) -> Turn:
+        """One turn of some rows of the batch: `scores` is their m x A, -inf where an action is no candidate.
+
+        A slot and a rank have one turn, or else its choices would be drawn alike.
+        """
+        if self.batch.seeds is None or all(e.method == "none" for e in self.explorations):
+            return choose(self.explorations[0], scores)
+        if len(self.explorations) == 1:
+            return choose(self.explorations[0], scores, self._chance(self.explorations[0], rows, slot, rank))
+        turn = Turn(np.full(len(rows), -1), np.ones(len(rows)), np.zeros(len(rows)))
+        for exploration, mine in self._groups(rows):
+            chance = self._chance(exploration, rows[mine], slot, rank)
+            part = choose(exploration, scores[mine], chance)
+            turn.choice[mine], turn.probability[mine] = part.choice, part.probability
+            turn.expected_cost[mine] = part.expected_cost
+        return turn
+
+    def _groups(self, rows: NDArray[np.intp]) -> Iterator[tuple[Exploration, NDArray[np.intp]]]:
+        """The rows' explorations, with the places of those who explore so."""
+        conduct = self.conduct[rows]
+        for number in np.unique(conduct).tolist():
+            yield self.explorations[number], np.flatnonzero(conduct == number)
+
+    def _chance(self, exploration: Exploration, rows: NDArray[np.intp], slot: int, rank: int) -> Chance:
+        batch = self.batch
+        return Chance(
+            keys=turn_keys(batch.seeds[rows], slot, rank),  # type: ignore[index]
+            actions=self.snapshot.catalogue.action_keys,
+            propensity=self.propensity[rows],
+            noise=self.snapshot.noise(exploration.least_evidence),
+            explores=None if batch.explores is None else batch.explores[rows],
+        )
+
+
+def turn_keys(seeds: Keys, slot: int, rank: int) -> Keys:
+    """What the turns of a slot and a rank draw with."""
+    return branch(seeds, TURN, slot, rank)

@@ -1,0 +1,54 @@
+"""Draws: numbers that look random and are a function of what they are drawn for.
+
+A counter-based generator instead of a stream: each draw is the hash of a seed and of what is drawn, so that
+it depends neither on the batch in which it is made nor on what was drawn before. Hashes are mixed by the
+finalizer of SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014).
+"""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+
+_GAMMA = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+
+
+@lru_cache(maxsize=65_536)
+def key_of_name(name: str) -> int:
+    """`key_of`, remembered: for names of a workspace, of which there are few."""
+    return key_of(name)
+
+
+def key_of(text: str) -> int:
+    """A stable 64-bit hash of a text: BLAKE2b."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def keys_of(texts: list[str]) -> Keys:
+    """`key_of` of many."""
+    return np.array([key_of(text) for text in texts], dtype=np.uint64)
+
+
+def mixed(keys: Keys) -> Keys:
+    """Each key's bits, spread over all 64."""
+    bits = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    spread: Keys = bits ^ (bits >> np.uint64(31))
+    return spread
+
+
+def branch(keys: Keys, *path: int) -> Keys:
+    """Keys of their own for what lies below a path of numbers, each from 0 to 2^64 - 1."""
+    for number in path:
+        keys = mixed(keys + np.uint64((number + 1) * _GAMMA & _MASK))
+    return keys
+
+
+def uniforms(keys: Keys) -> NDArray[np.float64]:
+    """A number of (0, 1) for each key; 2^52 of them, equally likely."""
+    spread: NDArray[np.float64] = ((keys >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    return spread

@@ -1,0 +1,71 @@
+"""The choices of a batch: everybody by their own seed, as their arm explores."""
+
+import numpy as np
+import pytest
+
+from service.decisioning.catalogue import Action
+from service.decisioning.choosing import Explorer
+from service.decisioning.conduct import Conduct
+from service.decisioning.draws import branch
+from service.decisioning.experiments import Assigned
+from service.decisioning.exploration import Exploration
+
+from .conftest import MakeBatch, MakeSnapshot
+
+ACTIONS = [Action(f"a{index}", "i", "g", propensity=0.1) for index in range(5)]
+CONDUCTS = tuple(
+    Conduct(exploration=Exploration(method))
+    for method in ("none", "thompson", "uniform", "random_propensity")
+)
+
+
+def explorer(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch, seeds: np.ndarray, conduct: list[int]
+) -> Explorer:
+    snapshot = make_snapshot(ACTIONS)
+    batch = make_batch(snapshot, len(seeds), seeds=seeds)
+    assigned = Assigned(CONDUCTS, np.array(conduct), np.empty((len(seeds), 0), np.intp))
+    return Explorer.of(snapshot, batch, assigned, np.full((len(seeds), 5), 0.1))
+
+
+@pytest.mark.parametrize("conduct", [[0], [1] * 4, [3, 0], [0, 1, 2, 3, 3, 2, 1, 0]], ids=str)
+@pytest.mark.parametrize(("slot", "rank"), [(0, 1), (1, 3)])
+def test_everybody_chooses_as_they_would_alone(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch, conduct: list[int], slot: int, rank: int
+) -> None:
+    seeds = branch(np.arange(len(conduct), dtype=np.uint64), 7)
+    scores = np.arange(5.0) + np.arange(len(conduct))[:, None]
+    together = explorer(make_snapshot, make_batch, seeds, conduct)
+    rows = np.arange(len(conduct))[::-1]
+    turn = together.choose(rows, slot, rank, scores[rows])
+    for place, row in enumerate(rows.tolist()):
+        alone = explorer(make_snapshot, make_batch, seeds[[row]], [conduct[row]])
+        expected = alone.choose(np.array([0]), slot, rank, scores[[row]])
+        assert turn.choice[place] == expected.choice[0]
+        assert turn.probability[place] == expected.probability[0]
+        assert turn.expected_cost[place] == expected.expected_cost[0]
+
+
+def test_turns_of_other_slots_and_ranks_are_drawn_anew(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    seeds = branch(np.arange(200, dtype=np.uint64), 1)
+    choosing = explorer(make_snapshot, make_batch, seeds, [2] * 200)
+    choices = [
+        choosing.choose(np.arange(200), slot, rank, np.ones((200, 5))).choice
+        for slot, rank in ((0, 1), (0, 2), (1, 1), (0, 1))
+    ]
+    assert (choices[0] == choices[3]).all()
+    for other in choices[1:3]:
+        assert 0.1 < (choices[0] == other).mean() < 0.3
+
+
+def test_without_seeds_nothing_is_left_to_chance(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> None:
+    snapshot = make_snapshot(ACTIONS)
+    batch = make_batch(snapshot, 2)
+    assigned = Assigned(CONDUCTS, np.array([1, 2]), np.empty((2, 0), np.intp))
+    turn = Explorer.of(snapshot, batch, assigned, np.full((2, 5), 0.1)).choose(
+        np.arange(2), 0, 1, np.array([[1.0, 3.0, 2.0, 0.0, 0.0]] * 2)
+    )
+    assert turn.choice.tolist() == [1, 1]
+    assert turn.probability.tolist() == [1.0, 1.0]
