@@ -10,7 +10,6 @@ from service.decisioning.content import rendered
 from service.decisioning.explain import Candidate, explain
 from service.decisioning.offers import Promise
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.stages import NO_ACTION, STAGES
 from service.runtime.decider import Decision
 from service.runtime.tokens import Grant, Signer
 
@@ -132,7 +131,7 @@ def _empty(decision: Decision) -> dict[int, dict[str, str]]:
     first, last = slate.empty_row.searchsorted([decision.row, decision.row + 1]).tolist()
     empty = {}
     for index in range(first, last):
-        no_action = NO_ACTION[STAGES[int(slate.empty_stage[index])]]
+        no_action = decision.snapshot.no_actions[int(slate.empty_code[index])]
         empty[int(slate.empty_slot[index])] = {"reason": no_action.reason, "stage": str(no_action.stage)}
     return empty
 

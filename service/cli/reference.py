@@ -12,7 +12,13 @@ from prometheus_client.metrics import MetricWrapperBase
 from typer.main import get_command
 
 from service.cli.main import app
-from service.decisioning.stages import BUILT_IN_REMOVALS, NO_ACTION, NO_ACTION_MEANINGS, STAGES
+from service.decisioning.stages import (
+    BUILT_IN_REMOVALS,
+    NO_ACTION,
+    NO_ACTION_BY_RULE,
+    NO_ACTION_MEANINGS,
+    STAGES,
+)
 from service.observability import metrics
 from service.runtime.decider import (
     FEATURES_INCOMPLETE,
@@ -90,6 +96,14 @@ def stages_table() -> str:
     return _table(("", "stage", "`no_action.reason`", "meaning"), rows)
 
 
+def no_actions_table() -> str:
+    """What a placement says that stays empty because of a rule of its own."""
+    return _table(
+        ("`no_action.reason`", "meaning"),
+        [(f"`{reason}`", text) for reason, text in NO_ACTION_BY_RULE.items()],
+    )
+
+
 def removals_table() -> str:
     """The rules that take an action out, by stage."""
     removals = sorted(BUILT_IN_REMOVALS.values(), key=lambda removal: STAGES.index(removal.stage))
@@ -155,6 +169,10 @@ A placement that stays empty says `no_action: {{reason, stage}}`: the furthest s
 reached.
 
 {stages_table()}
+
+Some rules have a reason of their own:
+
+{no_actions_table()}
 
 ## Rules
 What `"explain": "full"` names as the `rule` of an action that was not chosen, beside the rules and the

@@ -51,7 +51,8 @@ class Treatment:
 @dataclass(frozen=True, slots=True)
 class Action:
     """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and
-    `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak."""
+    `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak. A
+    `fallback` is only considered where a placement would stay empty."""
 
     name: str
     issue: str
@@ -62,6 +63,8 @@ class Action:
     propensity: float | None = None
     value: float = 1.0
     levers: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tags: tuple[str, ...] = ()
+    fallback: bool = False
     active: bool = True
     start: float = ALWAYS_BEGUN
     end: float = NEVER_ENDS
@@ -133,6 +136,12 @@ class Catalogue:
     @cached_property
     def active(self) -> NDArray[np.bool_]:
         return np.array([action.active for action in self.actions], dtype=np.bool_)
+
+    @cached_property
+    def fallbacks(self) -> NDArray[np.bool_] | None:
+        """A: which actions are fallbacks; None where none is."""
+        found = np.array([action.fallback for action in self.actions], dtype=np.bool_)
+        return found if found.any() else None
 
     @cached_property
     def values(self) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from service.decisioning.arbitration import Factors, arbitrate
 from service.decisioning.batch import Batch
+from service.decisioning.choosing import Explorer
 from service.decisioning.experiments import Assigned
 from service.decisioning.offers import Offered
 from service.decisioning.propensity import propensities
@@ -88,7 +89,8 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     done(Stage.TREATMENT)
     factors = _arbitrate(snapshot, batch, assigned, propensity)
     done(Stage.ARBITRATION)
-    slate = fill(snapshot, batch, removed_by, factors.priority, said)
+    explorer = Explorer.of(snapshot, batch, assigned, factors.propensity)
+    slate = fill(snapshot, batch, removed_by, factors.priority, said, choose=explorer.choose)
     done(Stage.SLATE)
     return Decisions(removed_by, factors, assigned, slate, batch, offered)
 

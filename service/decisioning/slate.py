@@ -1,20 +1,23 @@
-"""The slate: candidates into placements, the best first, each action once per answer.
+"""The slate: candidates into placements, the best first.
 
-Slots are filled one after another in catalogue order, rank by rank. Of equal priorities the action that
-stands first in the catalogue wins, so the order is total and the same on every machine.
+The placements of an answer are filled jointly: slot after slot in catalogue order, rank by rank, all sharing
+the rules of the slate. At each turn mandatory actions come first, then tier after tier, then the highest
+priority; of equal ones the action that stands first in the catalogue, so that the order is total and the same
+on every machine. Fallbacks come in a second round, for the slots that are still empty.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
+from service.decisioning.contest import NOBODY, Contest
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.stages import OUTRANKED, STAGES, STILL_IN, Stage
+from service.decisioning.stages import FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, OUTRANKED, STILL_IN
 from service.decisioning.treatments import Said
-
-NO_TREATMENT_STAGE = STAGES.index(Stage.TREATMENT)
+from service.decisioning.turns import Chooser, take_best, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,11 @@ class Slate:
     """What was chosen, as flat columns in order of (row, slot, rank), and the slots that stay empty.
 
     row, slot, rank, action, treatment   one entry per chosen action; rank counts from 1
+    bundle, position                     the bundle that it stands in, -1 for none, and its place there from 1
     selection_probability                with which the policy chose this action at this rank's turn
-    empty_row, empty_slot, empty_stage   one entry per empty slot; the stage is an index into STAGES
+    expected_cost                        the priority that leaving this turn to chance gave up
+    empty_row, empty_slot, empty_code    one entry per empty slot; the code of the removal (see
+                                         `Snapshot.removals`) by which the last of its candidates went
     """
 
     row: NDArray[np.intp]
@@ -31,10 +37,13 @@ class Slate:
     rank: NDArray[np.intp]
     action: NDArray[np.intp]
     treatment: NDArray[np.intp]
+    bundle: NDArray[np.intp]
+    position: NDArray[np.intp]
     selection_probability: NDArray[np.float64]
+    expected_cost: NDArray[np.float64]
     empty_row: NDArray[np.intp]
     empty_slot: NDArray[np.intp]
-    empty_stage: NDArray[np.intp]
+    empty_code: NDArray[np.intp]
 
 
 def fill(
@@ -43,74 +52,150 @@ def fill(
     removed_by: NDArray[np.int32],
     priority: NDArray[np.float64],
     said: Said | None = None,
+    mandatory: NDArray[np.bool_] | None = None,
+    choose: Chooser = take_best,
 ) -> Slate:
-    """Fill every slot asked for; marks in `removed_by` (in place) the candidates that were outranked.
+    """Fill every slot asked for; marks in `removed_by` (in place) the candidates that were not chosen.
 
-    `said` has the treatments; without it no rule takes one out.
+    `said` has the treatments; without it no rule takes one out. `mandatory` (n x A) says who comes first of
+    all. `choose` chooses at each turn; without it the best.
     """
-    said = said or Said(snapshot.catalogue)
-    free = removed_by == STILL_IN
-    chosen = np.zeros_like(free)
-    picks: list[NDArray[np.intp]] = []
-    empties: list[NDArray[np.intp]] = []
-    for slot in np.flatnonzero(batch.limits.any(axis=0)):
-        rows = np.flatnonzero(batch.limits[:, slot])
-        picked = _fill_slot(said, batch, int(slot), rows, free & ~chosen, priority)
-        chosen[picked[0], picked[3]] = True
-        picks.append(picked)
-        filled = np.zeros(len(batch), dtype=np.bool_)
-        filled[picked[0]] = True
-        empty = rows[~filled[rows]]
-        empties.append(np.stack([empty, np.full_like(empty, slot)]))
-    row, slots, rank, action, treatment = _in_row_order(
-        np.concatenate([np.empty((5, 0), np.intp), *picks], axis=1)
+    contest = None
+    if Contest.needed(snapshot, batch, mandatory):
+        contest = Contest(snapshot, batch, removed_by, mandatory)
+        contest.drop_incomplete(removed_by)
+    filling = _Filling(
+        snapshot, batch, removed_by == STILL_IN, priority, said or Said(snapshot.catalogue), contest, choose
     )
-    empty_row, empty_slot = _in_row_order(np.concatenate([np.empty((2, 0), np.intp), *empties], axis=1))
-    stages = _empty_stages(snapshot, removed_by, empty_row, empty_slot)
-    removed_by[free & ~chosen] = OUTRANKED
-    certain = np.ones(len(row), dtype=np.float64)
-    return Slate(row, slots, rank, action, treatment, certain, empty_row, empty_slot, stages)
+    filling.fill()
+    left = filling.free & ~filling.chosen
+    if contest is not None:
+        contest.share_reasons(filling.chosen)
+        removed_by[left] = contest.kept_out[left]
+    empty_row, empty_slot = filling.empty()
+    empty_code = _empty_codes(snapshot, removed_by, empty_row, empty_slot)
+    if contest is not None:
+        left &= removed_by == STILL_IN
+    removed_by[left] = OUTRANKED
+    if filling.unneeded is not None:
+        removed_by[left & filling.unneeded] = FALLBACK_NOT_NEEDED
+    return Slate(*(*filling.columns(), empty_row, empty_slot, empty_code))
 
 
-def _fill_slot(
-    said: Said,
-    batch: Batch,
-    slot: int,
-    rows: NDArray[np.intp],
-    free: NDArray[np.bool_],
-    priority: NDArray[np.float64],
-) -> NDArray[np.intp]:
-    """The picks of one slot, 5 x picks: row, slot, rank, action, treatment."""
-    treatments = said.in_slot(slot, rows)
-    if not treatments.size:
-        return np.empty((5, 0), dtype=np.intp)
-    score = np.where(free[rows] & (treatments >= 0), priority[rows], -np.inf)
-    limits = batch.limits[rows, slot]
-    picks: list[NDArray[np.intp]] = []
-    for rank in range(int(limits.max())):
-        best = score.argmax(axis=1)
-        won = np.flatnonzero((score[np.arange(len(rows)), best] > -np.inf) & (limits > rank))
-        if not won.size:
-            break
-        actions = best[won]
-        score[won, actions] = -np.inf
-        same = np.full_like(won, slot)
-        picks.append(
-            np.stack([rows[won], same, np.full_like(won, rank + 1), actions, treatments[won, actions]])
+class _Filling:
+    """The slate of one batch while it is being filled.
+
+    free      n x A  the candidates
+    chosen    n x A  those that have a place
+    unneeded  n x A  fallbacks that were not considered; None where the catalogue has none
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        batch: Batch,
+        free: NDArray[np.bool_],
+        priority: NDArray[np.float64],
+        said: Said,
+        contest: Contest | None,
+        choose: Chooser,
+    ) -> None:
+        self.free, self.chosen = free, np.zeros_like(free)
+        self.unneeded: NDArray[np.bool_] | None = None
+        self._batch, self._priority, self._said = batch, priority, said
+        self._contest, self._choose = contest, choose
+        self._duplicates = snapshot.slate_policy.duplicates
+        self._fallbacks = snapshot.catalogue.fallbacks
+        self._filled = np.zeros_like(batch.limits, dtype=np.bool_)
+        self._picks: list[tuple[NDArray[Any], ...]] = []
+        self._places: list[tuple[int, int, int]] = []
+
+    def fill(self) -> None:
+        """Every slot with the candidates; then, where that left one empty, with fallbacks."""
+        if self._fallbacks is None:
+            self._round(self.free)
+            return
+        self._round(self.free & ~self._fallbacks)
+        self.unneeded = self.free & self._fallbacks
+        self._round(self.unneeded.copy())
+
+    def empty(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The (row, slot) of every slot that was asked for and has nothing, in that order."""
+        rows, slots = np.nonzero((self._batch.limits > 0) & ~self._filled)
+        return rows, slots
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The columns of what was chosen, in order of (row, slot, rank)."""
+        if not self._picks:
+            return tuple(np.empty(0, kind) for kind in (np.intp,) * 7 + (np.float64,) * 2)
+        row, action, treatment, probability, cost, *bundled = map(
+            np.concatenate, zip(*self._picks, strict=True)
         )
-    return np.concatenate(picks, axis=1) if picks else np.empty((5, 0), dtype=np.intp)
+        slot, rank = np.repeat(np.array(self._places).T[:2], np.array(self._places).T[2], axis=1)
+        # ranks are in order already: a stable sort by row and slot keeps them so
+        order = np.argsort(row * self._filled.shape[1] + slot, kind="stable")
+        if bundled:
+            bundle, position = _together(bundled[0][order], bundled[1][order])
+        else:
+            bundle, position = np.full_like(row, NOBODY), np.zeros_like(row)
+        found = tuple(column[order] for column in (row, slot, rank, action, treatment))
+        return (*found, bundle, position, probability[order], cost[order])
+
+    def _round(self, among: NDArray[np.bool_]) -> None:
+        asked = (self._batch.limits > 0) & ~self._filled
+        for slot in np.flatnonzero(asked.any(axis=0)).tolist():
+            self._fill_slot(slot, np.flatnonzero(asked[:, slot]), among)
+
+    def _fill_slot(self, slot: int, rows: NDArray[np.intp], among: NDArray[np.bool_]) -> None:
+        treatments = self._said.in_slot(slot, rows)
+        if not treatments.size:
+            return
+        open_here = among[rows] & (treatments >= 0)
+        if self.unneeded is not None:
+            self.unneeded[rows] &= ~open_here
+        if not self._duplicates:
+            open_here &= ~self.chosen[rows]
+        scores = np.where(open_here, self._priority[rows], -np.inf)
+        limits = self._batch.limits[rows, slot]
+        places = None if self._contest is None else self._contest.places(len(rows))
+        for rank in range(int(limits.max())):
+            if places is None:
+                at, turn = take_turn(self._choose, rows, slot, rank + 1, scores, limits > rank)
+                bundled: tuple[NDArray[np.intp], ...] = ()
+            else:
+                at, turn = places.take_turn(self._choose, rows, slot, rank + 1, scores, limits - rank)
+                bundled = (places.bundle[at], places.position[at])
+            if not at.size:
+                break
+            scores[at, turn.choice] = -np.inf
+            won = rows[at]
+            self.chosen[won, turn.choice] = True
+            self._filled[won, slot] = True
+            said = treatments[at, turn.choice]
+            self._places.append((slot, rank + 1, len(at)))
+            self._picks.append((won, turn.choice, said, turn.probability, turn.expected_cost, *bundled))
 
 
-def _in_row_order(columns: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Slots and ranks are already in order: a stable sort by row keeps them so."""
-    return columns[:, np.argsort(columns[0], kind="stable")]
+def _together(
+    bundle: NDArray[np.intp], position: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The same, but whose bundle nobody else came with stands for itself."""
+    alone = position == 1
+    alone[:-1] &= position[1:] != 2
+    return np.where(alone, NOBODY, bundle), np.where(alone, 0, position)
 
 
-def _empty_stages(
+def _empty_codes(
     snapshot: Snapshot, removed_by: NDArray[np.int32], rows: NDArray[np.intp], slots: NDArray[np.intp]
 ) -> NDArray[np.intp]:
-    """For each empty slot the furthest stage that any action with a treatment there has reached."""
+    """For each empty slot the code of the first of the actions with a treatment there that got furthest."""
+    if not removed_by.shape[1]:
+        return np.full(len(rows), NOT_IN_PLACEMENT, np.intp)
     said = snapshot.catalogue.slot_treatments[slots] >= 0
-    reached = np.where(said, snapshot.removal_stages[removed_by[rows]], -1)
-    furthest = reached.max(axis=1, initial=-1)
-    return np.where(furthest < 0, NO_TREATMENT_STAGE, furthest)
+    codes = removed_by[rows]
+    # who was kept out in the last stage says more than who is placed elsewhere
+    progress = 2 * snapshot.removal_stages[codes] + (codes != STILL_IN)
+    reached = np.where(said, progress, -1)
+    furthest = reached.argmax(axis=1)
+    at = np.arange(len(rows))
+    return np.where(reached[at, furthest] < 0, NOT_IN_PLACEMENT, codes[at, furthest]).astype(np.intp)

@@ -23,7 +23,8 @@ from service.decisioning.offers import OfferBook
 from service.decisioning.proposals import noise
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
-from service.decisioning.stages import BUILT_IN_REMOVALS, STAGES, Removal
+from service.decisioning.slate_policy import SlatePolicy
+from service.decisioning.stages import BUILT_IN_REMOVALS, NO_ACTION, STAGES, NoAction, Removal, Stage
 from service.decisioning.treatments import Alternatives
 from service.decisioning.volumes import VolumeLimit
 from service.decisioning.wording import Wording
@@ -68,6 +69,7 @@ class Snapshot:
     volumes: tuple[VolumeLimit, ...] = ()
     offers: OfferBook = field(default_factory=OfferBook)
     evidence: NDArray[np.float64] | None = None
+    slate_policy: SlatePolicy = field(default_factory=SlatePolicy)
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
     wordings: tuple[tuple[Wording, ...], ...] = ()
@@ -115,6 +117,7 @@ class Snapshot:
             "volumes": tuple(limit.removal for limit in self.volumes),
             "experiments": self.experiments.removals,
             "offers": self.offers.removals,
+            "slate": self.slate_policy.removals,
         }
 
     @cached_property
@@ -153,6 +156,17 @@ class Snapshot:
             [last if removal is None else STAGES.index(removal.stage) for removal in self.removals],
             dtype=np.intp,
         )
+
+    @cached_property
+    def no_actions(self) -> tuple[NoAction, ...]:
+        """Why a placement stays empty whose last candidate went by each code of `removed_by`; by 0, to
+        another placement of the answer."""
+        found = [NO_ACTION[Stage.SLATE]]
+        for removal in self.removals:
+            if removal is not None:
+                reason = removal.no_action or NO_ACTION[removal.stage].reason
+                found.append(NoAction(reason, removal.stage))
+        return tuple(found)
 
     @cached_property
     def context_features(self) -> Mapping[str, Feature]:

@@ -30,7 +30,8 @@ STAGES: tuple[Stage, ...] = tuple(Stage)
 @dataclass(frozen=True, slots=True)
 class Removal:
     """Why a candidate is out: the stage, the name of the rule, and its meaning in words. A rule of the
-    workspace has its source and the features that it reads, a consent its purpose."""
+    workspace has its source and the features that it reads, a consent its purpose. `no_action` is the
+    reason that a placement gives which stays empty because of it; without one, that of its stage."""
 
     stage: Stage
     rule: str
@@ -39,10 +40,12 @@ class Removal:
     features: tuple[str, ...] = ()
     reads_now: bool = False
     purpose: str | None = None
+    no_action: str | None = None
 
 
 STILL_IN = 0
 INACTIVE, NOT_STARTED, ENDED, EXCLUDED, NOT_IN_CHANNEL, NOT_IN_PLACEMENT, OUTRANKED, EMERGENCY = range(1, 9)
+FALLBACK_NOT_NEEDED = 9
 
 BUILT_IN_REMOVALS: dict[int, Removal] = {
     EMERGENCY: Removal(
@@ -58,6 +61,9 @@ BUILT_IN_REMOVALS: dict[int, Removal] = {
     ),
     OUTRANKED: Removal(
         Stage.SLATE, "outranked", "other actions with a higher priority filled the placements"
+    ),
+    FALLBACK_NOT_NEEDED: Removal(
+        Stage.SLATE, "fallback_not_needed", "the action is a fallback, and no placement of it stayed empty"
     ),
 }
 
@@ -97,3 +103,9 @@ NO_ACTION_MEANINGS: dict[Stage, str] = {
     Stage.ARBITRATION: "no action reaches the least priority",
     Stage.SLATE: "every candidate of the placement is already shown in another placement of the answer",
 }
+
+NO_ACTION_BY_RULE: dict[str, str] = {
+    "answer_limit_reached": "a limit of the slate lets no other action into the answer",
+    "bundle_incomplete": "the actions of a bundle can't stand together in the placement",
+}
+"""Reasons that follow a rule rather than a stage: `Removal.no_action`, with their meanings."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from feature_store.schema import FeatureSchema, Source
 from feature_store.store import CustomerRows
-from service.decisioning.stages import NO_ACTION, STAGES
 from service.observability import metrics
 from service.runtime.timing import StageTimer
 
@@ -48,7 +47,8 @@ def _count_ignored(real: Sequence[Decision]) -> None:
 
 def _count_slate(real: Sequence[Decision]) -> None:
     """Actions offered and placements left empty, by the rows of the batch that are no dry runs."""
-    catalogue, slate = real[0].snapshot.catalogue, real[0].decisions.slate
+    snapshot, slate = real[0].snapshot, real[0].decisions.slate
+    catalogue = snapshot.catalogue
     counts = np.zeros(len(real[0].decisions.removed_by), dtype=np.bool_)
     counts[[answer.row for answer in real]] = True
     offered = counts[slate.row]
@@ -57,9 +57,9 @@ def _count_slate(real: Sequence[Decision]) -> None:
         action = catalogue.actions[index]
         labels = (action.issue, action.group, action.name, catalogue.slots[slot].channel)
         metrics.ACTION_OFFERED.labels(*labels).inc(number)
-    empty = slate.empty_stage[counts[slate.empty_row]]
-    for stage, number in Counter(empty.tolist()).items():
-        metrics.NO_ACTION.labels(NO_ACTION[STAGES[stage]].reason).inc(number)
+    empty = slate.empty_code[counts[slate.empty_row]]
+    for code, number in Counter(empty.tolist()).items():
+        metrics.NO_ACTION.labels(snapshot.no_actions[code].reason).inc(number)
 
 
 def count_features(schema: FeatureSchema, rows: CustomerRows, positions: Sequence[int], now: float) -> None:

@@ -178,7 +178,7 @@ def test_an_empty_placement_names_the_stage_that_took_its_last_candidate(
     snapshot = make_snapshot(actions, places)
     slate = decide(snapshot, make_batch(snapshot, limits={"hero": 1})).slate
     assert len(slate.row) == 0
-    assert [STAGES[stage] for stage in slate.empty_stage] == [reason_stage]
+    assert [snapshot.no_actions[code].stage for code in slate.empty_code] == [reason_stage]
 
 
 def test_a_placement_whose_only_candidate_is_shown_elsewhere_says_so(
@@ -186,7 +186,7 @@ def test_a_placement_whose_only_candidate_is_shown_elsewhere_says_so(
 ) -> None:
     snapshot = make_snapshot([A])
     slate = decide(snapshot, make_batch(snapshot)).slate
-    assert [STAGES[stage] for stage in slate.empty_stage] == [Stage.SLATE]
+    assert [snapshot.no_actions[code].stage for code in slate.empty_code] == [Stage.SLATE]
 
 
 def test_an_empty_catalogue_gives_empty_placements_with_a_reason(

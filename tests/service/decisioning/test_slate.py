@@ -82,7 +82,7 @@ def test_every_slot_asked_for_is_either_filled_or_empty_with_a_reason(case: Case
     assert sorted(filled | set(empty)) == sorted(
         zip(*(c.tolist() for c in np.nonzero(batch.limits)), strict=True)
     )
-    assert len(set(empty)) == len(empty) == len(slate.empty_stage)
+    assert len(set(empty)) == len(empty) == len(slate.empty_code)
 
 
 @given(cases())

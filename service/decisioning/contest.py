@@ -1,0 +1,185 @@
+"""The contest for a place: who may take part in a turn beside having a priority, and what kept out the
+others."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decisioning.batch import Batch
+from service.decisioning.exploration import Turn
+from service.decisioning.room import Room
+from service.decisioning.slate_policy import Bundle
+from service.decisioning.snapshot import Snapshot
+from service.decisioning.turns import Chooser, take_turn
+
+NOBODY = -1
+
+
+class Contest:
+    """What limits, bundles, tiers and mandatory actions make of the turns of a batch.
+
+    kept_out  n x A  the code of what first kept a candidate from being chosen; 0 where nothing did
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        batch: Batch,
+        removed_by: NDArray[np.int32],
+        mandatory: NDArray[np.bool_] | None = None,
+    ) -> None:
+        policy, actions = snapshot.slate_policy, len(snapshot.catalogue.actions)
+        self.kept_out = np.zeros_like(removed_by)
+        self._room = Room(snapshot, batch)
+        self._bundles = policy.bundles
+        self._bundle_codes = snapshot.first_code("slate") + len(policy.limits) + np.arange(len(self._bundles))
+        self._leads = np.full(actions, NOBODY, np.intp)
+        self._follows = np.zeros(actions, np.bool_)
+        for number, bundle in enumerate(self._bundles):
+            self._leads[bundle.lead] = number
+            self._follows[list(bundle.actions[1:])] = bundle.fixed
+        self._classes = _classes(policy.tiers, mandatory, removed_by.shape)
+
+    @staticmethod
+    def needed(snapshot: Snapshot, batch: Batch, mandatory: NDArray[np.bool_] | None) -> bool:
+        """Whether anything but the priority counts."""
+        policy = snapshot.slate_policy
+        has_policy = bool(policy.limits or policy.bundles) or policy.tiers is not None
+        return has_policy or mandatory is not None or batch.budgets is not None
+
+    def drop_incomplete(self, removed_by: NDArray[np.int32]) -> None:
+        """Take out (in place) what is left of fixed bundles of which an action is out."""
+        for bundle, code in self._fixed():
+            members = list(bundle.actions)
+            left = removed_by[:, members] == 0
+            broken = left & ~left.all(axis=1, keepdims=True)
+            removed_by[:, members] = np.where(broken, code, removed_by[:, members])
+
+    def narrowed(
+        self, rows: NDArray[np.intp], scores: NDArray[np.float64], ranks: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """The scores (m x A, -inf for who may not be chosen) of the best class that has room, and the codes
+        of what shuts out the others. `ranks` (m) says how many are left in the slot."""
+        shut = self._room.shut(rows)
+        for bundle, code in self._fixed():
+            members = list(bundle.actions)
+            whole = (scores[:, members] > -np.inf).all(axis=1) & (ranks >= len(members))
+            found = shut[:, bundle.lead]
+            shut[:, bundle.lead] = np.where(~whole & (found == 0), code, found)
+        takes_part = (scores > -np.inf) & (shut == 0) & ~self._follows
+        if self._classes is not None:
+            classes = np.where(takes_part, self._classes[rows], np.iinfo(np.int8).max)
+            takes_part &= classes == classes.min(axis=1, keepdims=True, initial=np.iinfo(np.int8).max)
+        return np.where(takes_part, scores, -np.inf), shut
+
+    def followers(
+        self, bundle: NDArray[np.intp], scores: NDArray[np.float64], shut: NDArray[np.int32]
+    ) -> NDArray[np.intp]:
+        """m: who comes next of the `bundle` (m) that is being placed, or nobody."""
+        found = np.full(len(bundle), NOBODY, np.intp)
+        for number in np.unique(bundle[bundle != NOBODY]):
+            rows = np.flatnonzero(bundle == number)
+            others = np.array(self._bundles[number].actions[1:], np.intp)
+            cells = np.ix_(rows, others)
+            may = (scores[cells] > -np.inf) & (shut[cells] == 0)
+            found[rows] = np.where(may.any(axis=1), others[may.argmax(axis=1)], NOBODY)
+        return found
+
+    def led_by(self, actions: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The bundle that begins with each action, or none (-1); of nobody, none."""
+        return np.where(actions == NOBODY, NOBODY, self._leads[actions])
+
+    def chosen(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> None:
+        """Book what was chosen for these rows."""
+        self._room.take(rows, actions)
+
+    def places(self, m: int) -> "Places":
+        """The ranks of a slot, for m rows."""
+        return Places(self, m)
+
+    def note(
+        self,
+        rows: NDArray[np.intp],
+        scores: NDArray[np.float64],
+        shut: NDArray[np.int32],
+        choice: NDArray[np.intp],
+    ) -> None:
+        """Remember of a turn who would have come before the choice (m, -1 for none) had they not been shut
+        out."""
+        lost = (shut != 0) & (scores > -np.inf) & ~self._follows
+        if not lost.any():
+            return
+        at = np.arange(len(rows))
+        best = np.where(choice == NOBODY, -np.inf, scores[at, choice])[:, None]
+        before = (scores > best) | ((scores == best) & (np.arange(scores.shape[1]) < choice[:, None]))
+        if self._classes is not None:
+            classes = self._classes[rows]
+            of_choice = np.where(choice == NOBODY, np.iinfo(np.int8).max, classes[at, choice])[:, None]
+            before = (classes < of_choice) | ((classes == of_choice) & before)
+        known = self.kept_out[rows]
+        self.kept_out[rows] = np.where(lost & before & (known == 0), shut, known)
+
+    def share_reasons(self, chosen: NDArray[np.bool_]) -> None:
+        """The others of a fixed bundle are out for the reason of their lead."""
+        for bundle, _ in self._fixed():
+            reason = np.where(chosen[:, bundle.lead], 0, self.kept_out[:, bundle.lead])
+            self.kept_out[:, list(bundle.actions[1:])] = reason[:, None]
+
+    def _fixed(self) -> list[tuple[Bundle, int]]:
+        return [
+            (bundle, int(code))
+            for bundle, code in zip(self._bundles, self._bundle_codes, strict=True)
+            if bundle.fixed
+        ]
+
+
+class Places:
+    """The ranks of one slot while they are being filled, for m rows.
+
+    bundle    m  which one is being placed, -1 for none
+    position  m  the place in it that was filled last, from 1; 0 where there is no bundle
+    """
+
+    def __init__(self, contest: Contest, m: int) -> None:
+        self._contest = contest
+        self.bundle = np.full(m, NOBODY, np.intp)
+        self.position = np.zeros(m, np.intp)
+
+    def take_turn(
+        self,
+        choose: Chooser,
+        rows: NDArray[np.intp],
+        slot: int,
+        rank: int,
+        scores: NDArray[np.float64],
+        ranks: NDArray[np.int32],
+    ) -> tuple[NDArray[np.intp], Turn]:
+        """The next rank: which of the m rows fill it, and with what. Who follows in a bundle is certain.
+        `ranks` (m) says how many are left."""
+        contest, asks = self._contest, ranks > 0
+        candidates, shut = contest.narrowed(rows, scores, ranks)
+        action = np.where(asks, contest.followers(self.bundle, scores, shut), NOBODY)
+        follows = action != NOBODY
+        chooses, turn = take_turn(choose, rows, slot, rank, candidates, asks & ~follows)
+        probability, cost = np.ones(len(rows)), np.zeros(len(rows))
+        action[chooses], probability[chooses], cost[chooses] = (
+            turn.choice,
+            turn.probability,
+            turn.expected_cost,
+        )
+        contested = np.flatnonzero(asks & ~follows)
+        contest.note(rows[contested], scores[contested], shut[contested], action[contested])
+        self.bundle = np.where(follows, self.bundle, contest.led_by(action))
+        self.position = np.where(follows, self.position + 1, self.bundle != NOBODY)
+        at = np.flatnonzero(action != NOBODY)
+        contest.chosen(rows[at], action[at])
+        return at, Turn(action[at], probability[at], cost[at])
+
+
+def _classes(
+    tiers: NDArray[np.int8] | None, mandatory: NDArray[np.bool_] | None, shape: tuple[int, ...]
+) -> NDArray[np.int8] | None:
+    """n x A: who comes before whom whatever the priorities: mandatory actions, then tier after tier."""
+    if tiers is None and mandatory is None:
+        return None
+    of_tier = np.broadcast_to(np.zeros(shape[1], np.int8) if tiers is None else tiers, shape)
+    return of_tier if mandatory is None else np.where(mandatory, np.int8(-1), of_tier)

@@ -1,0 +1,56 @@
+"""Room: how many more actions of a kind an answer may have."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decisioning.batch import Batch
+from service.decisioning.slate_policy import Bundle
+from service.decisioning.snapshot import Snapshot
+
+
+class Room:
+    """What K limits leave to the answers of a batch while these are being filled: those of the slate, then
+    the volume limits, of which each request has a budget.
+
+    counted  K x A  the actions that each limit counts, one each
+    needs    K x A  what choosing an action takes of each limit: a fixed bundle comes as a whole
+    left     n x K
+    codes    K      of `removed_by`
+    """
+
+    def __init__(self, snapshot: Snapshot, batch: Batch) -> None:
+        policy, actions, n = snapshot.slate_policy, len(snapshot.catalogue.actions), len(batch)
+        counted = [np.array([limit.actions for limit in policy.limits], np.bool_).reshape(-1, actions)]
+        left = [np.tile(np.array([limit.at_most for limit in policy.limits], np.int64), (n, 1))]
+        codes = [snapshot.first_code("slate") + np.arange(len(policy.limits))]
+        if batch.budgets is not None:
+            counted.append(snapshot.volume_actions)
+            left.append(batch.budgets.astype(np.int64))
+            codes.append(snapshot.first_code("volumes") + np.arange(len(snapshot.volumes)))
+        self.counted = np.concatenate(counted).astype(np.int64)
+        self.left = np.concatenate(left, axis=1)
+        self.codes = np.concatenate(codes)
+        self.needs = self._needs(policy.bundles)
+        self._most = self.needs.max(axis=1, initial=0)
+
+    def _needs(self, bundles: tuple[Bundle, ...]) -> NDArray[np.int64]:
+        needs = self.counted.copy()
+        for bundle in bundles:
+            if bundle.fixed:
+                needs[:, bundle.lead] = self.counted[:, bundle.actions].sum(axis=1)
+        return needs
+
+    def shut(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """m x A: the code of the first limit that has no room for an action; 0 where all have."""
+        codes = np.zeros((len(rows), self.needs.shape[1]), np.int32)
+        left = self.left[rows]
+        for limit in np.flatnonzero(left.min(axis=0, initial=np.iinfo(np.int64).max) < self._most):
+            members = np.flatnonzero(self.needs[limit])
+            full = left[:, limit, None] < self.needs[limit, members]
+            found = codes[:, members]
+            codes[:, members] = np.where(full & (found == 0), self.codes[limit], found)
+        return codes
+
+    def take(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> None:
+        """Book one chosen action for each of these rows."""
+        self.left[rows] -= self.counted[:, actions].T
