@@ -1,1 +1,93 @@
 """Contact policies: how often, how soon again and at what hours a customer may be addressed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decisioning.batch import Batch
+from service.decisioning.frequency import Frequency
+from service.decisioning.quiet_hours import QuietHours
+from service.decisioning.stages import STILL_IN, Removal
+from service.decisioning.touches import Reading, Vocabulary
+
+NOTHING = Vocabulary((), (), (), (), (), ())
+
+
+@dataclass(frozen=True)
+class Contact:
+    """All contact policies of a snapshot, in the order in which they speak."""
+
+    frequencies: tuple[Frequency, ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
+    vocabulary: Vocabulary = field(default=NOTHING)
+
+    @property
+    def removals(self) -> tuple[Removal, ...]:
+        """What each policy says."""
+        counted = tuple(policy.removal for policy in self.frequencies)
+        return counted + tuple(hours.removal for hours in self.quiet_hours)
+
+    @cached_property
+    def reads_customers(self) -> bool:
+        """Whether a policy needs the history of the customer."""
+        return any(not policy.by_account for policy in self.frequencies)
+
+    @cached_property
+    def reads_accounts(self) -> bool:
+        """Whether a policy needs that of the account."""
+        return any(policy.by_account for policy in self.frequencies)
+
+    @cached_property
+    def of_treatments(self) -> NDArray[np.intp]:
+        """The treatments (indexes into the catalogue's) that a policy may take out."""
+        covered = [p.counting.keys >= 0 for p in self.frequencies if p.counting.of_treatments]
+        return np.flatnonzero(np.any(covered, axis=0)) if covered else np.empty(0, np.intp)
+
+    def remove(self, batch: Batch, first_code: int, removed_by: NDArray[np.int32]) -> None:
+        """Take out (in place) the actions for which a policy holds; the codes of the policies follow one
+        another from `first_code`."""
+        self._count(batch, first_code, removed_by, of_treatments=False)
+        for code, hours in enumerate(self.quiet_hours, start=first_code + len(self.frequencies)):
+            rows = np.flatnonzero(~np.isnan(hours.until(batch.X, batch.now)))
+            if rows.size:
+                _remove(removed_by, rows, hours.covers[batch.channel[rows]], code)
+
+    def remove_treatments(self, batch: Batch, first_code: int, removed_by: NDArray[np.int32]) -> None:
+        """The same for treatments: `removed_by` is n x T, or wider."""
+        self._count(batch, first_code, removed_by, of_treatments=True)
+
+    def _count(
+        self, batch: Batch, first_code: int, removed_by: NDArray[np.int32], *, of_treatments: bool
+    ) -> None:
+        for code, policy, reading in self._read(batch, first_code):
+            if policy.counting.of_treatments == of_treatments:
+                held = policy.held(reading, batch.now)
+                if held.rows.size:
+                    keys = policy.counting.covered(batch, held.rows)
+                    _remove(removed_by, held.rows, keys == held.keys[:, None], code)
+                shut = np.flatnonzero(policy.shut(reading.touches, batch.now))
+                if shut.size:
+                    _remove(removed_by, shut, policy.counting.covered(batch, shut) >= 0, code)
+
+    def _read(self, batch: Batch, first_code: int) -> Iterator[tuple[int, Frequency, Reading]]:
+        """The policies with their codes, each with the history that it counts, where there is one."""
+        readings = {
+            id(touches): Reading(touches, self.vocabulary)
+            for touches in (batch.touches, batch.account_touches)
+            if touches is not None
+        }
+        for code, policy in enumerate(self.frequencies, start=first_code):
+            touches = policy.touches(batch)
+            if touches is not None:
+                yield code, policy, readings[id(touches)]
+
+
+def _remove(removed_by: NDArray[np.int32], rows: NDArray[np.intp], out: NDArray[np.bool_], code: int) -> None:
+    """Take out some candidates of each of the rows, where nothing else has done it before."""
+    place, columns = np.nonzero(out)
+    rows = rows[place]
+    free = removed_by[rows, columns] == STILL_IN
+    removed_by[rows[free], columns[free]] = code

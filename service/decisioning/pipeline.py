@@ -80,7 +80,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
         if stage is Stage.ELIGIBILITY:
             offered = _offered(snapshot, batch, computed, removed_by)
         done(stage)
-    said = _said(snapshot, computed, len(batch))
+    said = _said(snapshot, batch, computed)
     placeable = said.placeable(batch)
     propensity = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
     done(Stage.PROPENSITY)
@@ -129,6 +129,7 @@ def _engagement(
         for position, (code, purpose) in enumerate(snapshot.coded_purposes):
             _remove(removed_by, purpose.refused(position, batch, computed), code)
     if stage is Stage.CONTACT_POLICY:
+        snapshot.contact.remove(batch, snapshot.first_code("contact"), removed_by)
         remove_exhausted(snapshot.volumes, snapshot.first_code("volumes"), batch, removed_by)
 
 
@@ -154,8 +155,12 @@ def _arbitrate(
     return parts[0][1] if len(parts) == 1 else Factors.joined(parts)
 
 
-def _said(snapshot: Snapshot, computed: Columns, n: int) -> Said:
-    table = snapshot.rulebook.of_treatments
-    if table is None or snapshot.alternatives is None:
+def _said(snapshot: Snapshot, batch: Batch, computed: Columns) -> Said:
+    if snapshot.alternatives is None:
         return Said(snapshot.catalogue)
-    return RuledSaid(snapshot.catalogue, snapshot.alternatives, table, computed, n)
+    removed_by = np.zeros((len(batch), len(snapshot.catalogue.treatments)), np.int32)
+    table = snapshot.rulebook.of_treatments
+    if table is not None:
+        removed_by[:, table.subjects] = table.failed(computed, len(batch))
+    snapshot.contact.remove_treatments(batch, snapshot.first_code("contact"), removed_by)
+    return RuledSaid(snapshot.catalogue, snapshot.alternatives, removed_by)

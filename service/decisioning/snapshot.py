@@ -17,6 +17,7 @@ from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
+from service.decisioning.contact import Contact
 from service.decisioning.experiments import Experiments
 from service.decisioning.exploration import Exploration
 from service.decisioning.offers import OfferBook
@@ -63,6 +64,7 @@ class Snapshot:
     models: tuple[BoundModel, ...] = ()
     rules: RuleBook = field(default_factory=lambda: RuleBook(Program(())))
     purposes: tuple[Purpose, ...] = ()
+    contact: Contact = field(default_factory=Contact)
     arbitration: Arbitration = field(default_factory=Arbitration)
     exploration: Exploration = field(default_factory=Exploration)
     experiments: Experiments = field(default_factory=Experiments)
@@ -114,6 +116,7 @@ class Snapshot:
             "built_in": tuple(BUILT_IN_REMOVALS[code] for code in sorted(BUILT_IN_REMOVALS)),
             "rules": tuple(rule.removal for rule in self.rules.rules),
             "purposes": tuple(purpose.removal for purpose in self.purposes),
+            "contact": self.contact.removals,
             "volumes": tuple(limit.removal for limit in self.volumes),
             "experiments": self.experiments.removals,
             "offers": self.offers.removals,
@@ -143,9 +146,14 @@ class Snapshot:
 
     @cached_property
     def alternatives(self) -> Alternatives | None:
-        """Where rules may take out treatments; None where no treatment has rules."""
+        """Where rules and contact policies may take out treatments; None where none does."""
         table = self.rulebook.of_treatments
-        return None if table is None else Alternatives.of(self.catalogue, table.subjects)
+        ruled = (
+            self.contact.of_treatments
+            if table is None
+            else np.union1d(table.subjects, self.contact.of_treatments)
+        )
+        return Alternatives.of(self.catalogue, ruled) if ruled.size else None
 
     @cached_property
     def removal_stages(self) -> NDArray[np.intp]:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
-from service.decisioning.rulebook import Columns, RuleTable
 
 
 @dataclass(frozen=True)
@@ -72,20 +71,19 @@ class Said:
         return placeable
 
     def left(self, batch: Batch, placeable: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
-        """Write the code of the rule that left a placeable candidate without a treatment; None did here."""
+        """Write the code of what left a placeable candidate without a treatment; None did here."""
 
 
 class RuledSaid(Said):
-    """The same where some treatments have rules."""
+    """The same where some treatments are out: `removed_by` (n x T) has the code of what took out each."""
 
-    def __init__(
-        self, catalogue: Catalogue, pairs: Alternatives, table: RuleTable, computed: Columns, n: int
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, pairs: Alternatives, removed_by: NDArray[np.int32]) -> None:
         super().__init__(catalogue)
         self._pairs = pairs
-        self._codes = np.zeros((n, len(catalogue.treatments) + 1), np.int32)
-        self._codes[:, -1] = -1  # no treatment at all
-        self._codes[:, table.subjects] = table.failed(computed, n)
+        self._codes = np.full(
+            (len(removed_by), len(catalogue.treatments) + 1), -1, np.int32
+        )  # -1: no treatment
+        self._codes[:, :-1] = removed_by
         fits = self._codes[:, pairs.treatments] == 0  # n x e x d
         first = fits.argmax(axis=2)
         chosen = pairs.treatments[np.arange(len(first.T)), first]
