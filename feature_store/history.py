@@ -23,7 +23,7 @@ RECORD = np.dtype(
 )
 """`time` in epoch seconds, `value` NaN where none was reported, names as `name_hash`."""
 
-MAX_RECORDS = 256
+MAX_RECORDS = 1_024
 """How many records are kept of a customer: the last ones."""
 
 _PACKED = struct.Struct("<df6I")

@@ -172,8 +172,8 @@ class Frequency:
 
     @property
     def reservation(self) -> str:
-        """The name under which it keeps its reservations in the history; no outcome can have it."""
-        return f"reserved:{self.name}"
+        """The outcome under which it keeps its reservations in the history."""
+        return reservation(self.name)
 
     @property
     def removal(self) -> Removal:
@@ -313,3 +313,17 @@ class Runs:
         self.starts = np.flatnonzero(first)
         self.sizes = np.diff(self.starts, append=len(order))
         self.rows, self.keys = rows[self.starts], keys[self.starts]
+
+
+def reservation(name: str) -> str:
+    """The outcome under which the policy of that name keeps its reservations in the history; no outcome of a
+    catalogue can be called so."""
+    return f"reserved:{name}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a number and a unit: 90s, 15m, 12h or 30d."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"

@@ -120,6 +120,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         arbitration=workspace.arbitration,
         rules=workspace.engagement.rules,
         purposes=workspace.engagement.purposes,
+        contact=workspace.engagement.contact,
         stopped=workspace.engagement.stopped,
         volumes=workspace.engagement.volumes,
         offers=workspace.engagement.offers,

@@ -12,11 +12,13 @@ from feature_store.schema import FeatureSchema, FeatureType, Source
 from service.decisioning.arbitration import Arbitration, ContextWeight
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import Purpose
+from service.decisioning.contact import Contact
 from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.volumes import VolumeLimit
 from service.workspace.catalogue import CatalogueFiles
 from service.workspace.consent import read_purposes
+from service.workspace.contact import read_contact
 from service.workspace.coverage import Coverage
 from service.workspace.offers import read_offers
 from service.workspace.rules import RuleReader
@@ -63,11 +65,12 @@ def compile_arbitration(
 
 @dataclass(frozen=True)
 class Engagement:
-    """Who may get what: rules over actions and treatments, consents, what is stopped at once (A), how often
-    something is chosen, and on which terms it is offered."""
+    """Who may get what: rules over actions and treatments, consents, how often a customer is addressed,
+    what is stopped at once (A), how often something is chosen, and on which terms it is offered."""
 
     rules: RuleBook
     purposes: tuple[Purpose, ...]
+    contact: Contact
     stopped: NDArray[np.bool_] | None
     volumes: tuple[VolumeLimit, ...]
     offers: OfferBook
@@ -84,6 +87,7 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
     purposes = read_purposes(reader)
     stopped = _stopped(file, files.catalogue, reader.problems)
     coverage = Coverage(file.document, files.catalogue, files.groups, reader.problems)
+    contact = read_contact(coverage, schema, files.outcomes, file.policies.contact_policies)
     volumes = read_volumes(coverage, file.policies.volume_limits)
     offers = read_offers(reader, files.offers)
     if reader.problems:
@@ -91,6 +95,7 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
     return Engagement(
         rules=RuleBook(reader.builder.build(), rules),
         purposes=purposes,
+        contact=contact,
         stopped=stopped,
         volumes=volumes,
         offers=offers,

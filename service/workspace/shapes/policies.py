@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.workspace.shapes.basics import Document, Name, Percent
+from service.workspace.shapes.contact import ContactPoliciesDocument
 from service.workspace.shapes.volumes import VolumeLimitDocument
 
 
@@ -53,6 +54,7 @@ class PoliciesDocument(Document):
     applicability: list[RuleDocument] = []
     suitability: list[RuleDocument] = []
     consent: dict[Name, PurposeDocument] = {}
+    contact_policies: ContactPoliciesDocument = ContactPoliciesDocument()
     emergency_exclusion: list[str] = []
     arbitration: ArbitrationDocument = ArbitrationDocument()
     context_weights: list[ContextWeightDocument] = []
