@@ -1,12 +1,13 @@
 """What the store knows of customers: of one in full, or of a batch as columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_store import history
+from feature_store.offers import KeptOffer
 from feature_store.schema import FieldError
 
 Floats = NDArray[np.float64]
@@ -27,8 +28,9 @@ class CustomerRows:
     `X` has shape (n, schema.width) and is NaN where nothing is stored, or it is too old; defaults are not
     filled in. `known` (n,) tells who has a profile or behaviour, `assembled_at` (n,) in epoch seconds when
     it was last written, NaN for who has none. `incomplete` (n,) tells of whom something may be stored that
-    could not be read, and `faults` says what and why. `consents` holds for each its records of consent, as
-    they are stored.
+    could not be read, and `faults` says what and why; `unread` (n,) tells of whom nothing could be read.
+    `consents` holds for each its records of consent, as they are stored, and `also` the further fields that
+    were asked for.
     """
 
     X: Floats
@@ -37,6 +39,8 @@ class CustomerRows:
     incomplete: NDArray[np.bool_]
     faults: tuple[str, ...] = ()
     consents: tuple[bytes | None, ...] = ()
+    also: Mapping[bytes, Sequence[bytes | None]] = field(default_factory=dict)
+    unread: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Customer:
     """All that is stored of one customer, of whatever age: the single view.
 
     `history` holds records of `history.RECORD`, shape (touches,), in the order of their arrival; `consents`
-    has (hash of the purpose, hash of the channel, state, time) for each consent.
+    has (hash of the purpose, hash of the channel, state, time) for each consent; `offers` also has those that
+    are over.
     """
 
     customer_id: str
@@ -54,3 +59,4 @@ class Customer:
     updated_at: float | None = None
     history: NDArray[np.void] = field(default_factory=lambda: np.empty(0, history.RECORD))
     consents: tuple[tuple[int, int, int, float], ...] = ()
+    offers: tuple[KeptOffer, ...] = ()

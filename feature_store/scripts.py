@@ -65,3 +65,43 @@ else redis.call('HDEL', KEYS[1], 'c') end
 )
 """Arguments: time to live, the size of a record, how many bytes at its start tell it from the others, and the
 records to set; one with a negative state (the byte behind those) is taken away."""
+
+KEEP_OFFERS = """
+local ttl, now = tonumber(ARGV[1]), tonumber(ARGV[2])
+local function each(records, visit)
+  local at = 1
+  while at <= #records do
+    local valid_until, name, rest = struct.unpack('<dI2I4', records, at)
+    local from, last = at + 14, at + 13 + name + rest
+    if last > #records then error('cut short') end
+    visit(string.sub(records, from, from + name - 1), valid_until, string.sub(records, at, last))
+    at = last + 1
+  end
+end
+local kept, held, latest = {}, {}, now
+local function keep(action, valid_until, record)
+  if valid_until > now then
+    kept[#kept + 1], held[action] = record, record
+    latest = math.max(latest, valid_until)
+  end
+end
+pcall(each, redis.call('HGET', KEYS[1], 'o') or '', keep)
+local found, changed = {}, false
+each(ARGV[3], function(action, valid_until, record)
+  if not held[action] then
+    keep(action, valid_until, record)
+    changed = true
+  end
+  found[#found + 1] = held[action] or record
+end)
+if changed then
+  local left = redis.call('TTL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'o', table.concat(kept))
+  if ttl > 0 then redis.call('EXPIRE', KEYS[1], ttl)
+  elseif left ~= -1 then redis.call('EXPIRE', KEYS[1], math.max(left, math.ceil(latest - now))) end
+end
+return found
+"""
+"""Arguments: time to live, the time now, and records of offers (see `offers`). An offer of an action of which
+one is kept already is not kept; those that are over are let go, and so is what is no record. Returns for each
+offer the one that is kept. Of whom nothing else is known is forgotten with the last offer."""

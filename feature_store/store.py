@@ -1,9 +1,10 @@
 """The customer store: one hash per customer, under one key.
 
 The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p`
-the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `s`
-the ids of outcomes already counted. Definitions of vectors stand under `arb:schema:<fingerprint>`, the log of
-outcomes in the stream `arb:outcomes`, and `arb:reload` names the last change of a workspace.
+the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `o`
+the offers that were made, `s` the ids of outcomes already counted. Definitions of vectors stand under
+`arb:schema:<fingerprint>`, the log of outcomes in the stream `arb:outcomes`, and `arb:reload` names the last
+change of a workspace.
 """
 
 import asyncio
@@ -24,9 +25,10 @@ from feature_store.codec import Codec, Decoded
 from feature_store.consents import KEY_BYTES, Consent, unpack
 from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
+from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
 from feature_store.schema import FeatureSchema, Source
-from feature_store.scripts import PUT, RECORD_OUTCOME, SET_CONSENTS
+from feature_store.scripts import KEEP_OFFERS, PUT, RECORD_OUTCOME, SET_CONSENTS
 
 __all__ = [
     "Customer",
@@ -109,22 +111,27 @@ class CustomerStore:
             await self._run([("SET", f"arb:schema:{name}", text) for name, text in definitions.items()])
             self._registered = True
 
-    async def read(self, customer_ids: Sequence[str], now: float) -> CustomerRows:
-        """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds."""
+    async def read(self, customer_ids: Sequence[str], now: float, also: Sequence[bytes] = ()) -> CustomerRows:
+        """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds; and
+        the fields of their hashes that are named in `also`, as they are."""
         if not customer_ids:
             nobody = np.empty(0, bool)
             return CustomerRows(np.empty((0, self.schema.width)), nobody, np.empty(0), nobody)
-        replies = await self._client.run([("HMGET", _key(id_), b"p", b"b", b"c") for id_ in customer_ids])
-        incomplete = np.array([not isinstance(reply, list) for reply in replies])
+        fields = (b"p", b"b", b"c", *also)
+        replies = await self._client.run([("HMGET", _key(id_), *fields) for id_ in customer_ids])
+        unread = np.array([not isinstance(reply, list) for reply in replies])
+        incomplete = unread.copy()
         faults = [str(reply) for reply in replies if not isinstance(reply, list)]
         if len(faults) == len(replies):
             raise StoreUnavailable(faults[0])
         if faults:
-            replies = [reply if isinstance(reply, list) else (None, None, None) for reply in replies]
+            nothing = (None,) * len(fields)
+            replies = [reply if isinstance(reply, list) else nothing for reply in replies]
         X = np.full((len(replies), self.schema.width), np.nan)
         known = np.zeros(len(replies), bool)
         assembled_at = np.full(len(replies), np.nan)
-        *vectors, consents = zip(*replies, strict=True)
+        profiles, behaviours, consents, *more = zip(*replies, strict=True)
+        vectors = (profiles, behaviours)
         for codec, blobs in zip(self._codecs.values(), vectors, strict=True):
             decoded = await self._decode(codec, blobs, X, now)
             known |= np.array([blob is not None for blob in blobs])
@@ -132,7 +139,16 @@ class CustomerStore:
             if decoded.unknown or decoded.broken:
                 faults += _faults(codec, decoded)
                 incomplete[[*decoded.broken, *chain.from_iterable(decoded.unknown.values())]] = True
-        return CustomerRows(X, known, assembled_at, incomplete, tuple(faults), consents)
+        return CustomerRows(
+            X=X,
+            known=known,
+            assembled_at=assembled_at,
+            incomplete=incomplete,
+            faults=tuple(faults),
+            consents=consents,
+            also=dict(zip(also, more, strict=True)),
+            unread=unread,
+        )
 
     async def _decode(self, codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
         decoded = codec.decode_into(blobs, X, now)
@@ -164,10 +180,10 @@ class CustomerStore:
 
     async def get(self, customer_id: str) -> Customer | None:
         """All that is stored of one customer, or None."""
-        [fields] = await self._run([("HMGET", _key(customer_id), b"p", b"b", b"h", b"a", b"c")])
+        [fields] = await self._run([("HMGET", _key(customer_id), b"p", b"b", b"h", b"a", b"c", b"o")])
         if all(field is None for field in fields):
             return None
-        profile, behaviour, touches, account, consents = fields
+        profile, behaviour, touches, account, consents, offers = fields
         X = np.full((1, self.schema.width), np.nan)
         times = [
             (await self._decode(self._codecs[source], [blob], X, -np.inf)).assembled_at[0]
@@ -182,6 +198,7 @@ class CustomerStore:
             updated_at=None if np.isnan(updated_at) else updated_at,
             history=history.unpack([touches])[0],
             consents=tuple(unpack(consents)),
+            offers=tuple(unpack_offers(offers)),
         )
 
     async def put(
@@ -303,6 +320,23 @@ class CustomerStore:
             ]
         )
         return [bool(reply) for reply in replies[1:]]
+
+    async def keep_offers(
+        self, made: Mapping[str, Sequence[KeptOffer]], now: float
+    ) -> dict[str, list[KeptOffer] | None]:
+        """Keep offers that are being made, by customer; one of the same action that is kept already stays.
+
+        Returns for each offer the one that is kept, and None for a customer who could not be reached.
+        """
+        commands = [
+            _script(KEEP_OFFERS, customer_id, self._ttl, now, pack_offers(offers))
+            for customer_id, offers in made.items()
+        ]
+        replies = await self._client.run(commands)
+        return {
+            customer_id: unpack_offers(b"".join(reply)) if isinstance(reply, list) else None
+            for customer_id, reply in zip(made, replies, strict=True)
+        }
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands of which none may fail."""
