@@ -80,7 +80,7 @@ def test_of_many_who_promise_at_once_one_wins_and_all_say_the_same(
     run_with_store: RunWithStore, customer: str
 ) -> None:
     async def scenario(store: CustomerStore) -> None:
-        offers = [offer(f"offer_{n}", channel=f"channel_{n}") for n in range(100)]
+        offers = [offer(f"offer_{n}", channel=f"channel_{n}") for n in range(16)]
         answers = await asyncio.gather(*(store.keep_offers({customer: [one]}, NOW) for one in offers))
         found = await store.get(customer)
         assert found is not None
