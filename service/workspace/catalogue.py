@@ -8,7 +8,15 @@ from typing import TypeVar
 
 import msgspec
 
-from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
+from feature_store.documents import (
+    Document,
+    Loc,
+    Problem,
+    WorkspaceError,
+    did_you_mean,
+    load_document,
+    parse,
+)
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.workspace.archive import Archive
 from service.workspace.offers import DeclaredOffers
@@ -38,7 +46,8 @@ STANDARD_OUTCOMES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class CatalogueFiles:
-    """What the catalogue's files say: the catalogue, its outcomes, and the issues with their groups."""
+    """What the catalogue's files say: the catalogue, its outcomes, and the issues with their groups; and the
+    files themselves, with the place of each issue, action and treatment by kind and name."""
 
     catalogue: Catalogue
     outcomes: Mapping[str, str]
@@ -47,6 +56,8 @@ class CatalogueFiles:
     ownerships: tuple[Ownership, ...] = ()
     offers: tuple[DeclaredOffers, ...] = ()
     reasons: tuple[DeclaredReasons, ...] = ()
+    documents: tuple[Document, ...] = ()
+    places: Mapping[tuple[str, str], tuple[Document, Loc]] = field(default_factory=dict)
 
 
 def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
@@ -91,6 +102,8 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
         ownerships=tuple(reading.ownerships),
         offers=tuple(reading.offers),
         reasons=tuple(reading.reasons),
+        documents=(channels[0], *(read[0] for _, read in issues if read is not None)),
+        places=reading.places,
     )
 
 
@@ -113,7 +126,7 @@ class _Reading:
     offers: list[DeclaredOffers] = field(default_factory=list)
     reasons: list[DeclaredReasons] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    _places: dict[tuple[str, str], str] = field(default_factory=dict)
+    places: dict[tuple[str, str], tuple[Document, Loc]] = field(default_factory=dict)
 
     def load(self, path: Path, folder: Path, shape: type[Shape]) -> tuple[Document, Shape] | None:
         try:
@@ -210,12 +223,12 @@ class _Reading:
             place = (*loc, "reasons")
             self.reasons.append(DeclaredReasons(document, place, action, loc[-1], treatment.reasons))
 
-    def _once(self, kind: str, name: str, document: Document, loc: tuple[str, ...]) -> None:
+    def _once(self, kind: str, name: str, document: Document, loc: Loc) -> None:
         """Names of a kind are unique over all files: the answer to a request names nothing twice."""
-        here = f"{document.file}:{document.line(loc)}"
-        first = self._places.setdefault((kind, name), here)
-        if first != here:
-            self.problems.append(document.problem(loc, f"{kind} '{name}' stands already in {first}"))
+        first, there = self.places.setdefault((kind, name), (document, loc))
+        if (first.file, there) != (document.file, loc):
+            where = f"{first.file}:{first.line(there)}"
+            self.problems.append(document.problem(loc, f"{kind} '{name}' stands already in {where}"))
 
     def _model(self, document: Document, loc: tuple[str, ...], model: str | None) -> None:
         if model is not None and self.models is not None and model not in self.models:

@@ -17,7 +17,13 @@ from service.decisioning.catalogue import Catalogue
 from service.decisioning.snapshot import BoundModel, Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
-from service.workspace.policies import Engagement, compile_arbitration, compile_engagement, read_policies
+from service.workspace.policies import (
+    Engagement,
+    PolicyFile,
+    compile_arbitration,
+    compile_engagement,
+    read_policies,
+)
 from service.workspace.reasons import Wordings, compile_reasons
 
 Result = TypeVar("Result")
@@ -33,6 +39,7 @@ class Workspace:
     schema: FeatureSchema
     specs: Mapping[str, ModelSpec]
     files: CatalogueFiles
+    policies: PolicyFile
     arbitration: Arbitration
     engagement: Engagement
     wordings: Wordings
@@ -98,7 +105,7 @@ def _load(folder: Path) -> Workspace:
     found.problems += _outcome_problems(folder, specs, files)
     if found.problems or arbitration is None or engagement is None or wordings is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, arbitration, engagement, wordings, archive)
+    return Workspace(folder, schema, specs, files, policies, arbitration, engagement, wordings, archive)
 
 
 def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:

@@ -46,6 +46,16 @@ class Ownership:
     owns: Mapping[str, str | list[str]]
 
 
+@dataclass(frozen=True)
+class CompiledRule:
+    """A rule with the place where it is written, and what it computes."""
+
+    document: Document
+    loc: Loc
+    rule: Rule
+    node: Flag
+
+
 def inline_rules(
     document: Document, loc: Loc, covered: Covered, owner: str, **scope: str
 ) -> Iterator[DeclaredRule]:
@@ -92,6 +102,7 @@ class RuleReader:
         self.document, self.policies = document, policies
         self.builder = ProgramBuilder()
         self.problems: list[Problem] = []
+        self.compiled_rules: list[CompiledRule] = []
         self.compiler = Compiler(schema, policies.conditions)
         for name, error in self.compiler.errors.items():
             self._complain(document, ("conditions", name), policies.conditions[name], error)
@@ -119,7 +130,7 @@ class RuleReader:
         actions, treatments = self._covered(declared)
         if compiled is None:
             return None
-        return Rule(
+        rule = Rule(
             stage=declared.stage,
             name=declared.name,
             meaning=declared.meaning or f"a rule of {declared.stage} does not hold",
@@ -130,6 +141,8 @@ class RuleReader:
             actions=actions,
             treatments=treatments,
         )
+        self.compiled_rules.append(CompiledRule(declared.document, declared.loc, rule, compiled.node))
+        return rule
 
     def _covered(self, declared: DeclaredRule) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The actions, or the treatments, that a rule is about."""
@@ -179,7 +192,7 @@ class RuleReader:
             return None
         source = " && ".join(filter(None, tests))
         compiled = self.compiler.flag(source)
-        return Rule(
+        rule = Rule(
             stage=Stage.ELIGIBILITY,
             name=OWNED,
             meaning="the customer has it already",
@@ -188,6 +201,8 @@ class RuleReader:
             features=compiled.features,
             actions=(self.catalogue.action_index[ownership.action],),
         )
+        self.compiled_rules.append(CompiledRule(ownership.document, ownership.loc, rule, compiled.node))
+        return rule
 
     def _owned_test(self, ownership: Ownership, name: str, values: Sequence[str]) -> str | None:
         kinds = (FeatureType.SET, FeatureType.CATEGORY)
