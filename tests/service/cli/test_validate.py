@@ -56,3 +56,17 @@ def test_no_path_of_ours_is_taken_for_markup(folder: Path, tmp_path: Path) -> No
     result = CliRunner().invoke(app, ["validate", str(moved)])
     assert result.exit_code == 0, result.output
     assert "[red]world [closed: no problems" in result.output
+
+
+def test_what_is_hardly_meant_is_a_warning_and_with_strict_the_exit_status_is_1(folder: Path) -> None:
+    (folder / "policies.yaml").write_text("emergency_exclusion: [action_1, action_2]\n")
+    result = CliRunner().invoke(app, ["validate", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert [line.partition(": emer")[0] for line in result.output.splitlines()[:-1]] == [
+        "warning: policies.yaml:1",
+        "warning: policies.yaml:1",
+    ]
+    assert "no errors, 2 warnings" in result.output
+    strict = CliRunner().invoke(app, ["validate", str(folder), "--strict"])
+    assert strict.exit_code == 1
+    assert strict.output == result.output
