@@ -203,6 +203,12 @@ class PlacementView(BaseModel):
     no_action: NoActionView | None
 
 
+class ContributionView(BaseModel):
+    feature: str = Field(description="A feature; a member of a set as `products=fibre_500`.")
+    value: Any = Field(description="The customer's; null is missing.")
+    added: float = Field(description="What it adds to the log-odds of a response.")
+
+
 class CandidateView(BaseModel):
     issue: str
     group: str
@@ -217,9 +223,8 @@ class CandidateView(BaseModel):
     value: float | None
     lever: float | None
     priority: float | None
-    contributions: dict[str, float] | None = Field(
-        description="What the features of a chosen action add to the log-odds of a response, the strongest "
-        "first; null for the others."
+    contributions: list[ContributionView] | None = Field(
+        description="What moved the model for a chosen action, the strongest first; null for the others."
     )
     reasons: list[str] | None = Field(description="What speaks for a chosen action, in words.")
 

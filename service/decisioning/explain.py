@@ -19,7 +19,7 @@ from feature_store.feature import Source, iso_timestamp
 from service.decisioning.batch import Batch
 from service.decisioning.consent import STATES
 from service.decisioning.pipeline import Decisions
-from service.decisioning.reasons import contributions, in_words, strongest
+from service.decisioning.reasons import Contribution, contributions, in_words, strongest
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STAGES, Removal, Stage
 
@@ -54,7 +54,7 @@ class Candidate:
     value: float | None
     lever: float | None
     priority: float | None
-    contributions: dict[str, float] | None
+    contributions: list[Contribution] | None
     reasons: list[str] | None
 
 
@@ -113,7 +113,7 @@ def _or_none(column: NDArray[np.float64]) -> list[float | None]:
 class _Spoke(NamedTuple):
     """What spoke for and against an offered action."""
 
-    contributions: dict[str, float] | None
+    contributions: list[Contribution] | None
     reasons: list[str] | None
 
 
@@ -129,7 +129,7 @@ def _attributed(snapshot: Snapshot, decisions: Decisions, row: int) -> dict[int,
     wordings = snapshot.wordings or ((),) * len(snapshot.catalogue.treatments)
     return {
         action: _Spoke(
-            strongest(snapshot.schema.columns, entry, MOST_CONTRIBUTIONS) or None,
+            strongest(snapshot.schema, X, entry, MOST_CONTRIBUTIONS) or None,
             in_words(wordings[treatment], X, entry),
         )
         for action, treatment, entry in zip(chosen.tolist(), treatments.tolist(), added, strict=True)

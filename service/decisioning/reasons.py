@@ -4,10 +4,12 @@ Computed only where somebody asks: exact SHAP values cost more than the decision
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.schema import FeatureSchema
 from models.scorers import Attributing
 from service.decisioning.batch import Batch
 from service.decisioning.snapshot import Snapshot
@@ -58,7 +60,32 @@ def in_words(
     return list(dict.fromkeys(text for text in said if text is not None))[:MOST_REASONS]
 
 
-def strongest(columns: Sequence[str], added: NDArray[np.float64], at_most: int) -> dict[str, float]:
-    """The columns that add most, for or against, by name; those that add nothing are left out."""
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one feature, or one member of a set, added to the log-odds of a response; its value for this
+    customer, None where it is missing."""
+
+    feature: str
+    value: object
+    added: float
+
+
+def strongest(
+    schema: FeatureSchema, values: NDArray[np.float64], added: NDArray[np.float64], at_most: int
+) -> list[Contribution]:
+    """What adds most, for or against, first; what adds nothing is left out."""
     order = np.argsort(-np.abs(np.nan_to_num(added)), kind="stable")[:at_most]
-    return {columns[column]: float(added[column]) for column in order.tolist() if abs(added[column]) > 0.0}
+    return [
+        Contribution(schema.columns[column], _value(schema, column, values), float(added[column]))
+        for column in order.tolist()
+        if abs(added[column]) > 0.0
+    ]
+
+
+def _value(schema: FeatureSchema, column: int, values: NDArray[np.float64]) -> object:
+    """Of a member of a set, whether the customer has it."""
+    name, _, member = schema.columns[column].partition("=")
+    value = float(values[column])
+    if member:
+        return None if np.isnan(value) else value > 0.0
+    return schema.feature(name).decode([value])

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from feature_store.schema import FeatureSchema
 from models.calibration import Calibration
 from models.layout import Layout
 from models.scorers import LightGBMScorer
 from service.decisioning.catalogue import Action
 from service.decisioning.explain import Candidate, explain
 from service.decisioning.pipeline import decide
-from service.decisioning.reasons import contributions, in_words, strongest
+from service.decisioning.reasons import Contribution, contributions, in_words, strongest
 from service.decisioning.snapshot import BoundModel, Snapshot
 from service.decisioning.wording import Form, Wording
 
@@ -110,10 +111,12 @@ def test_the_offered_action_says_why_in_the_words_of_its_treatment_and_the_other
     snapshot = make_snapshot([A, B], models=(model,), wordings=(of_a, ()))
     found = explained(snapshot, make_batch, customers((80, 1, 1)))
     assert set(found["a"].reasons or ()) == {"you are 80", "you want to leave"}
-    by_column = found["a"].contributions
-    assert by_column is not None
-    assert by_column.keys() == {"age", "intent"}
-    assert list(by_column.values()) == sorted(by_column.values(), key=lambda value: -abs(value))
+    spoke = found["a"].contributions
+    assert spoke is not None
+    assert {(entry.feature, entry.value) for entry in spoke} == {("age", 80.0), ("intent", "cancel")}
+    assert [abs(entry.added) for entry in spoke] == sorted(
+        (abs(entry.added) for entry in spoke), reverse=True
+    )
     assert (found["b"].reasons, found["b"].contributions) == (None, None)
     young = explained(snapshot, make_batch, customers((19, 1, 1)))
     assert young["a"].reasons == ["you want to leave"], "what speaks against it is no reason"
@@ -166,7 +169,22 @@ def test_a_timestamp_is_written_as_its_date() -> None:
     assert Wording(0, "since {value}", Form.DATE).said(NOW) == "since 2027-01-15"
 
 
-def test_the_strongest_columns_are_named_for_and_against() -> None:
-    found = strongest(["a", "b", "c", "d", "e"], np.array([0.1, -0.7, np.nan, 0.0, 0.3]), 2)
-    assert list(found.items()) == [("b", -0.7), ("e", 0.3)]
-    assert strongest(["a", "b"], np.array([0.0, np.nan]), 2) == {}
+def test_the_strongest_features_are_named_with_their_values_for_and_against() -> None:
+    schema = FeatureSchema.from_definition(
+        [
+            {"name": "age", "type": "number", "source": "profile"},
+            {"name": "likes", "type": "set", "source": "profile", "members": ["tv", "films"]},
+            {"name": "returning", "type": "flag", "source": "context"},
+            {"name": "in_cart", "type": "flag", "source": "context"},
+        ]
+    )
+    values = np.array([40.0, 1.0, 0.0, np.nan, 1.0])
+    added = np.array([0.1, -0.7, 0.05, 0.3, np.nan])
+    assert strongest(schema, values, added, 9) == [
+        Contribution("likes=tv", True, -0.7),
+        Contribution("returning", None, 0.3),
+        Contribution("age", 40.0, 0.1),
+        Contribution("likes=films", False, 0.05),
+    ]
+    assert [entry.feature for entry in strongest(schema, values, added, 2)] == ["likes=tv", "returning"]
+    assert strongest(schema, values, np.array([0.0, np.nan, 0.0, 0.0, 0.0]), 9) == []

@@ -1,0 +1,159 @@
+"""An explained decision as a person reads it: what was chosen, what lost, and what was taken out."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.console import out
+from service.decisioning.stages import STAGES, Stage
+
+FEW_LOSERS, FEW_NAMES = 8, 4
+"""How many losers, and how many names of actions that one rule took out, are shown where not all are asked
+for."""
+ARBITRATED = (Stage.ARBITRATION, Stage.SLATE)
+FACTORS = (("P", "propensity"), ("C", "context_weight"), ("V", "value"), ("L", "lever"))
+
+Candidate = Mapping[str, Any]
+
+
+def show(answer: Mapping[str, Any], *, everything: bool) -> None:
+    """Print a decision that was asked for with `explain: full`; with `everything` no list is cut."""
+    candidates = answer["explanation"]
+    by_action = {candidate["action"]: candidate for candidate in candidates}
+    _heading(answer)
+    for placement in answer["placements"]:
+        _placement(placement, by_action)
+    _losers([entry for entry in candidates if entry["stage"] in ARBITRATED], everything)
+    _taken_out([entry for entry in candidates if entry["stage"] not in (None, *ARBITRATED)], everything)
+
+
+def _heading(answer: Mapping[str, Any]) -> None:
+    who = answer["customer_id"] or f"visitor {answer['anonymous_id']}"
+    _line(f"{who} in {answer['channel']}", 0, "bold")
+    catalogue = answer["versions"]["catalogue"]
+    _line(f"arm {answer['arm']}, decided in {answer['timings_ms']['total']:.1f} ms, catalogue {catalogue}")
+    if answer["degraded"]:
+        _line(f"decided without: {', '.join(answer['degraded'])}", style="yellow")
+    for warning in answer["warnings"]:
+        _line(warning, style="yellow")
+
+
+def _placement(placement: Mapping[str, Any], by_action: Mapping[str, Candidate]) -> None:
+    nothing = placement["no_action"]
+    _title(placement["id"] + (f": nothing ({nothing['reason']})" if nothing else ""))
+    for offered in placement["actions"]:
+        probability = offered["selection_probability"]
+        chance = "" if probability >= 1.0 else f", chosen with a probability of {_number(probability)}"
+        _line(f"{offered['rank']}. {offered['action']} as {offered['treatment']}{chance}", style="green")
+        factors = " x ".join(f"{letter} {_number(offered[name])}" for letter, name in FACTORS)
+        _line(f"{factors} = {_number(offered['priority'])}", 5)
+        if offered.get("reasons"):
+            _line("because: " + "; ".join(offered["reasons"]), 5)
+        spoke = by_action[offered["action"]]["contributions"]
+        if spoke:
+            moved = (f"{_pair(entry['feature'], entry['value'])} {entry['added']:+.2f}" for entry in spoke)
+            _line("moved the model: " + ", ".join(moved), 5, "dim")
+
+
+def _losers(losers: Sequence[Candidate], everything: bool) -> None:
+    if not losers:
+        return
+    shown = losers if everything else losers[:FEW_LOSERS]
+    cut = f"; the best {FEW_LOSERS}, --all shows the others" if len(shown) < len(losers) else ""
+    _title(f"Good, but not good enough ({len(losers):,}{cut})")
+    table = _grid(
+        ("action", "left"),
+        *((letter, "right") for letter, _ in FACTORS),
+        ("priority", "right"),
+        ("out", "left"),
+    )
+    for entry in shown:
+        factors = (_number(entry[name]) for _, name in FACTORS)
+        table.add_row(entry["action"], *factors, _number(entry["priority"]), entry["rule"])
+    out.print(table)
+
+
+def _taken_out(gone: Sequence[Candidate], everything: bool) -> None:
+    """By stage, in the order in which the stages spoke; what one rule has taken out for one reason stands
+    together."""
+    if gone:
+        _title(f"Taken out before ({len(gone):,})")
+    in_order = sorted(gone, key=lambda entry: STAGES.index(entry["stage"]))
+    for stage, entries in groupby(in_order, key=itemgetter("stage")):
+        _line(stage, style="cyan")
+        table = _grid(("", "left"), ("", "left"), header=False)
+        for same in _by_rule(entries):
+            table.add_row(_names([entry["action"] for entry in same], everything), _why(same[0]))
+        out.print(table)
+
+
+def _by_rule(entries: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    groups: dict[tuple[str, str], list[Candidate]] = {}
+    for entry in entries:
+        groups.setdefault((entry["rule"], entry["source"]), []).append(entry)
+    yield from groups.values()
+
+
+def _names(actions: Sequence[str], everything: bool) -> Text:
+    if everything or len(actions) <= FEW_NAMES:
+        return Text("\n".join(actions))
+    return Text("\n".join([*actions[: FEW_NAMES - 1], f"and {len(actions) - FEW_NAMES + 1} more"]))
+
+
+def _why(entry: Candidate) -> Text:
+    """The rule, what it says, and what it saw."""
+    said = [f"{entry['rule']}: {entry['meaning']}"]
+    if entry["source"]:
+        said.append(" ".join(entry["source"].split()))
+    if entry["observed"]:
+        said.append("saw " + ", ".join(_pair(*pair) for pair in entry["observed"].items()))
+    return Text("\n".join(said))
+
+
+def _pair(name: str, value: object) -> str:
+    """A feature and its value; a member of a set is there or not."""
+    if "=" in name and isinstance(value, bool):
+        return name if value else name.replace("=", "!=", 1)
+    return f"{name}={_value(value)}"
+
+
+def _value(value: object) -> str:
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return str(value).lower()
+        case float():
+            return _number(value)
+        case list():
+            return f"[{', '.join(map(str, value))}]"
+        case _:
+            return str(value)
+
+
+def _number(value: float | None) -> str:
+    """With four digits that count."""
+    return "-" if value is None else f"{value:,.4g}"
+
+
+def _title(text: str) -> None:
+    out.print()
+    _line(text, 0, "bold")
+
+
+def _line(text: str, indent: int = 2, style: str = "") -> None:
+    """A paragraph that wraps within its indent."""
+    for line in textwrap.wrap(text, max(out.width - indent, 20), break_on_hyphens=False):
+        out.print(" " * indent + line, style=style)
+
+
+def _grid(*columns: tuple[str, Any], header: bool = True) -> Table:
+    table = Table(box=None, show_header=header, header_style="dim", padding=(0, 0, 0, 2))
+    for name, justify in columns:
+        table.add_column(name, justify=justify, overflow="fold")
+    return table
