@@ -1,90 +1,167 @@
 """Arbitration: priority = P x C x V x L, each factor of which can be switched off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.decisioning.barriers import Barrier
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.quantities import Formula, Quantity
+from service.decisioning.rulebook import Columns
+from service.decisioning.valuation import Valuation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContextWeight:
+    """`percent` more (or less) weight for some actions (A, bool) where the condition at place `when` of the
+    rules' columns holds (None: always) and in some channels (C, bool; None: in all). A percent that can't be
+    computed weighs nothing."""
+
+    when: int | None
+    actions: NDArray[np.bool_]
+    percent: Quantity
+    channels: NDArray[np.bool_] | None = None
+
+    def percents(self, batch: Batch, computed: Columns, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The percent for each of m rows, 0 where the condition does not hold."""
+        if isinstance(self.percent, Formula):
+            found, _ = self.percent.of(computed, rows)
+        else:
+            found = np.full(len(rows), self.percent)
+        if self.channels is not None:
+            found = np.where(self.channels[batch.channel[rows]], found, 0.0)
+        return found if self.when is None else np.where(computed[self.when][rows], found, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class ContextWeight:
-    """`percent` more (or less) weight for some actions (A, bool) where every (column of X, value) pair
-    holds."""
+class Mandate:
+    """An action that comes before all others, always or where the condition at place `when` holds."""
 
-    when: tuple[tuple[int, float], ...]
-    actions: NDArray[np.bool_]
-    percent: float
+    action: int
+    when: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arbitration:
-    """The switch of each factor of the priority; one that is off counts as 1. Context weights feed C."""
+    """How candidates are weighed against one another.
+
+    propensity, context_weight, value, lever   the switch of each factor; one that is off counts as 1
+    context_weights    feed C
+    valuation          makes V
+    levers             A, in place of the catalogue's; None: as the catalogue has them
+    barriers           what a candidate has to reach: thresholds, and the worth of doing nothing
+    mandates           who comes before all priorities
+    """
 
     propensity: bool = True
     context_weight: bool = True
     value: bool = True
     lever: bool = True
     context_weights: tuple[ContextWeight, ...] = ()
+    valuation: Valuation = field(default_factory=Valuation)
+    levers: NDArray[np.float64] | None = None
+    barriers: tuple[Barrier, ...] = ()
+    mandates: tuple[Mandate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Factors:
     """What makes the priority of every candidate, n x A each; propensity and priority are NaN for who was out
-    before. A factor that is switched off is there as it is, and counts as 1 in the priority."""
+    before. A factor that is switched off is there as it is, and counts as 1 in the priority.
+
+    value            V as it counts: scaled, where the workspace scales
+    raw_value        V before it is scaled: business_value + benefit weight * customer_value, at least 0
+    mandatory        who comes before all priorities; None: nobody
+    assumed          where a declared number stands in for a value that could not be computed; None: nowhere
+    """
 
     propensity: NDArray[np.float64]
     context_weight: NDArray[np.float64]
     value: NDArray[np.float64]
     lever: NDArray[np.float64]
     priority: NDArray[np.float64]
+    raw_value: NDArray[np.float64]
+    business_value: NDArray[np.float64]
+    customer_value: NDArray[np.float64]
+    mandatory: NDArray[np.bool_] | None = None
+    assumed: NDArray[np.bool_] | None = None
 
     @classmethod
     def joined(cls, parts: "Sequence[tuple[NDArray[np.intp], Factors]]") -> "Factors":
         """The factors of disjoint rows as those of all rows."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-        return cls(
-            *(
-                np.concatenate([getattr(factors, field.name) for _, factors in parts])[order]
-                for field in fields(cls)
-            )
-        )
+        joined = {}
+        for each in fields(cls):
+            columns = [getattr(factors, each.name) for _, factors in parts]
+            if all(column is None for column in columns):
+                continue
+            shapes = [factors.priority.shape for _, factors in parts]
+            filled = [
+                np.zeros(shape, dtype=np.bool_) if column is None else column
+                for column, shape in zip(columns, shapes, strict=True)
+            ]
+            joined[each.name] = np.concatenate(filled)[order]
+        return cls(**joined)
 
 
 def arbitrate(
     arbitration: Arbitration,
     catalogue: Catalogue,
     batch: Batch,
+    computed: Columns,
     rows: NDArray[np.intp],
     propensity: NDArray[np.float64],
 ) -> Factors:
     """The factors of every candidate of some rows of a batch.
 
-    `propensity` is m x A for the m rows, NaN for who is out.
+    `propensity` is m x A for the m rows, NaN for who is out; `computed` has the rules' columns for the batch.
     """
-    context_weight = _context_weights(arbitration, batch.X[rows], propensity.shape[1])
-    value = np.broadcast_to(catalogue.values, propensity.shape)
-    lever = np.broadcast_to(catalogue.levers, propensity.shape)
+    shape = propensity.shape
+    context_weight = _context_weights(arbitration, batch, computed, rows, shape)
+    values = arbitration.valuation.values(catalogue, computed, rows)
+    levers = catalogue.levers if arbitration.levers is None else arbitration.levers
     priority = propensity if arbitration.propensity else np.where(np.isnan(propensity), np.nan, 1.0)
     priority = priority * context_weight
     if arbitration.value:
-        priority *= value
+        priority *= values.scaled
     if arbitration.lever:
-        priority *= lever
-    return Factors(propensity, context_weight, value, lever, priority)
+        priority *= levers
+    return Factors(
+        propensity=propensity,
+        context_weight=context_weight,
+        value=values.scaled,
+        lever=np.broadcast_to(levers, shape),
+        priority=priority,
+        raw_value=values.raw,
+        business_value=values.business,
+        customer_value=values.customer,
+        mandatory=_mandatory(arbitration.mandates, computed, rows, shape),
+        assumed=values.assumed,
+    )
 
 
-def _context_weights(arbitration: Arbitration, X: NDArray[np.float64], actions: int) -> NDArray[np.float64]:
+def _context_weights(
+    arbitration: Arbitration, batch: Batch, computed: Columns, rows: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
     """C of every action, m x A: 1 + the sum of the matching context weights / 100, never below 0."""
-    percent = np.zeros((len(X), actions), dtype=np.float64)
-    if arbitration.context_weight:
-        for weight in arbitration.context_weights:
-            matches = np.ones(len(X), dtype=np.bool_)
-            for column, value in weight.when:
-                matches &= X[:, column] == value
-            if matches.any():
-                percent += np.where(matches[:, None] & weight.actions, weight.percent, 0.0)
-    return np.maximum(1.0 + percent / 100.0, 0.0)
+    total: NDArray[np.float64] | None = None
+    for weight in arbitration.context_weights if arbitration.context_weight else ():
+        percents = weight.percents(batch, computed, rows)
+        if percents.any():
+            total = np.zeros(shape) if total is None else total
+            total += np.where(weight.actions, percents[:, None], 0.0)
+    return np.broadcast_to(1.0, shape) if total is None else np.maximum(1.0 + total / 100.0, 0.0)
+
+
+def _mandatory(
+    mandates: Sequence[Mandate], computed: Columns, rows: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.bool_] | None:
+    if not mandates:
+        return None
+    mandatory = np.zeros(shape, dtype=np.bool_)
+    for mandate in mandates:
+        mandatory[:, mandate.action] = True if mandate.when is None else computed[mandate.when][rows]
+    return mandatory

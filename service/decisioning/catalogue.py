@@ -52,7 +52,11 @@ class Treatment:
 class Action:
     """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and
     `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak. A
-    `fallback` is only considered where a placement would stay empty."""
+    `fallback` is only considered where a placement would stay empty.
+
+    `value` is what a response is worth to the business, and `customer_value` to the customer, or what stands
+    in for the formula that computes it.
+    """
 
     name: str
     issue: str
@@ -62,6 +66,7 @@ class Action:
     model: str | None = None
     propensity: float | None = None
     value: float = 1.0
+    customer_value: float = 0.0
     levers: tuple[float, float, float] = (0.0, 0.0, 0.0)
     tags: tuple[str, ...] = ()
     fallback: bool = False
@@ -146,6 +151,10 @@ class Catalogue:
     @cached_property
     def values(self) -> NDArray[np.float64]:
         return np.array([action.value for action in self.actions], dtype=np.float64)
+
+    @cached_property
+    def customer_values(self) -> NDArray[np.float64]:
+        return np.array([action.customer_value for action in self.actions], dtype=np.float64)
 
     @cached_property
     def levers(self) -> NDArray[np.float64]:

@@ -87,10 +87,11 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     said.left(batch, placeable, removed_by)
     _remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
     done(Stage.TREATMENT)
-    factors = _arbitrate(snapshot, batch, assigned, propensity)
+    factors = _arbitrate(snapshot, batch, assigned, computed, propensity)
+    _barriers(snapshot, batch, assigned, factors, removed_by)
     done(Stage.ARBITRATION)
     explorer = Explorer.of(snapshot, batch, assigned, factors.propensity)
-    slate = fill(snapshot, batch, removed_by, factors.priority, said, choose=explorer.choose)
+    slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, explorer.choose)
     done(Stage.SLATE)
     return Decisions(removed_by, factors, assigned, slate, batch, offered)
 
@@ -145,14 +146,36 @@ def _offered(
 
 
 def _arbitrate(
-    snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDArray[np.float64]
+    snapshot: Snapshot,
+    batch: Batch,
+    assigned: Assigned,
+    computed: Columns,
+    propensity: NDArray[np.float64],
 ) -> Factors:
     """The factors of every candidate, each request by the arbitration of its arm."""
     parts = [
-        (rows, arbitrate(conduct.arbitration, snapshot.catalogue, batch, rows, propensity[rows]))
+        (rows, arbitrate(conduct.arbitration, snapshot.catalogue, batch, computed, rows, propensity[rows]))
         for conduct, rows in assigned.of_each()
     ]
     return parts[0][1] if len(parts) == 1 else Factors.joined(parts)
+
+
+def _barriers(
+    snapshot: Snapshot, batch: Batch, assigned: Assigned, factors: Factors, removed_by: NDArray[np.int32]
+) -> None:
+    """Take out who does not reach what has to be reached. What is mandatory passes."""
+    for conduct, rows in assigned.of_each():
+        barriers = [b for b in conduct.arbitration.barriers if b.removal.stage not in conduct.skips]
+        if not barriers:
+            continue
+        narrowed, channel = removed_by[rows], batch.channel[rows]
+        propensity, priority = factors.propensity[rows], factors.priority[rows]
+        for barrier in barriers:
+            stopped = barrier.stops(propensity, priority, channel)
+            if factors.mandatory is not None:
+                stopped &= ~factors.mandatory[rows]
+            _remove(narrowed, stopped, snapshot.barrier_codes[barrier])
+        removed_by[rows] = narrowed
 
 
 def _said(snapshot: Snapshot, batch: Batch, computed: Columns) -> Said:

@@ -14,6 +14,7 @@ from feature_store.schema import Feature, FeatureSchema, Source
 from models.layout import Layout
 from models.scorers import Scorer
 from service.decisioning.arbitration import Arbitration
+from service.decisioning.barriers import Barrier, Threshold
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
@@ -25,7 +26,15 @@ from service.decisioning.proposals import noise
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.slate_policy import SlatePolicy
-from service.decisioning.stages import BUILT_IN_REMOVALS, NO_ACTION, STAGES, NoAction, Removal, Stage
+from service.decisioning.stages import (
+    BUILT_IN_REMOVALS,
+    DO_NOTHING,
+    NO_ACTION,
+    STAGES,
+    NoAction,
+    Removal,
+    Stage,
+)
 from service.decisioning.treatments import Alternatives
 from service.decisioning.volumes import VolumeLimit
 from service.decisioning.wording import Wording
@@ -83,10 +92,14 @@ class Snapshot:
         return Conduct(self.arbitration, self.exploration)
 
     @cached_property
+    def _conducts(self) -> tuple[Conduct, ...]:
+        """Every way in which somebody is decided for."""
+        return (self.conduct, *self.experiments.conducts)
+
+    @cached_property
     def leaves_to_chance(self) -> bool:
         """Whether anybody's choices are drawn, so that a batch needs seeds."""
-        conducts = (self.conduct, *self.experiments.conducts)
-        return any(conduct.exploration.method != "none" for conduct in conducts)
+        return any(conduct.exploration.method != "none" for conduct in self._conducts)
 
     def noise(self, least_evidence: float) -> NDArray[np.float64]:
         """A x M: by what Thompson sampling multiplies propensities, see `proposals.noise`."""
@@ -96,9 +109,27 @@ class Snapshot:
     def _noises(self) -> Mapping[float, NDArray[np.float64]]:
         """By the least evidence of every exploration."""
         known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
-        conducts = (self.conduct, *self.experiments.conducts)
-        levels = {conduct.exploration.least_evidence for conduct in conducts}
+        levels = {conduct.exploration.least_evidence for conduct in self._conducts}
         return {least: noise(np.maximum(known, least)) for least in levels}
+
+    @cached_property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Those of every conduct, each once."""
+        return tuple(barrier for barrier in self._barriers if isinstance(barrier, Threshold))
+
+    @cached_property
+    def barrier_codes(self) -> Mapping[Barrier, int]:
+        """What each barrier leaves in `removed_by`."""
+        numbers = {threshold: number for number, threshold in enumerate(self.thresholds)}
+        first = self.first_code("thresholds")
+        return {
+            barrier: first + numbers[barrier] if isinstance(barrier, Threshold) else DO_NOTHING
+            for barrier in self._barriers
+        }
+
+    @cached_property
+    def _barriers(self) -> tuple[Barrier, ...]:
+        return tuple(dict.fromkeys(b for conduct in self._conducts for b in conduct.arbitration.barriers))
 
     @cached_property
     def removals(self) -> tuple[Removal | None, ...]:
@@ -121,6 +152,7 @@ class Snapshot:
             "experiments": self.experiments.removals,
             "offers": self.offers.removals,
             "slate": self.slate_policy.removals,
+            "thresholds": tuple(threshold.removal for threshold in self.thresholds),
         }
 
     @cached_property

@@ -45,7 +45,7 @@ class Removal:
 
 STILL_IN = 0
 INACTIVE, NOT_STARTED, ENDED, EXCLUDED, NOT_IN_CHANNEL, NOT_IN_PLACEMENT, OUTRANKED, EMERGENCY = range(1, 9)
-FALLBACK_NOT_NEEDED = 9
+FALLBACK_NOT_NEEDED, DO_NOTHING = 9, 10
 
 BUILT_IN_REMOVALS: dict[int, Removal] = {
     EMERGENCY: Removal(
@@ -58,6 +58,12 @@ BUILT_IN_REMOVALS: dict[int, Removal] = {
     NOT_IN_CHANNEL: Removal(Stage.CHANNEL, "not_in_channel", "the action has no treatment in the channel"),
     NOT_IN_PLACEMENT: Removal(
         Stage.TREATMENT, "not_in_placement", "the action has no treatment in the placements asked for"
+    ),
+    DO_NOTHING: Removal(
+        Stage.ARBITRATION,
+        "do_nothing",
+        "doing nothing is better: the priority does not exceed the cost of a contact in the channel",
+        no_action="doing_nothing_is_better",
     ),
     OUTRANKED: Removal(
         Stage.SLATE, "outranked", "other actions with a higher priority filled the placements"
@@ -105,6 +111,7 @@ NO_ACTION_MEANINGS: dict[Stage, str] = {
 }
 
 NO_ACTION_BY_RULE: dict[str, str] = {
+    "doing_nothing_is_better": "no action has a priority above the cost of a contact in the channel",
     "answer_limit_reached": "a limit of the slate lets no other action into the answer",
     "bundle_incomplete": "the actions of a bundle can't stand together in the placement",
 }

@@ -20,6 +20,7 @@ from feature_store.documents import (
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.workspace.archive import Archive
 from service.workspace.offers import DeclaredOffers
+from service.workspace.quantities import stand_in
 from service.workspace.reasons import DeclaredReasons
 from service.workspace.rules import DeclaredRule, Ownership, inline_rules
 from service.workspace.shapes.catalogue import (
@@ -30,6 +31,7 @@ from service.workspace.shapes.catalogue import (
     IssueDocument,
     TreatmentDocument,
 )
+from service.workspace.stakes import Stakes
 
 Shape = TypeVar("Shape", ChannelsDocument, IssueDocument)
 
@@ -58,6 +60,7 @@ class CatalogueFiles:
     reasons: tuple[DeclaredReasons, ...] = ()
     documents: tuple[Document, ...] = ()
     places: Mapping[tuple[str, str], tuple[Document, Loc]] = field(default_factory=dict)
+    stakes: Stakes = field(default_factory=Stakes)
 
 
 def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
@@ -104,6 +107,7 @@ def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> Catalog
         reasons=tuple(reading.reasons),
         documents=(channels[0], *(read[0] for _, read in issues if read is not None)),
         places=reading.places,
+        stakes=reading.stakes,
     )
 
 
@@ -125,6 +129,7 @@ class _Reading:
     ownerships: list[Ownership] = field(default_factory=list)
     offers: list[DeclaredOffers] = field(default_factory=list)
     reasons: list[DeclaredReasons] = field(default_factory=list)
+    stakes: Stakes = field(default_factory=Stakes)
     problems: list[Problem] = field(default_factory=list)
     places: dict[tuple[str, str], tuple[Document, Loc]] = field(default_factory=dict)
 
@@ -168,7 +173,8 @@ class _Reading:
             description=action.description,
             model=action.model or group.model or issue.model,
             propensity=action.propensity,
-            value=action.value,
+            value=stand_in(action.value),
+            customer_value=stand_in(action.customer_value),
             levers=(issue.lever, group.lever, action.lever),
             active=action.active,
             start=action.starts_at,
@@ -177,6 +183,7 @@ class _Reading:
         self.problems += [document.problem((*loc, *where), message) for where, message in _faults(built)]
         self.actions.append(built)
         self.rules += inline_rules(document, loc, action, name, action=name)
+        self.stakes.declare(document, loc, name, action)
         if action.owns:
             self.ownerships.append(Ownership(document, (*loc, "owns"), name, action.owns))
         if action.offers:

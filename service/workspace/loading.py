@@ -17,13 +17,7 @@ from service.decisioning.catalogue import Catalogue
 from service.decisioning.snapshot import BoundModel, Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
-from service.workspace.policies import (
-    Engagement,
-    PolicyFile,
-    compile_arbitration,
-    compile_engagement,
-    read_policies,
-)
+from service.workspace.policies import Engagement, PolicyFile, compile_engagement, read_policies
 from service.workspace.reasons import Wordings, compile_reasons
 
 Result = TypeVar("Result")
@@ -40,7 +34,6 @@ class Workspace:
     specs: Mapping[str, ModelSpec]
     files: CatalogueFiles
     policies: PolicyFile
-    arbitration: Arbitration
     engagement: Engagement
     wordings: Wordings
     archive: Archive
@@ -48,6 +41,10 @@ class Workspace:
     @property
     def catalogue(self) -> Catalogue:
         return self.files.catalogue
+
+    @property
+    def arbitration(self) -> Arbitration:
+        return self.engagement.arbitration
 
     @property
     def registry(self) -> Registry:
@@ -99,13 +96,12 @@ def _load(folder: Path) -> Workspace:
     policies = found.try_to(lambda: read_policies(folder))
     if schema is None or specs is None or files is None or policies is None:
         raise WorkspaceError(found.problems)
-    arbitration = found.try_to(lambda: compile_arbitration(policies, schema, files.catalogue, files.groups))
     engagement = found.try_to(lambda: compile_engagement(policies, schema, files))
     wordings = found.try_to(lambda: compile_reasons(files.reasons, schema, files.catalogue, specs))
     found.problems += _outcome_problems(folder, specs, files)
-    if found.problems or arbitration is None or engagement is None or wordings is None:
+    if found.problems or engagement is None or wordings is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, policies, arbitration, engagement, wordings, archive)
+    return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive)
 
 
 def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:

@@ -11,7 +11,7 @@ from feature_store.schema import FeatureSchema, Source
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.rulebook import Rule
 from service.decisioning.rules import Compiled, Compiler, ExpressionError, ProgramBuilder
-from service.decisioning.rules.nodes import Flag
+from service.decisioning.rules.nodes import Flag, Value
 from service.decisioning.stages import Stage
 from service.workspace.shapes.policies import PoliciesDocument
 from service.workspace.shapes.rules import Covered
@@ -121,6 +121,14 @@ class RuleReader:
         """A condition, or None where there is a problem with it."""
         try:
             return self.compiler.flag(source)
+        except ExpressionError as error:
+            self._complain(document, loc, source, error)
+            return None
+
+    def number(self, document: Document, loc: Loc, source: str) -> Compiled[Value] | None:
+        """A numeric expression, or None where there is a problem with it."""
+        try:
+            return self.compiler.number(source)
         except ExpressionError as error:
             self._complain(document, loc, source, error)
             return None

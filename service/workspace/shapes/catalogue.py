@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.workspace.shapes.basics import Amount, Dated, Document, Name, Percent, Probability
+from service.workspace.shapes.basics import Dated, Document, Name, Percent, Probability
 from service.workspace.shapes.offers import OfferDocument
+from service.workspace.shapes.quantities import AmountOrFormula, BoolOrRule, SignedOrFormula
 from service.workspace.shapes.rules import Covered
 
 
@@ -39,7 +40,9 @@ class ActionDocument(Covered, Dated):
     title: str = ""
     description: str = ""
     active: bool = True
-    value: Amount = 1.0
+    value: AmountOrFormula = 1.0
+    customer_value: SignedOrFormula = 0.0
+    mandatory: BoolOrRule = False
     lever: Percent = 0.0
     model: str | None = None
     propensity: Probability | None = None

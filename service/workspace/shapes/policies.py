@@ -4,23 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.workspace.shapes.basics import Document, Name, Percent
+from service.workspace.shapes.arbitration import ArbitrationSections
+from service.workspace.shapes.basics import Document, Name
 from service.workspace.shapes.contact import ContactPoliciesDocument
 from service.workspace.shapes.volumes import VolumeLimitDocument
-
-
-class ArbitrationDocument(Document):
-    propensity: bool = True
-    context_weight: bool = True
-    value: bool = True
-    lever: bool = True
-
-
-class ContextWeightDocument(Document):
-    when: Annotated[dict[str, str | bool | float], Field(min_length=1)]
-    issue: str
-    group: str | None = None
-    weight: Percent
 
 
 class RuleDocument(Document):
@@ -46,7 +33,7 @@ class PurposeDocument(Document):
     imported: dict[str, str] = {}
 
 
-class PoliciesDocument(Document):
+class PoliciesDocument(ArbitrationSections):
     """policies.yaml"""
 
     conditions: dict[Name, str] = {}
@@ -56,6 +43,4 @@ class PoliciesDocument(Document):
     consent: dict[Name, PurposeDocument] = {}
     contact_policies: ContactPoliciesDocument = ContactPoliciesDocument()
     emergency_exclusion: list[str] = []
-    arbitration: ArbitrationDocument = ArbitrationDocument()
-    context_weights: list[ContextWeightDocument] = []
     volume_limits: list[VolumeLimitDocument] = []

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from feature_store.schema import FeatureSchema
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
+from service.decisioning.quantities import Formula
 from service.decisioning.rulebook import Rule, RuleBook
 from service.decisioning.rules import Compiler, ProgramBuilder
 from service.decisioning.snapshot import Snapshot
@@ -40,6 +41,25 @@ def book(*rules: tuple[Stage, str, dict[str, tuple[int, ...]]]) -> RuleBook:
         place = builder.true(compiled.node)
         found.append(Rule(stage, source, "", place, source, compiled.features, compiled.reads_now, **covered))
     return RuleBook(builder.build(), tuple(found))
+
+
+class Expressions:
+    """Columns for expressions in CEL, beside no rules."""
+
+    def __init__(self) -> None:
+        self._compiler, self._builder = Compiler(SCHEMA), ProgramBuilder()
+
+    def true(self, source: str) -> int:
+        """The place of a condition."""
+        return self._builder.true(self._compiler.flag(source).node)
+
+    def formula(self, source: str, otherwise: float = 0.0) -> Formula:
+        node = self._compiler.number(source).node
+        return Formula(self._builder.value(node), self._builder.known(node), otherwise)
+
+    def book(self) -> RuleBook:
+        """What computes them."""
+        return RuleBook(self._builder.build())
 
 
 MakeSnapshot = Callable[..., Snapshot]

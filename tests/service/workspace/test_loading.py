@@ -213,7 +213,7 @@ def test_all_problems_of_all_files_are_told_at_once(files: Files) -> None:
         ("models.yaml", "[callback]", "[]"),
         ("actions/sales.yaml", "value: 120", "value: -1"),
         ("actions/service.yaml", "propensity: 0.2", "propensity: 2"),
-        ("policies.yaml", "weight: 100", "weight: a lot"),
+        ("policies.yaml", "weight: 100", "weight: true"),
     ):
         files.edit(file, old, new)
     assert {problem.partition(":")[0] for problem in problems(files)} == {

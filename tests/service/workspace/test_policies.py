@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from feature_store.documents import WorkspaceError
@@ -50,12 +51,16 @@ def test_a_weight_is_for_a_group_or_a_whole_issue(files: Files) -> None:
     assert [weight.percent for weight in workspace.arbitration.context_weights] == [-50.0, 100.0]
 
 
-def test_a_condition_becomes_a_column_and_the_number_to_find_there(files: Files) -> None:
+def test_a_condition_holds_where_the_context_has_all_its_values(files: Files) -> None:
     workspace = load_workspace(files.folder)
     column = {name: workspace.schema.slice(name).start for name in ("intent", "returning", "basket")}
-    first, second = workspace.arbitration.context_weights
-    assert first.when == ((column["intent"], 1.0),)
-    assert second.when == ((column["returning"], 1.0), (column["basket"], 0.0))
+    X = np.full((4, workspace.schema.width), np.nan)
+    X[1, [column["returning"], column["basket"]]] = 1.0, 0.0
+    X[2, [column["returning"], column["basket"]]] = 1.0, 3.0
+    X[3, column["intent"]] = workspace.schema.feature("intent").codes["cancel"]
+    computed = workspace.engagement.rules.program.run(X, np.zeros(4))
+    holds = [computed[w.when].tolist() for w in workspace.arbitration.context_weights if w.when is not None]
+    assert holds == [[False, False, False, True], [False, True, False, False]]
 
 
 MISTAKES = [
@@ -73,7 +78,9 @@ MISTAKES = [
     ("issue: sales, group: mobile", "issue: sale, group: mobile", "no issue 'sale'; did you mean 'sales'"),
     ("group: mobile", "group: mobil", "issue 'sales' has no group 'mobil'; did you mean 'mobile'"),
     ("group: mobile", "group: care", "issue 'sales' has no group 'care'"),
-    ("weight: -50", "weight: much", "context_weights.0.weight: must be a valid number"),
+    ("weight: -50", "weight: true", "context_weights.0.weight: must be a valid number"),
+    ("weight: -50", "weight: [5]", "context_weights.0.weight: must be a valid number"),
+    ("weight: -50", "weight: {formula: '5.0'}", "'otherwise' is missing"),
     ("weight: -50", "weight: .nan", "context_weights.0.weight: must be a finite number"),
     ("weight: -50", "wait: -50", "did you mean 'weight'"),
 ]
