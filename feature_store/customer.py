@@ -47,7 +47,7 @@ class CustomerRows:
 class Customer:
     """All that is stored of one customer, of whatever age: the single view.
 
-    `history` holds records of `history.RECORD`, shape (touches,), in the order of their arrival; `consents`
+    `history` holds records of `history.RECORD`, shape (touches,), in the order of their times; `consents`
     has (hash of the purpose, hash of the channel, state, time) for each consent; `offers` also has those that
     are over.
     """

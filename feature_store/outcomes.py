@@ -31,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     occurred_at: float
     expires_at: float
+    account_id: str | None = None
     offer: str | None = None
     """The name of the offer that the action was made on."""
 

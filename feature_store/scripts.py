@@ -19,11 +19,33 @@ if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'a', ARGV[5]) end
 whether to set the account (1), and the account. Returns 0 and does nothing if the profile is not the
 expected one."""
 
+_WITHOUT = """
+local function without(reservations, ids, now)
+  local kept = {}
+  for at = 1, #reservations, 60 do
+    local id, over = string.sub(reservations, at, at + 15), struct.unpack('<d', reservations, at + 16) <= now
+    for other = 1, #ids, 16 do
+      if string.sub(ids, other, other + 15) == id then over = true end
+    end
+    if not over then kept[#kept + 1] = string.sub(reservations, at, at + 59) end
+  end
+  return table.concat(kept)
+end
+local function keep(reservations)
+  if reservations == ''
+  then redis.call('HDEL', KEYS[1], 'r')
+  else redis.call('HSET', KEYS[1], 'r', reservations) end
+end
+"""
+"""A reservation has 60 bytes: an id of 16, when it expires (8 bytes, a little-endian float), a record. Those
+are left out that are named, or that have expired."""
+
 RECORD_OUTCOME = (
-    """
-local id, now, keep = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6])
-local stored = redis.call('HMGET', KEYS[1], 's', 'h')
-local seen, history = stored[1] or '', (stored[2] or '') .. ARGV[5]
+    _WITHOUT
+    + """
+local id, now, keep_bytes, record = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[5]
+local stored = redis.call('HMGET', KEYS[1], 's', 'h', 'r')
+local seen, history, reservations = stored[1] or '', stored[2] or '', stored[3] or ''
 local at = string.find(seen, id, 1, true)
 while at do
   if at % 20 == 1 then return 0 end
@@ -32,14 +54,54 @@ end
 local first = 1
 while first < #seen and struct.unpack('>I4', seen, first + 16) <= now do first = first + 20 end
 seen = string.sub(seen, first) .. id .. ARGV[3]
-if #history > keep then history = string.sub(history, -keep) end
+local time, last = struct.unpack('<d', record), #history
+while last >= #record and struct.unpack('<d', history, last - #record + 1) > time do last = last - #record end
+history = string.sub(history, 1, last) .. record .. string.sub(history, last + 1)
+if #history > keep_bytes then history = string.sub(history, -keep_bytes) end
 redis.call('HSET', KEYS[1], 's', seen, 'h', history)
+if reservations ~= '' then keep(without(reservations, ARGV[7], now)) end
+redis.call('HINCRBY', KEYS[1], 'n', 1)
 """
     + _RENEW
 )
 """Arguments: time to live, the outcome's id of 16 bytes, the time until which to remember it (4 bytes,
-big-endian), the time now, the record to append to the history, and how many bytes of history to keep.
-Returns 0 and does nothing if the id has been seen. Ids are forgotten from the oldest on."""
+big-endian), the time now, the record for the history, how many bytes of history to keep, and the ids of the
+reservations that it redeems. Records are kept in the order of their times. Returns 0 and does nothing if the
+id has been seen. Ids are forgotten from the oldest on."""
+
+RESERVE = (
+    _WITHOUT
+    + """
+local stored = redis.call('HMGET', KEYS[1], 'h', 'r', 'n')
+if (stored[3] or '') ~= ARGV[1] then return stored end
+local seconds = tonumber(ARGV[4])
+local brief = redis.call('EXISTS', KEYS[1]) == 0
+local left = redis.call('TTL', KEYS[1])
+if left >= 0 and left < seconds then brief = true end
+keep(without(stored[2] or '', '', tonumber(ARGV[2])) .. ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'n', 1)
+if brief then redis.call('EXPIRE', KEYS[1], seconds) end
+return 1
+"""
+)
+"""Arguments: the revision that is expected ('': none), the time now, the reservations, and for how many
+seconds the key has to live at least: one that holds nothing else is forgotten then. Returns the history, the
+reservations and the revision, and does nothing, if the revision is not the expected one."""
+
+RELEASE = (
+    _WITHOUT
+    + """
+local stored = redis.call('HGET', KEYS[1], 'r') or ''
+local kept = without(stored, ARGV[1], 0)
+if kept ~= stored then
+  keep(kept)
+  redis.call('HINCRBY', KEYS[1], 'n', 1)
+end
+return redis.call('HMGET', KEYS[1], 'h', 'r', 'n')
+"""
+)
+"""Arguments: the ids of reservations, one after another. Returns the history, the reservations that are left,
+and the revision."""
 
 SET_CONSENTS = (
     """

@@ -1,10 +1,11 @@
 """The customer store: one hash per customer, under one key.
 
 The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p`
-the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `o`
-the offers that were made, `s` the ids of outcomes already counted. Definitions of vectors stand under
-`arb:schema:<fingerprint>`, the log of outcomes in the stream `arb:outcomes`, and `arb:reload` names the last
-change of a workspace.
+the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `r`
+reservations, `n` how often these two were changed, `s` the ids of outcomes already counted, `o` the offers
+that were made. An account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`. Definitions of vectors
+stand under `arb:schema:<fingerprint>`, the log of outcomes in the stream `arb:outcomes`, and `arb:reload`
+names the last change of a workspace.
 """
 
 import asyncio
@@ -24,7 +25,9 @@ from feature_store.client import Client, Command, StoreUnavailable, connect
 from feature_store.codec import Codec, Decoded
 from feature_store.consents import KEY_BYTES, Consent, unpack
 from feature_store.consents import RECORD as CONSENT_RECORD
+from feature_store.contacts import Contacts, reservation_id
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
+from feature_store.keys import account_key, customer_key
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
 from feature_store.schema import FeatureSchema, Source
@@ -111,6 +114,11 @@ class CustomerStore:
             await self._run([("SET", f"arb:schema:{name}", text) for name, text in definitions.items()])
             self._registered = True
 
+    @property
+    def contacts(self) -> Contacts:
+        """The contact histories, over the same connections."""
+        return Contacts(self._client)
+
     async def read(self, customer_ids: Sequence[str], now: float, also: Sequence[bytes] = ()) -> CustomerRows:
         """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds; and
         the fields of their hashes that are named in `also`, as they are."""
@@ -118,7 +126,7 @@ class CustomerStore:
             nobody = np.empty(0, bool)
             return CustomerRows(np.empty((0, self.schema.width)), nobody, np.empty(0), nobody)
         fields = (b"p", b"b", b"c", *also)
-        replies = await self._client.run([("HMGET", _key(id_), *fields) for id_ in customer_ids])
+        replies = await self._client.run([("HMGET", customer_key(id_), *fields) for id_ in customer_ids])
         unread = np.array([not isinstance(reply, list) for reply in replies])
         incomplete = unread.copy()
         faults = [str(reply) for reply in replies if not isinstance(reply, list)]
@@ -180,7 +188,7 @@ class CustomerStore:
 
     async def get(self, customer_id: str) -> Customer | None:
         """All that is stored of one customer, or None."""
-        [fields] = await self._run([("HMGET", _key(customer_id), b"p", b"b", b"h", b"a", b"c", b"o")])
+        [fields] = await self._run([("HMGET", customer_key(customer_id), b"p", b"b", b"h", b"a", b"c", b"o")])
         if all(field is None for field in fields):
             return None
         profile, behaviour, touches, account, consents, offers = fields
@@ -217,10 +225,14 @@ class CustomerStore:
             raise InvalidFeatures(errors)
         await self.register_schema()
         for attempt in range(_PUT_ATTEMPTS):
-            [(stored,)] = await self._run([("HMGET", _key(customer_id), b"p")])
+            [(stored,)] = await self._run([("HMGET", customer_key(customer_id), b"p")])
             vector = await self._updated(stored, profile, now)
             account = (int(account_id is not None), account_id or "")
-            if (await self._run([_script(PUT, customer_id, self._ttl, stored or b"", vector, *account)]))[0]:
+            if (
+                await self._run(
+                    [_script(PUT, customer_key(customer_id), self._ttl, stored or b"", vector, *account)]
+                )
+            )[0]:
                 return
             await asyncio.sleep(random.random() * 0.001 * (attempt + 1))
         raise StoreUnavailable(f"the customer was changed by others {_PUT_ATTEMPTS} times in a row")
@@ -263,7 +275,7 @@ class CustomerStore:
                 parts += [[_FIELDS[codec.source]] * len(X[rows]), codec.encode(X[rows], now)]
             if account_ids is not None:
                 parts += [[b"a"] * len(X[rows]), [account or "" for account in account_ids[rows]]]
-            keys = [_key(customer_id) for customer_id in customer_ids[rows]]
+            keys = [customer_key(customer_id) for customer_id in customer_ids[rows]]
             commands: list[Command] = [("HSET", *words) for words in zip(keys, *parts, strict=True)]
             commands += [(renew[0], key, *renew[1:]) for key in keys]
             _all_good(await self._client.run_at_once(commands, _BULK_TIMEOUT))
@@ -272,15 +284,30 @@ class CustomerStore:
         """Set some consents of a customer, all or none, and leave the others as they are."""
         records = b"".join(consent.record(now) for consent in consents)
         await self._run(
-            [_script(SET_CONSENTS, customer_id, self._ttl, CONSENT_RECORD.itemsize, KEY_BYTES, records)]
+            [
+                _script(
+                    SET_CONSENTS,
+                    customer_key(customer_id),
+                    self._ttl,
+                    CONSENT_RECORD.itemsize,
+                    KEY_BYTES,
+                    records,
+                )
+            ]
         )
 
     async def delete(self, customer_id: str) -> bool:
         """Forget all of a customer; whether there was something."""
-        return bool((await self._run([("DEL", _key(customer_id))]))[0])
+        return bool((await self._run([("DEL", customer_key(customer_id))]))[0])
 
-    async def record_outcomes(self, outcomes: Sequence[Outcome], now: float) -> list[bool]:
-        """Log outcomes and add each to its customer's contact history, in one round trip.
+    async def record_outcomes(
+        self,
+        outcomes: Sequence[Outcome],
+        now: float,
+        redeems: Mapping[str, Collection[str]] | None = None,
+    ) -> list[bool]:
+        """Log outcomes and add each to the contact history of its customer, and of its account if it names
+        one, in one round trip. `redeems` has by outcome the policies whose reservations it stands in for.
 
         Returns for each whether it was new; a duplicate is not counted again. When this fails, call it
         again with the same outcomes: the history counts each once, and the log, whose readers drop what
@@ -300,26 +327,31 @@ class CustomerStore:
             "outcomes",
             pack_outcomes(outcomes),
         )
-        kept = history.MAX_RECORDS * history.RECORD.itemsize
-        replies = await self._run(
-            [
-                log,
-                *(
-                    _script(
-                        RECORD_OUTCOME,
-                        outcome.customer_id,
-                        self._ttl,
-                        outcome.outcome_id,
-                        struct.pack(">I", min(max(int(outcome.expires_at), 0), _LAST_U4)),
-                        now,
-                        outcome.record(),
-                        kept,
-                    )
-                    for outcome in outcomes
-                ),
-            ]
+        redeemed = [_redeemed(outcome, redeems or {}) for outcome in outcomes]
+        customers = [
+            self._record(customer_key(outcome.customer_id), outcome, now, ids)
+            for outcome, ids in zip(outcomes, redeemed, strict=True)
+        ]
+        accounts = [
+            self._record(account_key(outcome.account_id), outcome, now, ids)
+            for outcome, ids in zip(outcomes, redeemed, strict=True)
+            if outcome.account_id is not None
+        ]
+        replies = await self._run([log, *customers, *accounts])
+        return [bool(reply) for reply in replies[1 : 1 + len(customers)]]
+
+    def _record(self, key: bytes, outcome: Outcome, now: float, redeemed: bytes) -> Command:
+        return _script(
+            RECORD_OUTCOME,
+            key,
+            self._ttl,
+            outcome.outcome_id,
+            struct.pack(">I", min(max(int(outcome.expires_at), 0), _LAST_U4)),
+            now,
+            outcome.record(),
+            history.MAX_RECORDS * history.RECORD.itemsize,
+            redeemed,
         )
-        return [bool(reply) for reply in replies[1:]]
 
     async def keep_offers(
         self, made: Mapping[str, Sequence[KeptOffer]], now: float
@@ -329,7 +361,7 @@ class CustomerStore:
         Returns for each offer the one that is kept, and None for a customer who could not be reached.
         """
         commands = [
-            _script(KEEP_OFFERS, customer_id, self._ttl, now, pack_offers(offers))
+            _script(KEEP_OFFERS, customer_key(customer_id), self._ttl, now, pack_offers(offers))
             for customer_id, offers in made.items()
         ]
         replies = await self._client.run(commands)
@@ -365,12 +397,16 @@ def _all_good(replies: list[Any]) -> list[Any]:
     return replies
 
 
-def _key(customer_id: str) -> bytes:
-    return b"arb:{%b}" % customer_id.encode("utf-8", "surrogatepass")
+def _script(script: str, key: bytes, *arguments: object) -> Command:
+    return ("EVAL", script, 1, key, *arguments)
 
 
-def _script(script: str, customer_id: str, *arguments: object) -> Command:
-    return ("EVAL", script, 1, _key(customer_id), *arguments)
+def _redeemed(outcome: Outcome, redeems: Mapping[str, Collection[str]]) -> bytes:
+    """The ids of the reservations that an outcome redeems, one after another."""
+    return b"".join(
+        reservation_id(outcome.decision_id, outcome.placement, outcome.action, policy)
+        for policy in redeems.get(outcome.outcome, ())
+    )
 
 
 def _faults(codec: Codec, decoded: Decoded) -> list[str]:

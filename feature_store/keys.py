@@ -1,0 +1,17 @@
+"""Where what belongs to one customer, or to one account, is kept. The braces make the id the hash tag in a
+cluster, so that everything of one lies on one node.
+"""
+
+
+def customer_key(customer_id: str) -> bytes:
+    """The key of a customer's hash."""
+    return b"arb:{%b}" % customer_id.encode("utf-8", "surrogatepass")
+
+
+def account_key(account_id: str) -> bytes:
+    """The key of an account's hash: the contact history of all its customers."""
+    return b"arb:account:{%b}" % account_id.encode("utf-8", "surrogatepass")
+
+
+HISTORY, RESERVATIONS, REVISION, ACCOUNT = b"h", b"r", b"n", b"a"
+"""Fields: records of contacts, reservations, how often these two were changed, and the customer's account."""
