@@ -9,6 +9,7 @@ from service.decisioning.catalogue import Treatment
 from service.decisioning.content import rendered
 from service.decisioning.explain import Candidate, explain
 from service.decisioning.offers import Promise
+from service.decisioning.slate import Slate
 from service.decisioning.snapshot import Snapshot
 from service.runtime.decider import Decision
 from service.runtime.tokens import Grant, Signer
@@ -101,6 +102,7 @@ class DecisionEncoder:
                     "lever": float(decision.decisions.factors.lever[row, index]),
                     "priority": float(decision.decisions.factors.priority[row, index]),
                     "selection_probability": probability,
+                    "bundle": _bundle(decision.snapshot, slate, pick),
                     "offer": _offer(offer) if offer else None,
                     "content": msgspec.Raw(_content(decision.snapshot, index, treatment, offer)),
                     "token": self.sign(grant),
@@ -108,6 +110,15 @@ class DecisionEncoder:
                 }
             )
         return filled
+
+
+def _bundle(snapshot: Snapshot, slate: Slate, pick: int) -> dict[str, Any] | None:
+    """The bundle that a chosen action stands in, and its place there."""
+    number = int(slate.bundle[pick])
+    if number < 0:
+        return None
+    bundle = snapshot.slate_policy.bundles[number]
+    return {"name": bundle.name, "position": int(slate.position[pick])}
 
 
 def _offer(offer: Promise) -> dict[str, Any]:

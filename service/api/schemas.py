@@ -175,6 +175,11 @@ class OfferView(BaseModel):
     valid_until: str = Field(description="The customer can rely on the terms before it.")
 
 
+class BundleView(BaseModel):
+    name: str
+    position: int
+
+
 class ActionView(BaseModel):
     rank: int
     issue: str
@@ -187,6 +192,7 @@ class ActionView(BaseModel):
     lever: float
     priority: float
     selection_probability: float
+    bundle: BundleView | None = Field(description="The bundle that it stands in; null for none.")
     offer: OfferView | None = Field(description="On which terms; null for an action without offers.")
     content: dict[str, Any]
     token: str

@@ -183,7 +183,8 @@ name of every rule that `owns` makes.
 
 ## Modes and degraded
 `mode` of a decision is `full`, or `degraded` if it was made without some input; then `degraded` says which.
-The third value, `fallback`, is reserved: nothing answers it yet.
+It is `fallback` where there is nothing in the answer but actions that the catalogue calls fallbacks, whatever
+else was missing.
 
 {degraded_table()}
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch
 from service.decisioning.slate_policy import Bundle
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.volumes import UNLIMITED
 
 
 class Room:
@@ -21,7 +22,10 @@ class Room:
     def __init__(self, snapshot: Snapshot, batch: Batch) -> None:
         policy, actions, n = snapshot.slate_policy, len(snapshot.catalogue.actions), len(batch)
         counted = [np.array([limit.actions for limit in policy.limits], np.bool_).reshape(-1, actions)]
-        left = [np.tile(np.array([limit.at_most for limit in policy.limits], np.int64), (n, 1))]
+        of_limits = [
+            np.where(limit.channels[batch.channel], limit.at_most, UNLIMITED) for limit in policy.limits
+        ]
+        left = [np.array(of_limits, np.int64).reshape(-1, n).T]
         codes = [snapshot.first_code("slate") + np.arange(len(policy.limits))]
         if batch.budgets is not None:
             counted.append(snapshot.volume_actions)

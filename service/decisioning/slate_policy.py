@@ -10,11 +10,13 @@ from service.decisioning.stages import Removal, Stage
 
 @dataclass(frozen=True, eq=False)
 class AnswerLimit:
-    """At most `at_most` of some actions (A, bool) in one answer, over all its placements."""
+    """At most `at_most` of some actions (A, bool) in one answer of some channels (C, bool), over all its
+    placements."""
 
     name: str
     at_most: int
     actions: NDArray[np.bool_]
+    channels: NDArray[np.bool_]
     description: str = ""
 
     @property

@@ -66,7 +66,18 @@ class Decision:
 
     @property
     def mode(self) -> str:
+        if self.is_fallback:
+            return "fallback"
         return "degraded" if self.degraded else "full"
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether there is something in the answer, and nothing but fallbacks."""
+        fallbacks, slate = self.snapshot.catalogue.fallbacks, self.decisions.slate
+        if fallbacks is None:
+            return False
+        first, last = slate.row.searchsorted([self.row, self.row + 1])
+        return bool(first < last and fallbacks[slate.action[first:last]].all())
 
 
 @dataclass(frozen=True)

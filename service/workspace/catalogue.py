@@ -176,6 +176,8 @@ class _Reading:
             value=stand_in(action.value),
             customer_value=stand_in(action.customer_value),
             levers=(issue.lever, group.lever, action.lever),
+            tags=tuple(action.tags),
+            fallback=action.fallback,
             active=action.active,
             start=action.starts_at,
             end=action.ends_at,

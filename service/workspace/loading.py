@@ -127,6 +127,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         stopped=workspace.engagement.stopped,
         volumes=workspace.engagement.volumes,
         offers=workspace.engagement.offers,
+        slate_policy=workspace.engagement.slate,
         wordings=workspace.wordings,
     )
 

@@ -14,6 +14,7 @@ from service.decisioning.consent import Purpose
 from service.decisioning.contact import Contact
 from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
+from service.decisioning.slate_policy import SlatePolicy
 from service.decisioning.volumes import VolumeLimit
 from service.workspace.arbitration import read_arbitration
 from service.workspace.catalogue import CatalogueFiles
@@ -23,6 +24,7 @@ from service.workspace.coverage import Coverage
 from service.workspace.offers import read_offers
 from service.workspace.rules import RuleReader
 from service.workspace.shapes.policies import PoliciesDocument
+from service.workspace.slate import read_slate
 from service.workspace.stakes import read_stakes
 from service.workspace.volumes import read_volumes
 
@@ -50,7 +52,8 @@ def read_policies(folder: Path) -> PolicyFile:
 class Engagement:
     """Who may get what, and how it is arbitrated: rules over actions and treatments, consents, how often a
     customer is addressed, what is stopped at once (A), how often something is chosen, on which terms it is
-    offered, and the standard arbitration. All share the columns of the rules' program."""
+    offered, the standard arbitration, and what an answer may be as a whole. All share the columns of the
+    rules' program."""
 
     rules: RuleBook
     purposes: tuple[Purpose, ...]
@@ -59,6 +62,7 @@ class Engagement:
     volumes: tuple[VolumeLimit, ...]
     offers: OfferBook
     arbitration: Arbitration
+    slate: SlatePolicy
 
 
 def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: CatalogueFiles) -> Engagement:
@@ -77,6 +81,7 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
     offers = read_offers(reader, files.offers)
     stakes = read_stakes(reader, files.stakes)
     arbitration = read_arbitration(reader, file.document, (), file.policies, stakes)
+    slate = read_slate(coverage, file.policies.slate)
     if reader.problems:
         raise WorkspaceError(reader.problems)
     return Engagement(
@@ -87,6 +92,7 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
         volumes=volumes,
         offers=offers,
         arbitration=arbitration,
+        slate=slate,
     )
 
 

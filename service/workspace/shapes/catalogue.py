@@ -47,6 +47,8 @@ class ActionDocument(Covered, Dated):
     model: str | None = None
     propensity: Probability | None = None
     owns: dict[str, str | list[str]] = {}
+    tags: list[Name] = []
+    fallback: bool = False
     offers: list[OfferDocument] = []
     reasons: dict[str, Any] = {}
     treatments: dict[Name, TreatmentDocument] = {}

@@ -7,6 +7,7 @@ from pydantic import Field
 from service.workspace.shapes.arbitration import ArbitrationSections
 from service.workspace.shapes.basics import Document, Name
 from service.workspace.shapes.contact import ContactPoliciesDocument
+from service.workspace.shapes.slate import SlateDocument
 from service.workspace.shapes.volumes import VolumeLimitDocument
 
 
@@ -44,3 +45,4 @@ class PoliciesDocument(ArbitrationSections):
     contact_policies: ContactPoliciesDocument = ContactPoliciesDocument()
     emergency_exclusion: list[str] = []
     volume_limits: list[VolumeLimitDocument] = []
+    slate: SlateDocument = SlateDocument()

@@ -42,7 +42,7 @@ def test_an_answer_has_everything_that_the_contract_names(client: httpx.Client, 
     assert set(decision["timings_ms"]) == {"features", "scoring", "total"}
     assert set(offered(decision)[0]) == {
         "rank", "issue", "group", "action", "treatment", "propensity", "context_weight", "value", "lever",
-        "priority", "selection_probability", "offer", "content", "token",
+        "priority", "selection_probability", "bundle", "offer", "content", "token",
     }  # fmt: skip
 
 

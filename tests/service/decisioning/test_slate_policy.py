@@ -84,7 +84,7 @@ def of(names: str, count: int = 4) -> NDArray[np.bool_]:
 
 
 def limited(names: str, at_most: int = 1, name: str = "few", count: int = 4) -> AnswerLimit:
-    return AnswerLimit(name, at_most, of(names, count))
+    return AnswerLimit(name, at_most, of(names, count), channels=np.array([True, False]))
 
 
 def test_a_limit_holds_over_all_placements_of_the_answer_and_says_whom_it_kept_out(world: World) -> None:
