@@ -34,6 +34,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str | None = None
     offer: str | None = None
     """The name of the offer that the action was made on."""
+    experiments: dict[str, str] = {}
+    """The arm of each experiment that the customer took part in when the action was chosen."""
 
     def record(self) -> bytes:
         """Its record in the contact history."""

@@ -28,11 +28,15 @@ class FileRecord(_Record):
 
 
 class TrainingData(_Record):
-    """What the model was made of: `sha256` is over the rows and labels, in their order."""
+    """What the model was made of: `sha256` is over the rows and labels, in their order.
+
+    `positives_by_action` has the actions with positives; it is empty in manifests of before it was counted.
+    """
 
     sha256: str
     rows: int
     positives: int
+    positives_by_action: dict[str, int] = {}
     customers: int
     training_rows: int
     validation_rows: int

@@ -17,7 +17,7 @@ from feature_store.columns import ColumnErrors, TableError, columns_from_arrow
 from feature_store.documents import did_you_mean
 from feature_store.schema import FeatureSchema, Source
 from models.errors import TrainingError
-from models.layout import Layout
+from models.layout import BUILT_IN, Layout
 from models.spec import ModelSpec
 
 CUSTOMERS, DECISIONS, OUTCOMES = "customers.parquet", "decisions.parquet", "outcomes.parquet"
@@ -57,6 +57,13 @@ class TrainingTable:
     def layout(self) -> Layout:
         """The layout of the rows over the table's own schema."""
         return Layout.of(self.schema, self.schema.columns)
+
+    @property
+    def positives_by_action(self) -> dict[str, int]:
+        """How many rows of each action are positive; actions without any are left out."""
+        codes = self.rows[self.labels > 0, -len(BUILT_IN)].astype(np.intp)
+        counts = np.bincount(codes, minlength=len(self.actions)).tolist()
+        return {action: count for action, count in zip(self.actions, counts, strict=True) if count}
 
     @cached_property
     def sha256(self) -> str:

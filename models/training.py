@@ -186,6 +186,7 @@ def _described(table: TrainingTable, split: Split) -> TrainingData:
         sha256=table.sha256,
         rows=len(table.rows),
         positives=int(table.labels.sum()),
+        positives_by_action=table.positives_by_action,
         customers=len(table.customer_ids),
         training_rows=int(split.training.sum()),
         validation_rows=int(split.validation.sum()),

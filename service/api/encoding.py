@@ -44,6 +44,7 @@ class DecisionEncoder:
                 for slot, _ in decision.checked.slots
             ],
             "arm": decision.arm,
+            "experiments": decision.experiments,
             "mode": decision.mode,
             "degraded": decision.degraded,
             "warnings": decision.checked.warnings,
@@ -88,6 +89,7 @@ class DecisionEncoder:
                 expires_at=decision.decided_at + self.token_seconds,
                 dry_run=decision.request.dry_run,
                 offer=offer.name if offer else None,
+                experiments=dict(decision.experiments),
             )
             filled.setdefault(slot, []).append(
                 {

@@ -85,7 +85,9 @@ def _value(feature: Feature) -> object:
 def _dry_run_token(encoder: DecisionEncoder) -> str:
     """A token of an offer that was never made: the live catalogue may have none to make."""
     now = time.time()
-    names = dict.fromkeys(("channel", "placement", "issue", "group", "action", "treatment"), "example")
+    names: dict[str, Any] = dict.fromkeys(
+        ("channel", "placement", "issue", "group", "action", "treatment"), "example"
+    )
     return encoder.sign(
         Grant(
             decision_id="00000000-0000-4000-8000-000000000000",

@@ -255,7 +255,8 @@ class DecisionView(BaseModel):
     anonymous_id: str | None
     channel: str
     placements: list[PlacementView]
-    arm: str
+    arm: str = Field(description="`experiment.arm` of the first experiment; else next_best_action.")
+    experiments: dict[str, str] = Field(description="The arm of each experiment that the customer is in.")
     mode: Literal["full", "degraded", "fallback"]
     degraded: list[str]
     warnings: list[str]

@@ -51,7 +51,8 @@ class Treatment:
 @dataclass(frozen=True, slots=True)
 class Action:
     """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and
-    `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak. A
+    `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak, and
+    `evidence` how many positives are known of the action, if not those that its model has learnt from. A
     `fallback` is only considered where a placement would stay empty.
 
     `value` is what a response is worth to the business, and `customer_value` to the customer, or what stands
@@ -65,6 +66,7 @@ class Action:
     description: str = ""
     model: str | None = None
     propensity: float | None = None
+    evidence: float | None = None
     value: float = 1.0
     customer_value: float = 0.0
     levers: tuple[float, float, float] = (0.0, 0.0, 0.0)

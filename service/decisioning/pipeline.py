@@ -89,6 +89,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     done(Stage.TREATMENT)
     factors = _arbitrate(snapshot, batch, assigned, computed, propensity)
     _barriers(snapshot, batch, assigned, factors, removed_by)
+    assigned.withhold(removed_by, snapshot.first_code("experiments"))
     done(Stage.ARBITRATION)
     explorer = Explorer.of(snapshot, batch, assigned, factors.propensity)
     slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, explorer.choose)

@@ -113,6 +113,7 @@ NO_ACTION_MEANINGS: dict[Stage, str] = {
 NO_ACTION_BY_RULE: dict[str, str] = {
     "doing_nothing_is_better": "no action has a priority above the cost of a contact in the channel",
     "answer_limit_reached": "a limit of the slate lets no other action into the answer",
+    "control_group": "an experiment withholds the actions from the control group that the customer is in",
     "bundle_incomplete": "the actions of a bundle can't stand together in the placement",
 }
 """Reasons that follow a rule rather than a stage: `Removal.no_action`, with their meanings."""

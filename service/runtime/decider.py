@@ -14,6 +14,7 @@ from feature_store.consents import ConsentNames
 from feature_store.store import CustomerRows, CustomerStore
 from service.decisioning.batch import Batch
 from service.decisioning.draws import keys_of
+from service.decisioning.experiments import arm_of
 from service.decisioning.offers import Promise
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
@@ -24,7 +25,6 @@ from service.runtime.features import FeatureReader
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
 from service.runtime.timing import StageTimer
 
-ARM = "next_best_action"
 FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = (
     "features:timeout",
     "features:unavailable",
@@ -53,9 +53,15 @@ class Decision:
     features_seconds: float
     scoring_seconds: float
     total_seconds: float
-    arm: str = ARM
+    experiments: Mapping[str, str] = field(default_factory=dict)
+    """The arm of each experiment that the customer takes part in."""
     settled: Mapping[int, Promise] = field(default_factory=dict)
     """The offers, by action, that the store had before ours, or that it has kept."""
+
+    @property
+    def arm(self) -> str:
+        """The arm that the decision counts under."""
+        return arm_of(self.experiments)
 
     def offer(self, action: int) -> Promise | None:
         """The terms on which an action is offered; None: it has no offers."""
@@ -230,6 +236,7 @@ class Decider:
                 features_seconds=read_seconds,
                 scoring_seconds=timer.seconds[Stage.PROPENSITY],
                 total_seconds=finished - pending.arrived,
+                experiments=snapshot.experiments.arms(decisions.assigned, row),
             )
             answers.append(answer)
             if not pending.answer.done():

@@ -188,6 +188,7 @@ def _outcome(report: OutcomeReport, grant: Grant, occurred_at: float) -> Outcome
         occurred_at=occurred_at,
         expires_at=grant.expires_at,
         offer=grant.offer,
+        experiments=grant.experiments,
     )
 
 

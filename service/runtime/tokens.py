@@ -44,6 +44,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at: float
     dry_run: bool = False
     offer: str | None = None
+    experiments: dict[str, str] = {}
 
 
 class Signer:

@@ -173,6 +173,7 @@ class _Reading:
             description=action.description,
             model=action.model or group.model or issue.model,
             propensity=action.propensity,
+            evidence=action.evidence,
             value=stand_in(action.value),
             customer_value=stand_in(action.customer_value),
             levers=(issue.lever, group.lever, action.lever),

@@ -13,7 +13,7 @@ from models.model import PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs
 from service.decisioning.arbitration import Arbitration
-from service.decisioning.catalogue import Catalogue
+from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.snapshot import BoundModel, Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
@@ -119,6 +119,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
             ],
             dtype=np.float64,
         ),
+        evidence=np.array([_evidence(action, loaded) for action in catalogue.actions], dtype=np.float64),
         models=tuple(_bind(model, workspace) for model in loaded.values()),
         arbitration=workspace.arbitration,
         rules=workspace.engagement.rules,
@@ -130,6 +131,14 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         slate_policy=workspace.engagement.slate,
         wordings=workspace.wordings,
     )
+
+
+def _evidence(action: Action, loaded: Mapping[str, PropensityModel]) -> float:
+    """How many positives are known of an action: declared, or those that its model has learnt from."""
+    if action.evidence is not None or action.model is None:
+        return action.evidence or 0.0
+    data = loaded[action.model].manifest.data
+    return data.positives_by_action.get(action.name, 0) if data.positives_by_action else data.positives
 
 
 def _bind(model: PropensityModel, workspace: Workspace) -> BoundModel:

@@ -46,6 +46,7 @@ class ActionDocument(Covered, Dated):
     lever: Percent = 0.0
     model: str | None = None
     propensity: Probability | None = None
+    evidence: Annotated[float, Field(ge=0, le=1e9)] | None = None
     owns: dict[str, str | list[str]] = {}
     tags: list[Name] = []
     fallback: bool = False

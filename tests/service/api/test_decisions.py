@@ -32,8 +32,8 @@ def offered(decision: dict[str, Any]) -> list[dict[str, Any]]:
 def test_an_answer_has_everything_that_the_contract_names(client: httpx.Client, world: Workspace) -> None:
     decision = decide(client)
     assert set(decision) == {
-        "decision_id", "customer_id", "anonymous_id", "channel", "placements", "arm", "mode", "degraded",
-        "warnings", "versions", "timings_ms",
+        "decision_id", "customer_id", "anonymous_id", "channel", "placements", "arm", "experiments", "mode",
+        "degraded", "warnings", "versions", "timings_ms",
     }  # fmt: skip
     assert (decision["customer_id"], decision["channel"], decision["mode"]) == ("c1", "web", "full")
     assert decision["versions"]["catalogue"] == world.catalogue.version

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.decisioning.experiments import MOST_NAMESPACES
 from service.runtime.tokens import MAX_TOKEN, Grant, InvalidToken, Signer, kept_secret
 
 NOW = 1_800_000_000.0
@@ -32,7 +33,7 @@ grants = st.builds(
 
 def grant(expires_at: float = NOW + 60) -> Grant:
     return Grant(
-        "d1", "c1", "web", "home_hero", "sales", "internet", "fibre_500", "fibre_500_hero",
+        "d1", "c12", "web", "home_hero", "sales", "internet", "fibre_500", "fibre_500_hero",
         rank=1, propensity=0.083, selection_probability=1.0, decided_at=NOW, expires_at=expires_at,
     )  # fmt: skip
 
@@ -106,9 +107,12 @@ def test_a_token_that_is_too_long_is_refused_unread() -> None:
 
 
 def test_names_of_the_greatest_length_make_a_token_that_can_be_sent_back() -> None:
-    """A customer_id has up to 128 characters of up to 4 bytes, the catalogue's names up to 64."""
+    """A customer_id has up to 128 characters of up to 4 bytes, the names of a workspace up to 64."""
     n = "n" * 64
-    longest = Grant("0" * 36, "\U0001f600" * 128, n, n, n, n, n, n, 100, 0.1, 0.1, NOW, NOW + 1)
+    longest = Grant(
+        "0" * 36, "\U0001f600" * 128, n, n, n, n, n, n, 100, 0.1, 0.1, NOW, NOW + 1,
+        offer=n, experiments={f"{number:064}": n for number in range(MOST_NAMESPACES)},
+    )  # fmt: skip
     token = SIGNER.sign(longest)
     assert len(token) <= MAX_TOKEN
     assert SIGNER.verify(token, NOW) == longest
