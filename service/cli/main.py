@@ -4,6 +4,7 @@ try:
     import typer
 
     from service.cli.bench import bench
+    from service.cli.diff import diff
     from service.cli.explain import explain
     from service.cli.load import load
     from service.cli.replay import replay
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, serve, explain, world, load, train, validate, replay):
+for command in (run, serve, explain, world, load, train, validate, diff, replay):
     app.command()(command)
 app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
