@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from feature_store import history
+from feature_store.budgets import Budgets
 from feature_store.client import Client, Command, StoreUnavailable, connect
 from feature_store.codec import Codec, Decoded
 from feature_store.consents import KEY_BYTES, Consent, unpack
@@ -91,6 +92,11 @@ class CustomerStore:
         return CustomerStore(
             self._client, schema, customer_ttl=self._ttl, outcome_log_length=self._log_length
         )
+
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets that workers share, over the same connections."""
+        return Budgets(self._client)
 
     async def announce(self, version: str) -> None:
         """Leave word for all who share the store that there is something new to load."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
+from service.decisioning.catalogue import Catalogue
 from service.decisioning.periods import Period
 from service.decisioning.stages import STILL_IN, Removal, Stage
 
@@ -20,6 +21,10 @@ UNLIMITED = np.iinfo(np.int32).max
 HEAD_START = 0.01
 """How far an even pace is ahead of the clock, as a share of the limit but at least one choice: it begins
 without a wait, and the last ones are free before the period ends."""
+
+BLOCKS = 500
+"""What a worker may hold of a limit without having chosen it, so what is lost when it is killed: the limit
+divided by this, but at least one choice."""
 
 ROUNDING = 1e-9
 
@@ -46,6 +51,21 @@ class VolumeLimit:
         """What it says of an action that it takes out."""
         meaning = self.description or f"chosen at most {self.at_most:,} times per {self.period.kind}"
         return Removal(Stage.CONTACT_POLICY, f"volume:{self.name}", meaning)
+
+    @property
+    def counter(self) -> str:
+        """What its counter in the store is called, without the period."""
+        return f"volume:{{{self.name}}}:{self.period.kind}"
+
+    @property
+    def unit(self) -> float:
+        """The least that is counted."""
+        return 1.0
+
+    @property
+    def block(self) -> float:
+        """What a worker may hold without having chosen it."""
+        return float(max(1, self.at_most // BLOCKS))
 
     def ceiling(self, now: float) -> int:
         """How many may have been chosen by a time, of the period in which it lies; 0 outside of a
@@ -91,3 +111,12 @@ def remove_exhausted(
     for position in np.flatnonzero(exhausted.any(axis=0)).tolist():
         out = exhausted[:, position, None] & limits[position].actions
         removed_by[out & (removed_by == STILL_IN)] = first_code + position
+
+
+def most_choices(catalogue: Catalogue, limits: tuple[VolumeLimit, ...]) -> NDArray[np.int32]:
+    """V x S: how many actions a limit counts in each slot; 0 in the slots of channels for which it does not
+    speak."""
+    said = (catalogue.slot_treatments >= 0).astype(np.int32)
+    channels = [catalogue.channel_index[slot.channel] for slot in catalogue.slots]
+    counts = [said @ limit.actions * limit.channels[channels] for limit in limits]
+    return np.array(counts, dtype=np.int32).reshape(len(limits), len(catalogue.slots))

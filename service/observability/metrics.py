@@ -90,6 +90,26 @@ HTTP_REQUESTS = Counter(
     ["route", "method", "status"],
     registry=REGISTRY,
 )
+VOLUME_USED = Gauge(
+    "arbiter_volume_used",
+    "Choices counted under a volume limit in its current period, by all workers.",
+    ["limit"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+VOLUME_LIMIT = Gauge(
+    "arbiter_volume_limit",
+    "How many choices a volume limit allows in its period.",
+    ["limit"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+VOLUME_SUPPRESSED = Counter(
+    "arbiter_volume_suppressed",
+    "Decisions in which a volume limit kept an action out.",
+    ["limit"],
+    registry=REGISTRY,
+)
 MODEL_INFO = Gauge(
     "arbiter_model_info",
     "1 for the version of each model that decides.",

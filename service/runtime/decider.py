@@ -16,11 +16,12 @@ from service.decisioning.batch import Batch
 from service.decisioning.draws import keys_of
 from service.decisioning.experiments import arm_of
 from service.decisioning.offers import Promise
-from service.decisioning.pipeline import Decisions, decide
+from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher
+from service.runtime.budgets import Ledger
 from service.runtime.features import FeatureReader
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
 from service.runtime.timing import StageTimer
@@ -124,10 +125,17 @@ class Decider:
     """Answers requests from one configuration at a time; `live` is swapped by assignment."""
 
     def __init__(
-        self, live: Live, reader: FeatureReader, *, deadline: float, max_batch: int, max_waiting: int
+        self,
+        live: Live,
+        reader: FeatureReader,
+        ledger: Ledger,
+        *,
+        deadline: float,
+        max_batch: int,
+        max_waiting: int,
     ) -> None:
         self.live = live
-        self._reader = reader
+        self._reader, self._ledger = reader, ledger
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting)
@@ -213,7 +221,7 @@ class Decider:
             return
         timer, now, snapshot = StageTimer(), time.time(), live.snapshot
         columns = _columns(live, due, rows, now)
-        decisions = decide(snapshot, columns, timer.done)
+        decisions = self._ledger.hold(snapshot, columns, _real(due)).decide(snapshot, timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         answers = []
@@ -245,6 +253,11 @@ class Decider:
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
             accounting.count_features(snapshot.schema, rows, positions, now)
+
+
+def _real(due: Iterable[_Pending]) -> NDArray[np.bool_]:
+    """Which requests are no dry runs."""
+    return np.array([not pending.request.dry_run for pending in due], dtype=np.bool_)
 
 
 def _answer(answer: Decision | BaseException) -> Decision | InvalidRequest:

@@ -16,6 +16,7 @@ from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
+from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
 from service.runtime.decider import Decider, Live
 from service.runtime.features import FeatureReader
@@ -45,9 +46,11 @@ class Service:
         self.settings, self.workspace, self.store, self.signer = settings, workspace, store, signer
         limits = {"max_batch": settings.max_batch, "max_waiting": settings.max_waiting}
         self.reloader = Reloader(self._load)
+        self.ledger = Ledger(store.budgets)
         self.decider = Decider(
             Live(snapshot, store),
             FeatureReader(retry_after=settings.store_retry_ms / 1000),
+            self.ledger,
             deadline=settings.deadline_ms / 1000,
             **limits,
         )
@@ -83,6 +86,7 @@ class Service:
         if workspace.schema != store.schema:
             store = store.of_schema(workspace.schema)
             await _register(store)
+        await self.ledger.adopt(snapshot)
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(0)
         for model in self.snapshot.models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(0)
@@ -114,6 +118,7 @@ class Service:
         await self.reloader.stop()
         await self.decider.drain()
         await self.outcomes.drain()
+        await self.ledger.stop()
         await self.recorder.drain()
         await self.store.close()
 
@@ -145,6 +150,8 @@ async def start_service(settings: Settings) -> Service:
     service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)))
     await _register(store)
     warm_up(snapshot)
+    await service.ledger.adopt(snapshot)
+    service.ledger.start()
     service.reloader.start(store, seen)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it

@@ -10,6 +10,7 @@ from feature_store.embedded import EmbeddedStore
 from feature_store.store import CustomerStore, connect
 from service.decisioning.snapshot import Snapshot
 from service.runtime.batching import Overloaded
+from service.runtime.budgets import Ledger
 from service.runtime.decider import Decider, Decision, Live
 from service.runtime.features import FeatureReader
 from service.runtime.requests import DecisionRequest
@@ -34,7 +35,9 @@ def run(snapshot: Snapshot, world_store: EmbeddedStore) -> Run:
             store = CustomerStore(connect(world_store.url, timeout=30), snapshot.schema)
             reader = FeatureReader(retry_after=0.25)
             live = Live(snapshot, store)
-            decider = Decider(live, reader, deadline=deadline, max_batch=16, max_waiting=max_waiting)
+            decider = Decider(
+                live, reader, Ledger(store.budgets), deadline=deadline, max_batch=16, max_waiting=max_waiting
+            )
             await scenario(decider)
             await decider.drain()
             await store.close()
