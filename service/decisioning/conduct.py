@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from service.decisioning.arbitration import Arbitration
+from service.decisioning.barriers import Threshold
 from service.decisioning.exploration import Exploration
 from service.decisioning.stages import Stage
 
@@ -18,14 +19,25 @@ class Conduct:
 
 
 def _random_eligible(standard: Conduct) -> Conduct:
-    return replace(standard, exploration=Exploration("uniform"))
+    arbitration = _without_priority_barriers(standard.arbitration)
+    return replace(standard, arbitration=arbitration, exploration=Exploration("uniform"))
 
 
 def _propensity_only(standard: Conduct) -> Conduct:
     arbitration = replace(
-        standard.arbitration, propensity=True, context_weight=False, value=False, lever=False
+        _without_priority_barriers(standard.arbitration),
+        propensity=True,
+        context_weight=False,
+        value=False,
+        lever=False,
     )
     return replace(standard, arbitration=arbitration)
+
+
+def _without_priority_barriers(arbitration: Arbitration) -> Arbitration:
+    """Where the standard priority does not count, what it has to reach does not either."""
+    kept = (b for b in arbitration.barriers if isinstance(b, Threshold) and b.factor == "propensity")
+    return replace(arbitration, barriers=tuple(kept))
 
 
 def _no_levers(standard: Conduct) -> Conduct:

@@ -5,6 +5,8 @@ from service.decisioning.arbitration import Arbitration
 from service.decisioning.exploration import Exploration
 from service.workspace.shapes.exploration import ExplorationDocument
 
+NONE = Exploration()
+
 
 def read_exploration(
     document: Document,
@@ -12,11 +14,11 @@ def read_exploration(
     entry: ExplorationDocument | None,
     arbitration: Arbitration,
     problems: list[Problem],
+    standard: Exploration = NONE,
 ) -> Exploration:
-    """How is explored under an arbitration; without an entry it is not."""
-    if entry is None:
-        return Exploration()
-    if entry.method == "thompson" and not arbitration.propensity:
+    """How is explored under an arbitration; without an entry as is `standard`."""
+    exploration = standard if entry is None else Exploration(**entry.model_dump())
+    if exploration.method == "thompson" and not arbitration.propensity:
         message = "'thompson' draws propensities, and the arbitration has them switched off"
         problems.append(document.problem((*loc, "method"), message))
-    return Exploration(**entry.model_dump())
+    return exploration

@@ -17,6 +17,7 @@ from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.snapshot import BoundModel, Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
+from service.workspace.experiments import load_experiments
 from service.workspace.policies import Engagement, PolicyFile, compile_engagement, read_policies
 from service.workspace.reasons import Wordings, compile_reasons
 
@@ -94,9 +95,10 @@ def _load(folder: Path) -> Workspace:
     specs = found.try_to(lambda: load_specs(folder / "models.yaml", schema))
     files = found.try_to(lambda: load_catalogue(folder, specs))
     policies = found.try_to(lambda: read_policies(folder))
-    if schema is None or specs is None or files is None or policies is None:
+    trials = found.try_to(lambda: load_experiments(folder))
+    if schema is None or specs is None or files is None or policies is None or trials is None:
         raise WorkspaceError(found.problems)
-    engagement = found.try_to(lambda: compile_engagement(policies, schema, files))
+    engagement = found.try_to(lambda: compile_engagement(policies, schema, files, trials))
     wordings = found.try_to(lambda: compile_reasons(files.reasons, schema, files.catalogue, specs))
     found.problems += _outcome_problems(folder, specs, files)
     if found.problems or engagement is None or wordings is None:
@@ -122,6 +124,8 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         evidence=np.array([_evidence(action, loaded) for action in catalogue.actions], dtype=np.float64),
         models=tuple(_bind(model, workspace) for model in loaded.values()),
         arbitration=workspace.arbitration,
+        exploration=workspace.engagement.exploration,
+        experiments=workspace.engagement.experiments,
         rules=workspace.engagement.rules,
         purposes=workspace.engagement.purposes,
         contact=workspace.engagement.contact,

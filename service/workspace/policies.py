@@ -10,8 +10,11 @@ from feature_store.documents import Document, Problem, WorkspaceError, did_you_m
 from feature_store.schema import FeatureSchema
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
 from service.decisioning.contact import Contact
+from service.decisioning.experiments import Experiments
+from service.decisioning.exploration import Exploration
 from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.slate_policy import SlatePolicy
@@ -21,6 +24,8 @@ from service.workspace.catalogue import CatalogueFiles
 from service.workspace.consent import read_purposes
 from service.workspace.contact import read_contact
 from service.workspace.coverage import Coverage
+from service.workspace.experiments import ExperimentFile, read_experiments
+from service.workspace.exploration import read_exploration
 from service.workspace.offers import read_offers
 from service.workspace.rules import RuleReader
 from service.workspace.shapes.policies import PoliciesDocument
@@ -52,8 +57,8 @@ def read_policies(folder: Path) -> PolicyFile:
 class Engagement:
     """Who may get what, and how it is arbitrated: rules over actions and treatments, consents, how often a
     customer is addressed, what is stopped at once (A), how often something is chosen, on which terms it is
-    offered, the standard arbitration, and what an answer may be as a whole. All share the columns of the
-    rules' program."""
+    offered, the standard arbitration and exploration, the experiments that decide otherwise, and what an
+    answer may be as a whole. All share the columns of the rules' program."""
 
     rules: RuleBook
     purposes: tuple[Purpose, ...]
@@ -62,11 +67,16 @@ class Engagement:
     volumes: tuple[VolumeLimit, ...]
     offers: OfferBook
     arbitration: Arbitration
+    exploration: Exploration
+    experiments: Experiments
     slate: SlatePolicy
 
 
-def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: CatalogueFiles) -> Engagement:
-    """Turn policies.yaml, and the rules and formulas of the catalogue's files, into one program.
+def compile_engagement(
+    file: PolicyFile, schema: FeatureSchema, files: CatalogueFiles, experiments: ExperimentFile
+) -> Engagement:
+    """Turn policies.yaml, experiments.yaml, and the rules and formulas of the catalogue's files, into one
+    program.
 
     Raises:
         WorkspaceError: with everything that is wrong, by line and column.
@@ -81,6 +91,10 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
     offers = read_offers(reader, files.offers)
     stakes = read_stakes(reader, files.stakes)
     arbitration = read_arbitration(reader, file.document, (), file.policies, stakes)
+    exploration = read_exploration(
+        file.document, ("exploration",), file.policies.exploration, arbitration, reader.problems
+    )
+    trials = read_experiments(reader, experiments, Conduct(arbitration, exploration))
     slate = read_slate(coverage, file.policies.slate)
     if reader.problems:
         raise WorkspaceError(reader.problems)
@@ -92,6 +106,8 @@ def compile_engagement(file: PolicyFile, schema: FeatureSchema, files: Catalogue
         volumes=volumes,
         offers=offers,
         arbitration=arbitration,
+        exploration=exploration,
+        experiments=trials,
         slate=slate,
     )
 

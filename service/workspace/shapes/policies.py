@@ -7,6 +7,7 @@ from pydantic import Field
 from service.workspace.shapes.arbitration import ArbitrationSections
 from service.workspace.shapes.basics import Document, Name
 from service.workspace.shapes.contact import ContactPoliciesDocument
+from service.workspace.shapes.exploration import ExplorationDocument
 from service.workspace.shapes.slate import SlateDocument
 from service.workspace.shapes.volumes import VolumeLimitDocument
 
@@ -43,6 +44,7 @@ class PoliciesDocument(ArbitrationSections):
     suitability: list[RuleDocument] = []
     consent: dict[Name, PurposeDocument] = {}
     contact_policies: ContactPoliciesDocument = ContactPoliciesDocument()
+    exploration: ExplorationDocument | None = None
     emergency_exclusion: list[str] = []
     volume_limits: list[VolumeLimitDocument] = []
     slate: SlateDocument = SlateDocument()
