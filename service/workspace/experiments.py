@@ -123,7 +123,7 @@ class _Reading:
             other_loc, other = deciding[0]
             if experiment.namespace != other.namespace:
                 message = (
-                    f"decides otherwise, as '{other_loc[1]}.{other_loc[3]}' in namespace "
+                    f"decides, as '{other_loc[1]}.{other_loc[3]}' in namespace "
                     f"'{other.namespace}' does: both need the same one"
                 )
                 self._complain(loc, message)

@@ -203,7 +203,7 @@ def test_a_challenger_decides_by_what_it_says_and_else_as_everybody_does(files: 
             "withhold: everything",
             "conduct: no_levers",
             "16: experiments.impact.arms.random_eligible",
-            "decides otherwise, as 'universal_control.control' in namespace 'holdout' does: both need the same one",
+            "decides, as 'universal_control.control' in namespace 'holdout' does: both need the same one",
         ),
     ],
 )
