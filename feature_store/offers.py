@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+FIELD = b"o"
+"""Of the customer's hash."""
+
 _HEAD = struct.Struct("<dHI")
 
 

@@ -29,6 +29,7 @@ from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.contacts import Contacts, reservation_id
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
 from feature_store.keys import account_key, customer_key
+from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
 from feature_store.schema import FeatureSchema, Source
@@ -194,7 +195,9 @@ class CustomerStore:
 
     async def get(self, customer_id: str) -> Customer | None:
         """All that is stored of one customer, or None."""
-        [fields] = await self._run([("HMGET", customer_key(customer_id), b"p", b"b", b"h", b"a", b"c", b"o")])
+        [fields] = await self._run(
+            [("HMGET", customer_key(customer_id), b"p", b"b", b"h", b"a", b"c", OFFERS)]
+        )
         if all(field is None for field in fields):
             return None
         profile, behaviour, touches, account, consents, offers = fields
@@ -371,9 +374,10 @@ class CustomerStore:
             for customer_id, offers in made.items()
         ]
         replies = await self._client.run(commands)
+        kept = (unpack_offers(b"".join(reply)) if isinstance(reply, list) else [] for reply in replies)
         return {
-            customer_id: unpack_offers(b"".join(reply)) if isinstance(reply, list) else None
-            for customer_id, reply in zip(made, replies, strict=True)
+            customer_id: found if len(found) == len(offers) else None
+            for (customer_id, offers), found in zip(made.items(), kept, strict=True)
         }
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:

@@ -295,6 +295,16 @@ class ConsentView(BaseModel):
     at: str
 
 
+class KeptOfferView(BaseModel):
+    action: str
+    name: str
+    terms: dict[str, str | bool | int | float]
+    valid_until: str
+    made_at: str
+    channel: str
+    decision_id: str
+
+
 class CustomerView(BaseModel):
     customer_id: str
     account_id: str | None
@@ -302,4 +312,5 @@ class CustomerView(BaseModel):
     behaviour: dict[str, Any]
     updated_at: str | None
     consents: dict[str, dict[str, ConsentView]]
+    offers: list[KeptOfferView] = Field(description="What the customer was offered and can still rely on.")
     history: list[dict[str, Any]]

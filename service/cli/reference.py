@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from typer.main import get_command
 
 from service.cli.main import app
+from service.decisioning.offers import REMOVALS as OFFER_REMOVALS
 from service.decisioning.stages import (
     BUILT_IN_REMOVALS,
     NO_ACTION,
@@ -26,6 +27,7 @@ from service.runtime.decider import (
     FEATURES_UNAVAILABLE,
     SCORING_DEADLINE,
 )
+from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.settings import Settings
 from service.workspace.catalogue import STANDARD_OUTCOMES
 
@@ -36,6 +38,8 @@ DEGRADED: Mapping[str, str] = {
     "or it was written under a schema that nobody knows any more",
     FEATURES_TIMEOUT: "the store had not answered by the deadline: decided on the context and the defaults",
     FEATURES_UNAVAILABLE: "the store is away or refused: decided on the context and the defaults",
+    OFFERS_UNAVAILABLE: "the offers that the customer was made could not be read, or a new one could not be "
+    "kept: what is offered here may differ from what another channel offers",
     SCORING_DEADLINE: "the deadline had passed before scoring: the declared propensities stand in for the "
     "models, and the base rate of the model where none is declared",
 }
@@ -106,7 +110,9 @@ def no_actions_table() -> str:
 
 def removals_table() -> str:
     """The rules that take an action out, by stage."""
-    removals = sorted(BUILT_IN_REMOVALS.values(), key=lambda removal: STAGES.index(removal.stage))
+    removals = sorted(
+        [*BUILT_IN_REMOVALS.values(), *OFFER_REMOVALS], key=lambda removal: STAGES.index(removal.stage)
+    )
     rows = [(f"`{removal.stage}`", f"`{removal.rule}`", removal.meaning) for removal in removals]
     return _table(("stage", "rule", "meaning"), rows)
 

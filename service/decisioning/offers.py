@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from service.decisioning.rules.program import Array
 from service.decisioning.stages import Removal, Stage
 
-NO_OFFER, KEPT_OFFER_UNSAYABLE = "no_offer", "kept_offer_unsayable"
+REMOVALS = (
+    Removal(Stage.ELIGIBILITY, "no_offer", "the customer may have none of the action's offers"),
+    Removal(
+        Stage.ELIGIBILITY,
+        "kept_offer_unsayable",
+        "the offer that the customer was promised lacks a term that the action's treatments name now",
+    ),
+)
+"""What takes out an action for want of an offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,16 @@ class Promises:
         kept = np.flatnonzero(place[self.rows] >= 0)
         columns = {column.name: getattr(self, column.name)[kept] for column in fields(self)}
         return Promises(**(columns | {"rows": place[self.rows[kept]]}))
+
+    @classmethod
+    def together(cls, parts: "Sequence[Promises]") -> "Promises":
+        """Those of several for the same requests; of two for one action the last binds."""
+        return cls(
+            **{
+                column.name: np.concatenate([getattr(part, column.name) for part in parts])
+                for column in fields(cls)
+            }
+        )
 
     def at(self, position: int) -> Promise:
         """One of them."""
@@ -116,16 +134,7 @@ class OfferBook:
     @property
     def removals(self) -> tuple[Removal, ...]:
         """What takes out an action for want of an offer; nothing where no action has one."""
-        if not self.offers:
-            return ()
-        return (
-            Removal(Stage.ELIGIBILITY, NO_OFFER, "the customer may have none of the action's offers"),
-            Removal(
-                Stage.ELIGIBILITY,
-                KEPT_OFFER_UNSAYABLE,
-                "the offer that the customer was promised lacks a term that the action's treatments name now",
-            ),
-        )
+        return REMOVALS if self.offers else ()
 
     @cached_property
     def _actions(self) -> NDArray[np.intp]:

@@ -38,6 +38,12 @@ NO_ACTION = Counter("arbiter_no_action", "Placements left empty.", ["reason"], r
 ACTION_OFFERED = Counter(
     "arbiter_action_offered", "Actions offered.", ["issue", "group", "action", "channel"], registry=REGISTRY
 )
+OFFERS = Counter(
+    "arbiter_offers",
+    "Offers in answers: made anew, kept from an earlier answer, or unkept because the store was away.",
+    ["action", "offer", "promise"],
+    registry=REGISTRY,
+)
 RELOADS = Counter(
     "arbiter_reloads",
     "Loads of a changed workspace, by whether it could be used.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from feature_store.schema import FeatureSchema, Source
 from feature_store.store import CustomerRows
 from service.observability import metrics
+from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.runtime.timing import StageTimer
 
 if TYPE_CHECKING:
@@ -33,7 +34,17 @@ def count(answers: Sequence[Decision], timer: StageTimer) -> None:
     for answer in real:
         metrics.DECISION_SECONDS.observe(answer.total_seconds)
     _count_ignored(real)
-    _count_slate(real)
+    for together in _by_batch(real):
+        _count_slate(together)
+        _count_offers(together)
+
+
+def _by_batch(real: Sequence[Decision]) -> Iterable[list[Decision]]:
+    """The answers by the `decide` that they came from: what had to be decided again is by itself."""
+    batches: dict[int, list[Decision]] = {}
+    for answer in real:
+        batches.setdefault(id(answer.decisions), []).append(answer)
+    return batches.values()
 
 
 def _count_ignored(real: Sequence[Decision]) -> None:
@@ -60,6 +71,25 @@ def _count_slate(real: Sequence[Decision]) -> None:
     empty = slate.empty_code[counts[slate.empty_row]]
     for code, number in Counter(empty.tolist()).items():
         metrics.NO_ACTION.labels(snapshot.no_actions[code].reason).inc(number)
+
+
+def _count_offers(real: Sequence[Decision]) -> None:
+    """Offers by what became of them."""
+    slate, offered = real[0].decisions.slate, real[0].decisions.offered
+    if offered is None:
+        return
+    new = offered.new(slate.row, slate.action)
+    for answer in real:
+        first, last = slate.row.searchsorted([answer.row, answer.row + 1]).tolist()
+        for pick in range(first, last):
+            index = int(slate.action[pick])
+            offer = answer.offer(index)
+            if offer is not None:
+                promise = (
+                    "kept" if not new[pick] else "unkept" if OFFERS_UNAVAILABLE in answer.degraded else "made"
+                )
+                labels = (answer.snapshot.catalogue.actions[index].name, offer.name, promise)
+                metrics.OFFERS.labels(*labels).inc()
 
 
 def count_features(schema: FeatureSchema, rows: CustomerRows, positions: Sequence[int], now: float) -> None:

@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from feature_store.consents import DENIED, GRANTED, UNKNOWN, Consent
 from feature_store.documents import did_you_mean
 from feature_store.feature import iso_timestamp
 from feature_store.history import name_hash
+from feature_store.offers import KeptOffer
 from feature_store.schema import FieldError
 from feature_store.store import Customer, CustomerStore, StoreUnavailable
 from service.decisioning.catalogue import Catalogue
@@ -48,6 +50,7 @@ class Customers:
             "behaviour": customer.behaviour,
             "updated_at": None if customer.updated_at is None else iso_timestamp(customer.updated_at),
             "consents": self._consents(customer),
+            "offers": [_offer(offer) for offer in customer.offers if offer.valid_until > time.time()],
             "history": [self._touch(record) for record in customer.history],
         }
 
@@ -123,6 +126,19 @@ class Customers:
 
     def _name(self, hashed: int) -> str:
         return self._names.get(hashed, f"#{hashed:08x}")
+
+
+def _offer(offer: KeptOffer) -> dict[str, Any]:
+    """An offer that still holds in every channel, and where it was made."""
+    return {
+        "action": offer.action,
+        "name": offer.name,
+        "terms": msgspec.json.decode(offer.terms),
+        "valid_until": iso_timestamp(offer.valid_until),
+        "made_at": iso_timestamp(offer.made_at),
+        "channel": offer.channel,
+        "decision_id": offer.decision_id,
+    }
 
 
 def _names_by_hash(catalogue: Catalogue, outcomes: Iterable[str]) -> dict[int, str]:

@@ -4,13 +4,15 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.consents import ConsentNames
+from feature_store.offers import FIELD as OFFERS
+from feature_store.offers import unpack_offers
 from feature_store.store import CustomerRows, CustomerStore
 from service.decisioning.batch import Batch
 from service.decisioning.draws import keys_of
@@ -23,6 +25,7 @@ from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher
 from service.runtime.budgets import Ledger
 from service.runtime.features import FeatureReader
+from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper, binding, promising
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
 from service.runtime.timing import StageTimer
 
@@ -56,8 +59,6 @@ class Decision:
     total_seconds: float
     experiments: Mapping[str, str] = field(default_factory=dict)
     """The arm of each experiment that the customer takes part in."""
-    settled: Mapping[int, Promise] = field(default_factory=dict)
-    """The offers, by action, that the store had before ours, or that it has kept."""
 
     @property
     def arm(self) -> str:
@@ -67,9 +68,7 @@ class Decision:
     def offer(self, action: int) -> Promise | None:
         """The terms on which an action is offered; None: it has no offers."""
         offered = self.decisions.offered
-        if offered is None:
-            return None
-        return self.settled.get(action) or offered.of(self.row, action)
+        return None if offered is None else offered.of(self.row, action)
 
     @property
     def mode(self) -> str:
@@ -96,6 +95,11 @@ class Live:
     store: CustomerStore
 
     @cached_property
+    def also(self) -> tuple[bytes, ...]:
+        """What is read of a customer beside features and consents."""
+        return (OFFERS,) if self.snapshot.offers else ()
+
+    @cached_property
     def consents(self) -> ConsentNames:
         """The purposes and channels of stored consents."""
         return ConsentNames(
@@ -114,6 +118,11 @@ class _Pending:
     decision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     checked: CheckedRequest | None = None
     position: int = -1
+
+    def tell(self, answer: Decision) -> None:
+        """Answer the request, if its client is still there."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
     @property
     def fit(self) -> CheckedRequest:
@@ -136,6 +145,7 @@ class Decider:
     ) -> None:
         self.live = live
         self._reader, self._ledger = reader, ledger
+        self._offers = OfferKeeper()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting)
@@ -192,7 +202,7 @@ class Decider:
         live, started = self.live, time.perf_counter()
         waiting = list(_fitting(live.snapshot, batch))
         keys = [pending.request.customer_key for pending in waiting]
-        read = self._reader.start(live.store, keys) if waiting else None
+        read = self._reader.start(live.store, keys, live.also) if waiting else None
         while waiting:
             if read is not None and not read.done():
                 timeout = min(pending.read_until for pending in waiting) - time.perf_counter()
@@ -202,14 +212,14 @@ class Decider:
             if read is None or read.done():
                 rows = None if read is None else read.result()
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
-                self._decide(live, waiting, rows, missing, read_seconds)
+                await self._decide(live, waiting, rows, missing, read_seconds)
                 return
             now = time.perf_counter()
             due = [pending for pending in waiting if pending.read_until <= now]
-            self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds)
+            await self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds)
             waiting = [pending for pending in waiting if pending.read_until > now]
 
-    def _decide(
+    async def _decide(
         self,
         live: Live,
         due: list[_Pending],
@@ -225,10 +235,13 @@ class Decider:
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         answers = []
+        missing += (OFFERS_UNAVAILABLE,) if rows is None and snapshot.offers else ()
         for row, pending in enumerate(due):
             degraded = missing
             if rows is not None and rows.incomplete[pending.position]:
                 degraded += (FEATURES_INCOMPLETE,)
+                if snapshot.offers and rows.unread[pending.position]:
+                    degraded += (OFFERS_UNAVAILABLE,)
             if not columns.scored[row]:
                 degraded += (SCORING_DEADLINE,)
             answer = Decision(
@@ -247,12 +260,33 @@ class Decider:
                 experiments=snapshot.experiments.arms(decisions.assigned, row),
             )
             answers.append(answer)
-            if not pending.answer.done():
-                pending.answer.set_result(answer)
+        await self._tell(live.store, due, answers)
         accounting.count(answers, timer)
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
             accounting.count_features(snapshot.schema, rows, positions, now)
+
+    async def _tell(self, store: CustomerStore, due: Sequence[_Pending], answers: list[Decision]) -> None:
+        """Answer every request; those that are promised something new, when that is kept, or else at their
+        deadline. `answers` has then what was answered."""
+        promise = promising(answers[0].decisions)
+        held: list[int] = []
+        for row, (pending, answer) in enumerate(zip(due, answers, strict=True)):
+            if row in promise and not (answer.request.dry_run or OFFERS_UNAVAILABLE in answer.degraded):
+                held.append(row)
+            else:
+                pending.tell(answer)
+
+        def tell(position: int, answer: Decision) -> None:
+            row = held[position]
+            seconds = time.perf_counter() - due[row].arrived
+            answers[row] = replace(answer, total_seconds=seconds)
+            due[row].tell(answers[row])
+
+        if held:
+            await self._offers.keep(
+                store, [answers[row] for row in held], [due[row].deadline for row in held], tell
+            )
 
 
 def _real(due: Iterable[_Pending]) -> NDArray[np.bool_]:
@@ -285,12 +319,15 @@ def _fitting(snapshot: Snapshot, batch: Iterable[_Pending]) -> Iterable[_Pending
 def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: float) -> Batch:
     """The requests as columns: stored features under the context, defaults where both are silent."""
     snapshot, catalogue = live.snapshot, live.snapshot.catalogue
-    consents = None
+    consents, promises = None, None
     X = np.stack([pending.fit.context for pending in due])
     if rows is not None:
         stored = rows.X[[pending.position for pending in due]]
         np.copyto(X, stored, where=np.isnan(X))
         consents = live.consents.decode([rows.consents[pending.position] for pending in due])
+        if snapshot.offers:
+            kept = [unpack_offers(rows.also[OFFERS][pending.position]) for pending in due]
+            promises = binding(snapshot, kept, now)
     np.copyto(X, np.broadcast_to(snapshot.schema.defaults, X.shape), where=np.isnan(X))
     limits = np.zeros((len(due), len(catalogue.slots)), dtype=np.int32)
     for row, pending in enumerate(due):
@@ -305,6 +342,7 @@ def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: fl
         scored=deadlines > time.perf_counter(),
         excluded=_excluded(due, len(catalogue.actions)),
         consents=consents,
+        promises=promises,
         seeds=keys_of([p.decision_id for p in due]) if snapshot.leaves_to_chance else None,
         units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
     )

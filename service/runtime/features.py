@@ -28,20 +28,22 @@ class FeatureReader:
         self._open: set[asyncio.Task[CustomerRows | None]] = set()
 
     def start(
-        self, store: CustomerStore, customer_keys: Sequence[str]
+        self, store: CustomerStore, customer_keys: Sequence[str], also: Sequence[bytes] = ()
     ) -> "asyncio.Task[CustomerRows | None] | None":
         """A read in flight, whose result is None where it failed; None if the store is not to be asked
-        now."""
+        now. `also` names further fields of the customers' hashes."""
         if time.monotonic() < self._away_until or len(self._open) >= MAX_OPEN_READS:
             return None
-        task = asyncio.get_running_loop().create_task(self._read(store, customer_keys))
+        task = asyncio.get_running_loop().create_task(self._read(store, customer_keys, also))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return task
 
-    async def _read(self, store: CustomerStore, customer_keys: Sequence[str]) -> CustomerRows | None:
+    async def _read(
+        self, store: CustomerStore, customer_keys: Sequence[str], also: Sequence[bytes]
+    ) -> CustomerRows | None:
         try:
-            rows = await store.read(customer_keys, time.time())
+            rows = await store.read(customer_keys, time.time(), also)
         except StoreUnavailable as error:
             STORE_ERRORS.labels("read").inc()
             if time.monotonic() >= self._away_until:

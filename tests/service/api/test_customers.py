@@ -36,6 +36,7 @@ def test_a_loaded_customer_has_a_profile_behaviour_account_and_history(
         "updated_at",
         "consents",
         "history",
+        "offers",
     }
     assert customer["profile"]
     assert customer["behaviour"]

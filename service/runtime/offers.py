@@ -1,0 +1,179 @@
+"""Keeping what is promised: the offers of an answer are with their customer before it leaves.
+
+Whoever promises an action first has promised it for all channels. A decision that comes second is made again
+with the promise that binds, so what it answers, explains and records is one and the same.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import structlog
+
+from feature_store.offers import KeptOffer
+from feature_store.store import CustomerStore, StoreUnavailable
+from service.decisioning.offers import Promises
+from service.decisioning.pipeline import Decisions, decide
+from service.decisioning.snapshot import Snapshot
+from service.observability.metrics import STORE_ERRORS
+
+if TYPE_CHECKING:
+    from service.runtime.decider import Decision
+
+log = structlog.get_logger()
+
+OFFERS_UNAVAILABLE = "offers:unavailable"
+WARN_EVERY = 10.0
+"""Seconds between two warnings of offers that can't be kept."""
+
+
+def binding(snapshot: Snapshot, kept: Sequence[Sequence[KeptOffer]], now: float) -> Promises | None:
+    """The offers that still hold at `now`, from those that were kept for each request of a batch; None where
+    there are none."""
+    actions = snapshot.catalogue.action_index
+    found = [
+        (row, actions[offer.action], offer)
+        for row, offers in enumerate(kept)
+        for offer in offers
+        if offer.valid_until > now and offer.action in actions
+    ]
+    if not found:
+        return None
+    rows, indexes, offers = zip(*found, strict=True)
+    return Promises(
+        rows=np.array(rows, np.intp),
+        actions=np.array(indexes, np.intp),
+        names=np.array([offer.name.encode() for offer in offers]),
+        terms=np.array([offer.terms for offer in offers]),
+        valid_until=np.array([offer.valid_until for offer in offers]),
+        sayable=np.array([_sayable(snapshot, index, offer) for _, index, offer in found]),
+    )
+
+
+def _sayable(snapshot: Snapshot, action: int, offer: KeptOffer) -> bool:
+    named = snapshot.offers.named.get(action)
+    return not named or named <= msgspec.json.decode(offer.terms).keys()
+
+
+def promising(decisions: Decisions) -> frozenset[int]:
+    """The rows of a batch whose answers make an offer that was not made before."""
+    if decisions.offered is None:
+        return frozenset()
+    slate = decisions.slate
+    return frozenset(slate.row[decisions.offered.new(slate.row, slate.action)].tolist())
+
+
+class OfferKeeper:
+    """Keeps the offers of whole batches in one round trip, and lets no answer wait beyond its deadline."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[list[Decision]]] = set()
+        self._warned_at = -WARN_EVERY
+
+    async def keep(
+        self,
+        store: CustomerStore,
+        decisions: "Sequence[Decision]",
+        deadlines: Sequence[float],
+        tell: "Callable[[int, Decision], None]",
+    ) -> None:
+        """Tell each decision, by its position, as it has to be answered: with the offers that are kept, or
+        where they could not be in time, degraded. Deadlines are of `time.perf_counter`."""
+        task = asyncio.get_running_loop().create_task(self._kept(store, decisions))
+        self._open.add(task)  # it goes on for whoever could not wait
+        task.add_done_callback(self._open.discard)
+        waiting = dict(enumerate(deadlines))
+        while waiting:
+            await asyncio.wait({task}, timeout=max(min(waiting.values()) - time.perf_counter(), 0.0))
+            now = time.perf_counter()
+            for position in [p for p, deadline in waiting.items() if task.done() or deadline <= now]:
+                tell(position, task.result()[position] if task.done() else _unkept(decisions[position]))
+                del waiting[position]
+
+    async def _kept(self, store: CustomerStore, decisions: "Sequence[Decision]") -> "list[Decision]":
+        """The decisions with the offers that the store has kept, in one round trip; those that came second
+        somewhere are made again, and what they promise then is kept in another."""
+        answers = list(decisions)
+        unsettled = list(range(len(answers)))
+        while unsettled:
+            made = {position: _made(answers[position]) for position in unsettled}
+            kept = await self._keep(store, {p: (answers[p].request.customer_key, made[p]) for p in unsettled})
+            second = []
+            for position in unsettled:
+                found = kept[position]
+                if found is None:
+                    answers[position] = _unkept(answers[position])
+                elif found != made[position]:
+                    answers[position] = _again(answers[position], found)
+                    second.append(position)
+            unsettled = [p for p in second if answers[p].row in promising(answers[p].decisions)]
+        return answers
+
+    async def _keep(
+        self, store: CustomerStore, made: Mapping[int, tuple[str, list[KeptOffer]]]
+    ) -> dict[int, list[KeptOffer] | None]:
+        """What the store keeps for each position of (customer, offers); None where it can't be reached."""
+        by_customer: dict[str, list[KeptOffer]] = defaultdict(list)
+        for customer, offers in made.values():
+            by_customer[customer] += offers
+        try:
+            kept = await store.keep_offers(by_customer, time.time())
+        except StoreUnavailable as error:
+            self._warn(str(error))
+            kept = dict.fromkeys(by_customer)
+        answered = {customer: iter(offers) for customer, offers in kept.items() if offers is not None}
+        if len(answered) < len(kept):
+            STORE_ERRORS.labels("keep_offers").inc(len(kept) - len(answered))
+        return {
+            position: [next(answered[customer]) for _ in offers] if customer in answered else None
+            for position, (customer, offers) in made.items()
+        }
+
+    def _warn(self, reason: str) -> None:
+        """Log what could not be kept, now and then: it may be so for every batch."""
+        if time.monotonic() - self._warned_at >= WARN_EVERY:
+            self._warned_at = time.monotonic()
+            log.warning("store_unavailable", operation="keep_offers", reason=reason)
+
+
+def _made(decision: "Decision") -> list[KeptOffer]:
+    """The offers that a decision makes for the first time."""
+    slate, offered = decision.decisions.slate, decision.decisions.offered
+    if offered is None:
+        return []
+    mine = np.flatnonzero((slate.row == decision.row) & offered.new(slate.row, slate.action))
+    made = []
+    for index in dict.fromkeys(slate.action[mine].tolist()):
+        promise = offered.of(decision.row, index)
+        if promise is not None:
+            made.append(
+                KeptOffer(
+                    action=decision.snapshot.catalogue.actions[index].name,
+                    name=promise.name,
+                    terms=promise.terms,
+                    valid_until=promise.valid_until,
+                    made_at=decision.decided_at,
+                    decision_id=decision.decision_id,
+                    channel=decision.request.channel,
+                )
+            )
+    return made
+
+
+def _again(decision: "Decision", kept: Sequence[KeptOffer]) -> "Decision":
+    """The same decision, knowing what the customer was promised by others in the meantime."""
+    batch = decision.decisions.batch.take(np.array([decision.row]))
+    found = binding(decision.snapshot, [kept], decision.decided_at)
+    parts = [part for part in (batch.promises, found) if part is not None]
+    promises = Promises.together(parts) if parts else None
+    decisions = decide(decision.snapshot, replace(batch, promises=promises))
+    return replace(decision, decisions=decisions, row=0)
+
+
+def _unkept(decision: "Decision") -> "Decision":
+    return replace(decision, degraded=(*decision.degraded, OFFERS_UNAVAILABLE))
