@@ -16,7 +16,15 @@ Loc = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is much faster
+_NUMBER = re.compile(r"[-+0-9a-fA-FxXob_:.]+")
 _MERGE_TAG = "tag:yaml.org,2002:merge"
+
+DEEPEST = 100
+"""Levels of a file; PyYAML goes down by recursion, in C without a limit."""
+MOST_PARTS = 500_000
+"""Of a file, aliases counted as often as they stand for something."""
+LONGEST_NUMBER = 1_000
+"""Characters; the work for a number grows with the square of its length."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,7 @@ def load_document(path: Path, root: Path | None = None) -> Document:
 def _read(text: str, file: str) -> Document:
     loader = _Loader(text)
     try:
+        _check_shape(text, file)
         root = loader.get_single_node()
         if root is None:
             return Document(file, {}, {(): 1})
@@ -160,6 +169,30 @@ def _read(text: str, file: str) -> Document:
         loader.dispose()
 
 
+def _check_shape(text: str, file: str) -> None:
+    """See that a file can be read without running out of stack or time.
+
+    Raises:
+        WorkspaceError: it can't.
+    """
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        message = None
+        if depth > DEEPEST:
+            message = f"goes deeper than {DEEPEST} levels"
+        elif isinstance(event, yaml.ScalarEvent) and _is_long_number(event):
+            message = f"is a number of more than {LONGEST_NUMBER} characters: put a text in quotes"
+        if message is not None:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise WorkspaceError([Problem(file, line, "", message)])
+
+
+def _is_long_number(event: yaml.ScalarEvent) -> bool:
+    plain = len(event.value) > LONGEST_NUMBER and event.style not in ("'", '"', "|", ">")
+    return plain and _NUMBER.fullmatch(event.value) is not None
+
+
 class _Walk:
     """Collects the line of each node, and the keys that a mapping has twice."""
 
@@ -168,9 +201,14 @@ class _Walk:
         self.lines: dict[Loc, int] = {}
         self.scalars: dict[Loc, Scalar] = {}
         self.problems: list[Problem] = []
+        self.parts = 0
         self._open: set[int] = set()
 
     def visit(self, node: yaml.Node, loc: Loc) -> None:
+        self.parts += 1
+        if self.parts > MOST_PARTS:
+            message = f"stands for more than {MOST_PARTS:,} parts with its aliases"
+            raise WorkspaceError([Problem(self.file, 0, "", message)])
         self.lines.setdefault(loc, node.start_mark.line + 1)
         if id(node) in self._open:  # an alias to one of its own parents
             return

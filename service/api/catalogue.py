@@ -1,14 +1,22 @@
-"""`/v1/catalogue`: what is live."""
+"""`/v1/catalogue`: what is live, and what would be wrong with another one."""
 
+import asyncio
+import time
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
+from feature_store.documents import Problem as Finding
 from feature_store.feature import iso_timestamp
 from service.api.encoding import JSON_TYPE
+from service.api.problems import Problem
+from service.api.routes import parse, read_body
+from service.api.schemas import CheckedView, FilesBody, FindingView, ProblemView
 from service.decisioning.catalogue import Action, Catalogue, Channel, Treatment
+from service.runtime.checking import BadArchive, check, unpacked
 
 router = APIRouter(prefix="/v1/catalogue", tags=["catalogue"])
 
@@ -29,6 +37,62 @@ async def read_catalogue(request: Request) -> Response:
         "actions": [_action(action, treatments[action.name]) for action in catalogue.actions],
     }
     return Response(msgspec.json.encode(document), media_type=JSON_TYPE)
+
+
+ZIP = "application/zip"
+_FILES: TypeAdapter[FilesBody] = TypeAdapter(FilesBody)
+
+
+@router.post(
+    "/validate",
+    summary="What would be wrong with a changed workspace",
+    response_model=CheckedView,
+    responses={
+        400: {"model": ProblemView, "description": "The body is neither JSON nor a ZIP archive."},
+        413: {"model": ProblemView, "description": "The body is too large."},
+        415: {"model": ProblemView, "description": "The body is said to be something else."},
+        422: {"model": ProblemView, "description": "The body is JSON of another shape."},
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": FilesBody.model_json_schema()},
+                ZIP: {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+async def validate(request: Request) -> CheckedView:
+    """Read all its files as a reload would, as JSON or as a ZIP archive of the folder, and check them with
+    the models that serve. Nothing changes."""
+    service = request.app.state.service
+    body = await read_body(request, ZIP)
+    if request.headers.get("content-type", "").startswith(ZIP):
+        try:
+            files = unpacked(body)
+        except BadArchive as error:
+            raise Problem(400, "not-zip", str(error)) from None
+    else:
+        files = {name: text.encode() for name, text in parse(_FILES, body).files.items()}
+    found = await asyncio.to_thread(check, files, service.workspace, time.time())
+    return CheckedView(
+        valid=not found.errors,
+        version=found.version if not found.errors else None,
+        errors=[_finding(problem) for problem in found.errors],
+        warnings=[_finding(problem) for problem in found.warnings],
+        ignored=list(found.ignored),
+    )
+
+
+def _finding(problem: Finding) -> FindingView:
+    return FindingView(
+        file=problem.file,
+        line=problem.line,
+        column=problem.column,
+        path=problem.path,
+        message=problem.message,
+    )
 
 
 def _channel(channel: Channel) -> dict[str, Any]:

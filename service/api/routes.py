@@ -81,16 +81,17 @@ def parse(validator: Validator, raw: bytes) -> Any:
         raise invalid_body(faults_of(details)) from None
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body.
+async def read_body(request: Request, *also: str) -> bytes:
+    """The whole body; `also` are media types that will do beside JSON.
 
     Raises:
         Problem: 413 where it is larger than the settings allow, 415 where it is said to be something else
         than JSON.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in JSON_TYPES and not media_type.endswith("+json"):
-        raise Problem(415, "unsupported-media-type", "send application/json")
+    if media_type not in (*JSON_TYPES, *also) and not media_type.endswith("+json"):
+        wanted = " or ".join(("application/json", *also))
+        raise Problem(415, "unsupported-media-type", f"send {wanted}")
     most: int = request.app.state.service.settings.max_body_bytes
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most:

@@ -314,3 +314,31 @@ class CustomerView(BaseModel):
     consents: dict[str, dict[str, ConsentView]]
     offers: list[KeptOfferView] = Field(description="What the customer was offered and can still rely on.")
     history: list[dict[str, Any]]
+
+
+class FilesBody(Body):
+    """A whole workspace, file by file."""
+
+    files: dict[str, str] = Field(
+        description="The text of each file by its path in the workspace, such as `actions/sales.yaml`."
+    )
+
+
+class FindingView(BaseModel):
+    """Something to mend in a file; lines and columns count from 1, 0 is not known."""
+
+    file: str
+    line: int
+    column: int
+    path: str = Field(description="The keys that lead there, with dots.")
+    message: str
+
+
+class CheckedView(BaseModel):
+    """What would be wrong with a workspace."""
+
+    valid: bool = Field(description="Whether a reload would take it: there are no errors.")
+    version: str | None = Field(description="The version that it would serve as; null with errors.")
+    errors: list[FindingView]
+    warnings: list[FindingView] = Field(description="What is allowed and hardly meant.")
+    ignored: list[str] = Field(description="Files that are none of a workspace.")

@@ -46,6 +46,7 @@ DEGRADED: Mapping[str, str] = {
 
 PROBLEMS: Sequence[tuple[int, str, str]] = (
     (400, "not-json", "the body is not JSON"),
+    (400, "not-zip", "the body is no ZIP archive, or one with more in it than a workspace may have"),
     (404, "not-found", "no such path"),
     (404, "unknown-customer", "nothing is stored of the customer"),
     (405, "method-not-allowed", "the path exists, but not with that method"),

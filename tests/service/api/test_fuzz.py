@@ -42,6 +42,7 @@ WITH_INPUT = [
     ("PUT", "/v1/customers/{customer_id}"),
     ("PUT", "/v1/customers/{customer_id}/consents"),
     ("DELETE", "/v1/customers/{customer_id}"),
+    ("POST", "/v1/catalogue/validate"),
 ]
 WITHOUT_INPUT = [
     ("GET", "/v1/catalogue"),
