@@ -56,6 +56,7 @@ def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path
     assert {path.name for path in (tmp_path / "bookshop").glob("*.yaml")} == {
         "features.yaml",
         "channels.yaml",
+        "experiments.yaml",
         "models.yaml",
         "policies.yaml",
     }
@@ -63,3 +64,7 @@ def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path
     assert "reserved" in workspace.files.outcomes
     (weight,) = workspace.arbitration.context_weights
     assert weight.percent == 50
+    assert workspace.engagement.exploration.method == "thompson"
+    assert [arm.name for arm in workspace.engagement.experiments.experiments[2].arms] == [
+        "random_eligible", "champion", "challenger",
+    ]  # fmt: skip
