@@ -215,6 +215,19 @@ class ContributionView(BaseModel):
     added: float = Field(description="What it adds to the log-odds of a response.")
 
 
+class CapView(BaseModel):
+    """A contact policy that holds: a cap, a pause or quiet hours."""
+
+    name: str
+    kind: str
+    count: int | None = Field(description="What it has counted; null where that can't be known.")
+    at_most: int | None
+    within: str | None = Field(description="The time in which it counts, such as 7d.")
+    next_free: str | None = Field(
+        description="When no contact policy holds the action back any more, if nothing else happens."
+    )
+
+
 class CandidateView(BaseModel):
     issue: str
     group: str
@@ -224,6 +237,7 @@ class CandidateView(BaseModel):
     meaning: str | None
     source: str | None = Field(description="The rule as the workspace has it; null for a built-in one.")
     observed: dict[str, Any] | None = Field(description="What the rule read; null is missing.")
+    cap: CapView | None = Field(description="The contact policy that took it out; null for anything else.")
     propensity: float | None
     context_weight: float | None
     value: float | None

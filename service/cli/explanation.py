@@ -93,9 +93,9 @@ def _taken_out(gone: Sequence[Candidate], everything: bool) -> None:
 
 
 def _by_rule(entries: Iterable[Candidate]) -> Iterator[list[Candidate]]:
-    groups: dict[tuple[str, str], list[Candidate]] = {}
+    groups: dict[tuple[str, ...], list[Candidate]] = {}
     for entry in entries:
-        groups.setdefault((entry["rule"], entry["source"]), []).append(entry)
+        groups.setdefault((entry["rule"], entry["source"], str(entry["cap"])), []).append(entry)
     yield from groups.values()
 
 
@@ -112,7 +112,18 @@ def _why(entry: Candidate) -> Text:
         said.append(" ".join(entry["source"].split()))
     if entry["observed"]:
         said.append("saw " + ", ".join(_pair(*pair) for pair in entry["observed"].items()))
+    if entry["cap"]:
+        said.append(_cap(entry["cap"]))
     return Text("\n".join(said))
+
+
+def _cap(cap: Candidate) -> str:
+    """What a contact policy has counted, and until when it holds."""
+    free = f"free at {cap['next_free']}" if cap["next_free"] else "not known when it is free"
+    if cap["at_most"] is None:
+        return free
+    count = "an unknown number" if cap["count"] is None else cap["count"]
+    return f"counted {count}, of {cap['at_most']} at most; {free}"
 
 
 def _pair(name: str, value: object) -> str:

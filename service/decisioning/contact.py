@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch
 from service.decisioning.frequency import Frequency
 from service.decisioning.quiet_hours import QuietHours
-from service.decisioning.stages import STILL_IN, Removal
+from service.decisioning.stages import NO_ACTION, STILL_IN, Removal, Stage
 from service.decisioning.touches import Reading, Vocabulary
 
 NOTHING = Vocabulary((), (), (), (), (), ())
@@ -29,6 +29,15 @@ class Contact:
         """What each policy says."""
         counted = tuple(policy.removal for policy in self.frequencies)
         return counted + tuple(hours.removal for hours in self.quiet_hours)
+
+    @property
+    def answer_removals(self) -> tuple[Removal, ...]:
+        """What each policy that counts says of an action for which it leaves an answer no room."""
+        meaning = "the answer has as many already as this contact policy leaves"
+        return tuple(
+            Removal(Stage.SLATE, policy.name, meaning, no_action=NO_ACTION[Stage.CONTACT_POLICY].reason)
+            for policy in self.frequencies
+        )
 
     @cached_property
     def reads_customers(self) -> bool:
@@ -62,7 +71,7 @@ class Contact:
     def _count(
         self, batch: Batch, first_code: int, removed_by: NDArray[np.int32], *, of_treatments: bool
     ) -> None:
-        for code, policy, reading in self._read(batch, first_code):
+        for code, policy, reading in self.readings(batch, first_code):
             if policy.counting.of_treatments == of_treatments:
                 held = policy.held(reading, batch.now)
                 if held.rows.size:
@@ -72,17 +81,18 @@ class Contact:
                 if shut.size:
                     _remove(removed_by, shut, policy.counting.covered(batch, shut) >= 0, code)
 
-    def _read(self, batch: Batch, first_code: int) -> Iterator[tuple[int, Frequency, Reading]]:
-        """The policies with their codes, each with the history that it counts, where there is one."""
+    def readings(self, batch: Batch, first: int = 0) -> Iterator[tuple[int, Frequency, Reading]]:
+        """The policies that count, numbered from `first`, each with the history that it counts, where there
+        is one."""
         readings = {
             id(touches): Reading(touches, self.vocabulary)
             for touches in (batch.touches, batch.account_touches)
             if touches is not None
         }
-        for code, policy in enumerate(self.frequencies, start=first_code):
+        for number, policy in enumerate(self.frequencies, start=first):
             touches = policy.touches(batch)
             if touches is not None:
-                yield code, policy, readings[id(touches)]
+                yield number, policy, readings[id(touches)]
 
 
 def _remove(removed_by: NDArray[np.int32], rows: NDArray[np.intp], out: NDArray[np.bool_], code: int) -> None:

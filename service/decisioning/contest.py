@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.exploration import Turn
+from service.decisioning.headroom import Headroom
 from service.decisioning.room import Room
 from service.decisioning.slate_policy import Bundle
 from service.decisioning.snapshot import Snapshot
@@ -26,10 +27,11 @@ class Contest:
         batch: Batch,
         removed_by: NDArray[np.int32],
         mandatory: NDArray[np.bool_] | None = None,
+        caps: Headroom | None = None,
     ) -> None:
         policy, actions = snapshot.slate_policy, len(snapshot.catalogue.actions)
         self.kept_out = np.zeros_like(removed_by)
-        self._room = Room(snapshot, batch)
+        self._room = Room(snapshot, batch, caps)
         self._bundles = policy.bundles
         self._bundle_codes = snapshot.first_code("slate") + len(policy.limits) + np.arange(len(self._bundles))
         self._leads = np.full(actions, NOBODY, np.intp)

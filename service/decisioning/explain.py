@@ -5,7 +5,7 @@ An explanation is made of columns, like the decision: the steps that Python take
 writing it down.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from math import isnan
@@ -22,6 +22,7 @@ from service.decisioning.pipeline import Decisions
 from service.decisioning.reasons import Contribution, contributions, in_words, strongest
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STAGES, Removal, Stage
+from service.decisioning.standing import CapView, standing
 
 MOST_CONTRIBUTIONS = 8
 """How many features an explanation names as what moved the model most."""
@@ -34,8 +35,8 @@ class Candidate:
     """One action of the catalogue in one decision.
 
     `stage`, `rule` and `meaning` say what took it out (None when it was chosen); a rule of the workspace has
-    its `source`, and the values that it `observed`, None for what was missing. The factors are None where the
-    candidate was out before they were computed.
+    its `source`, and the values that it `observed`, None for what was missing; a contact policy its `cap`.
+    The factors are None where the candidate was out before they were computed.
 
     Of a chosen action, `contributions` are what its features added to the log-odds of a response, the
     strongest first, and `reasons` the treatment's words for what speaks for it; None for the others.
@@ -49,6 +50,7 @@ class Candidate:
     meaning: str | None
     source: str | None
     observed: dict[str, object] | None
+    cap: CapView | None
     propensity: float | None
     context_weight: float | None
     value: float | None
@@ -76,6 +78,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
     )
     attributed = _attributed(snapshot, decisions, row)
     out = cache(partial(_out, snapshot, decisions, row))
+    caps = _caps(snapshot, decisions, row)
     return [
         Candidate(
             issue=(action := snapshot.catalogue.actions[index]).issue,
@@ -86,6 +89,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
             meaning=why.meaning,
             source=why.source,
             observed=why.observed,
+            cap=caps(code, index),
             propensity=propensity,
             context_weight=context_weight,
             value=value,
@@ -152,6 +156,16 @@ def _out(snapshot: Snapshot, decisions: Decisions, row: int, code: int) -> _Out:
         return _Out()
     observed = _observed(snapshot, decisions, row, removal)
     return _Out(removal.stage, removal.rule, removal.meaning, removal.source, observed)
+
+
+def _caps(snapshot: Snapshot, decisions: Decisions, row: int) -> Callable[[int, int], CapView | None]:
+    """What the contact policy of a code says of an action that it took out; None for other codes."""
+    first = snapshot.first_code("contact")
+    codes = range(first, first + len(snapshot.contact.removals))
+    if not np.isin(decisions.removed_by[row], codes).any():
+        return lambda code, action: None
+    found = standing(snapshot.contact, snapshot.catalogue, decisions.batch, row)
+    return lambda code, action: found.view(code - first, action) if code in codes else None
 
 
 def _observed(

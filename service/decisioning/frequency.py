@@ -211,16 +211,6 @@ class Frequency:
 
     def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
         """For what it holds at `now` (n), by what is known."""
-        positions, keys = self.counting.found(reading)
-        return self._held(reading.touches, positions, keys, now)
-
-    def _held(
-        self,
-        touches: Touches,
-        positions: NDArray[np.intp],
-        keys: NDArray[np.intp],
-        now: NDArray[np.float64],
-    ) -> Held:
         raise NotImplementedError
 
 
@@ -229,7 +219,7 @@ class Cap(Frequency):
     """At most `at_most` records in any `within` seconds: a rolling window, open at its beginning.
 
     A record from the future, by the clock of another machine, counts already: it will be in a window with
-    what is offered now. With `at_most` of 1 it is a least gap between two contacts.
+    what is offered now.
     """
 
     at_most: int
@@ -242,20 +232,29 @@ class Cap(Frequency):
     def horizon(self) -> float:
         return self.within
 
-    def _held(
-        self,
-        touches: Touches,
-        positions: NDArray[np.intp],
-        keys: NDArray[np.intp],
-        now: NDArray[np.float64],
-    ) -> Held:
+    def counted(self, reading: Reading, now: NDArray[np.float64]) -> "Runs":
+        """The records that are in its window at `now` (n), by the time at which they leave it."""
+        positions, keys = self.counting.found(reading)
+        touches = reading.touches
         rows = touches.rows[positions]
         ends = np.minimum(touches.records["time"][positions] + self.within, touches.expires[positions])
         counts = ends > now[rows]
-        runs = Runs(rows[counts], keys[counts], ends[counts])
+        return Runs(rows[counts], keys[counts], ends[counts])
+
+    def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
+        runs = self.counted(reading, now)
         full = runs.sizes >= self.at_most
         until = runs.values[runs.starts[full] + runs.sizes[full] - self.at_most]
         return Held(runs.rows[full], runs.keys[full], until, runs.sizes[full])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap(Cap):
+    """At least `within` seconds from one contact to the next: a cap of one. What one answer says at the same
+    time is one contact."""
+
+    at_most: int = 1
+    kind = "gap"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,18 +274,13 @@ class Pause(Frequency):
     def horizon(self) -> float:
         return self.pause + (self.within if self.after > 1 else 0.0)
 
-    def _held(
-        self,
-        touches: Touches,
-        positions: NDArray[np.intp],
-        keys: NDArray[np.intp],
-        now: NDArray[np.float64],
-    ) -> Held:
-        rows, times = touches.rows[positions], touches.records["time"][positions]
+    def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
+        positions, keys = self.counting.found(reading)
+        rows, times = reading.touches.rows[positions], reading.touches.records["time"][positions]
         matters = times + self.horizon > now[rows]
         runs = Runs(rows[matters], keys[matters], times[matters])
         times, first = runs.values, np.arange(len(runs.values)) - (self.after - 1)
-        sets_off = (first >= runs.starts[runs.number]) & (times[first] + self.within > times)
+        sets_off = (first >= runs.starts[runs.number]) & (times[np.maximum(first, 0)] + self.within > times)
         moment = np.full(len(runs.starts), -np.inf)
         np.maximum.at(moment, runs.number[sets_off], times[sets_off])
         holds = moment + self.pause > now[runs.rows]

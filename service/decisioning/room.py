@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
+from service.decisioning.headroom import Headroom
 from service.decisioning.slate_policy import Bundle
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.volumes import UNLIMITED
@@ -11,7 +12,7 @@ from service.decisioning.volumes import UNLIMITED
 
 class Room:
     """What K limits leave to the answers of a batch while these are being filled: those of the slate, then
-    the volume limits, of which each request has a budget.
+    the volume limits, of which each request has a budget, and the caps of contacts.
 
     counted  K x A  the actions that each limit counts, one each
     needs    K x A  what choosing an action takes of each limit: a fixed bundle comes as a whole
@@ -19,7 +20,7 @@ class Room:
     codes    K      of `removed_by`
     """
 
-    def __init__(self, snapshot: Snapshot, batch: Batch) -> None:
+    def __init__(self, snapshot: Snapshot, batch: Batch, caps: Headroom | None = None) -> None:
         policy, actions, n = snapshot.slate_policy, len(snapshot.catalogue.actions), len(batch)
         counted = [np.array([limit.actions for limit in policy.limits], np.bool_).reshape(-1, actions)]
         of_limits = [
@@ -31,6 +32,10 @@ class Room:
             counted.append(snapshot.volume_actions)
             left.append(batch.budgets.astype(np.int64))
             codes.append(snapshot.first_code("volumes") + np.arange(len(snapshot.volumes)))
+        if caps is not None:
+            counted.append(caps.counted)
+            left.append(caps.left)
+            codes.append(snapshot.first_code("caps") + caps.places)
         self.counted = np.concatenate(counted).astype(np.int64)
         self.left = np.concatenate(left, axis=1)
         self.codes = np.concatenate(codes)

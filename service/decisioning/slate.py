@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.contest import NOBODY, Contest
+from service.decisioning.headroom import headroom
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, OUTRANKED, STILL_IN
 from service.decisioning.treatments import Said
@@ -61,8 +62,9 @@ def fill(
     all. `choose` chooses at each turn; without it the best.
     """
     contest = None
-    if Contest.needed(snapshot, batch, mandatory):
-        contest = Contest(snapshot, batch, removed_by, mandatory)
+    caps = headroom(snapshot.contact, batch, duplicates=snapshot.slate_policy.duplicates)
+    if caps is not None or Contest.needed(snapshot, batch, mandatory):
+        contest = Contest(snapshot, batch, removed_by, mandatory, caps)
         contest.drop_incomplete(removed_by)
     filling = _Filling(
         snapshot, batch, removed_by == STILL_IN, priority, said or Said(snapshot.catalogue), contest, choose

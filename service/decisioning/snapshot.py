@@ -148,6 +148,7 @@ class Snapshot:
             "rules": tuple(rule.removal for rule in self.rules.rules),
             "purposes": tuple(purpose.removal for purpose in self.purposes),
             "contact": self.contact.removals,
+            "caps": self.contact.answer_removals,
             "volumes": tuple(limit.removal for limit in self.volumes),
             "experiments": self.experiments.removals,
             "offers": self.offers.removals,

@@ -9,7 +9,7 @@ from feature_store.documents import Loc, did_you_mean
 from feature_store.feature import FeatureType
 from feature_store.schema import FeatureSchema, Source
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import Cap, Counting, Frequency, Pause, Scope, duration, reservation
+from service.decisioning.frequency import Cap, Counting, Frequency, Gap, Pause, Scope, duration, reservation
 from service.decisioning.quiet_hours import QuietHours, minutes_left, quiet_minutes
 from service.decisioning.touches import Vocabulary
 from service.workspace.coverage import Coverage
@@ -71,19 +71,18 @@ class _Reader:
 
     def cap(self, loc: Loc, entry: CapDocument | GapDocument, vocabulary: Vocabulary) -> Cap:
         """A cap, or a gap: at most one in its time."""
-        gap = isinstance(entry, GapDocument)
-        what, within = f"{' or '.join(entry.of)} per {entry.per}", duration(entry.within)
-        meaning = f"at least {within} from one {what} to the next"
-        if not gap:
-            meaning = f"at most {entry.at_most} of: {what} within {within}"
-        reserve = entry.reserve or 0.0
-        if reserve > entry.within:
-            key = "at_least" if gap else "within"
+        what, within, reserve = f"{' or '.join(entry.of)} per {entry.per}", entry.within, entry.reserve or 0.0
+        if reserve > within:
+            key = "at_least" if isinstance(entry, GapDocument) else "within"
             self._complain((*loc, "reserve"), f"is longer than '{key}': after that time nothing counts")
         own = [reservation(entry.name)] if reserve else []
+        if isinstance(entry, GapDocument):
+            meaning = f"at least {duration(within)} from one {what} to the next"
+            return Gap(**self._common(loc, entry, meaning, vocabulary, own), within=within, reserve=reserve)
+        meaning = f"at most {entry.at_most} of: {what} within {duration(within)}"
         return Cap(
             **self._common(loc, entry, meaning, vocabulary, own),
-            within=entry.within,
+            within=within,
             at_most=entry.at_most,
             reserve=reserve,
         )

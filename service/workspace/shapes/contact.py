@@ -55,11 +55,6 @@ class GapDocument(CountedDocument):
     reserve: Duration | None = None
 
     @property
-    def at_most(self) -> int:
-        """A gap is a cap of one."""
-        return 1
-
-    @property
     def within(self) -> float:
         """In what time."""
         return self.at_least

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.decisioning.frequency import Frequency
+from service.decisioning.frequency import Frequency, Gap
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import Stage
@@ -227,8 +227,39 @@ def test_a_cap_per_treatment_leaves_the_action_to_its_other_treatments(
 def test_a_batch_without_any_history_is_decided_as_without_policies(
     bare: Snapshot, make_snapshot: MakeSnapshot, make_batch: MakeBatch
 ) -> None:
-    policy = cap(1, DAY, counting(bare.catalogue, "everything"), suppress=True)
+    policy = cap(9, DAY, counting(bare.catalogue, "everything"), suppress=True)
     snapshot = make_snapshot(ACTIONS, PLACES, contact=contact(bare.catalogue, policy))
     decided = decide(snapshot, make_batch(snapshot, 2))
     plain = decide(bare, make_batch(bare, 2))
     assert decided.slate.action.tolist() == plain.slate.action.tolist()
+
+
+def test_a_cap_holds_for_the_actions_of_one_answer_together_too(
+    bare: Snapshot, make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    policy = cap(2, DAY, counting(bare.catalogue, "issue", issue="sales"))
+    snapshot = make_snapshot(ACTIONS, PLACES, contact=contact(bare.catalogue, policy))
+    history = touches(2, [Touch(1, NOW, action="phone")])
+    decisions = decide(snapshot, make_batch(snapshot, 2, touches=history))
+    names = [snapshot.catalogue.actions[index].name for index in decisions.slate.action]
+    shown = [[n for n, row in zip(names, decisions.slate.row, strict=True) if row == r] for r in (0, 1)]
+    assert shown == [["fibre", "dsl", "wifi_help"], ["fibre", "wifi_help"]]
+    removal = snapshot.removals[decisions.removed_by[1, snapshot.catalogue.action_index["dsl"]]]
+    assert removal is not None
+    assert (removal.stage, removal.rule) == (Stage.SLATE, "cap")
+
+
+def test_what_stands_in_one_answer_is_one_contact_for_a_gap(
+    bare: Snapshot, make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    gap = Gap(
+        name="gap",
+        meaning="",
+        counting=counting(bare.catalogue, "everything"),
+        within=DAY,
+        suppress=False,
+    )
+    snapshot = make_snapshot(ACTIONS, PLACES, contact=contact(bare.catalogue, gap))
+    assert len(decide(snapshot, make_batch(snapshot)).slate.action) == 4
+    asked = make_batch(snapshot, touches=touches(1, [Touch(0, NOW - DAY + 1)]))
+    assert not len(decide(snapshot, asked).slate.action)

@@ -8,7 +8,7 @@ import pytest
 
 from feature_store.documents import WorkspaceError
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import Cap, Pause
+from service.decisioning.frequency import Cap, Gap, Pause
 from service.workspace.loading import load_workspace
 
 Files = Any  # the class of the fixture
@@ -66,7 +66,7 @@ contact_policies:
     assert (once.by_account, once.reserve, once.meaning) == (True, 600.0, "One call in a month")
     assert once.counting.outcomes[outcomes.index(once.reservation)]
     assert not three.counting.outcomes[outcomes.index(once.reservation)]
-    assert isinstance(gap, Cap)
+    assert isinstance(gap, Gap)
     assert (gap.at_most, gap.within, gap.suppress) == (1, 86400.0, True)
     assert isinstance(enough, Pause)
     assert (enough.after, enough.within, enough.pause) == (3, 7 * 86400.0, 10 * 86400.0)
