@@ -95,7 +95,7 @@ def compile_engagement(
         file.document, ("exploration",), file.policies.exploration, arbitration, reader.problems
     )
     trials = read_experiments(reader, experiments, Conduct(arbitration, exploration))
-    slate = read_slate(coverage, file.policies.slate)
+    slate = read_slate(coverage, file.policies.slate, files.stakes.mandates)
     if reader.problems:
         raise WorkspaceError(reader.problems)
     return Engagement(

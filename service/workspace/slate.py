@@ -10,17 +10,19 @@ from service.decisioning.catalogue import Catalogue
 from service.decisioning.slate_policy import AnswerLimit, Bundle, SlatePolicy
 from service.workspace.coverage import Coverage
 from service.workspace.shapes.slate import AnswerLimitDocument, BundleDocument, SlateDocument
+from service.workspace.stakes import DeclaredMandate
 
 
-def read_slate(coverage: Coverage, entry: SlateDocument) -> SlatePolicy:
+def read_slate(coverage: Coverage, entry: SlateDocument, mandates: Sequence[DeclaredMandate]) -> SlatePolicy:
     """The policy as columns; what is wrong with it is among the problems of `coverage`."""
     _once(coverage, "limits", "limit", entry.limits)
     _once(coverage, "bundles", "bundle", entry.bundles)
     limits = [_limit(coverage, ("slate", "limits", place), limit) for place, limit in enumerate(entry.limits)]
     tiers = _tiers(coverage, entry.tiers)
     _in_one_bundle_only(coverage, entry.bundles)
+    _no_mandatory_fallback(coverage, mandates)
     bundles = (
-        _bundle(coverage, limits, ("slate", "bundles", place), bundle)
+        _bundle(coverage, limits, mandates, ("slate", "bundles", place), bundle)
         for place, bundle in enumerate(entry.bundles)
     )
     return SlatePolicy(
@@ -87,7 +89,21 @@ def _in_one_bundle_only(coverage: Coverage, bundles: list[BundleDocument]) -> No
             owner.setdefault(name, bundle.name)
 
 
-def _bundle(coverage: Coverage, limits: list[AnswerLimit], loc: Loc, entry: BundleDocument) -> Bundle | None:
+def _no_mandatory_fallback(coverage: Coverage, mandates: Sequence[DeclaredMandate]) -> None:
+    actions = {action.name: action for action in coverage.catalogue.actions}
+    for mandate in mandates:
+        if actions[mandate.action].fallback:
+            message = "a fallback comes last of all: it can't be mandatory"
+            coverage.problems.append(mandate.document.problem(mandate.loc, message))
+
+
+def _bundle(
+    coverage: Coverage,
+    limits: list[AnswerLimit],
+    mandates: Sequence[DeclaredMandate],
+    loc: Loc,
+    entry: BundleDocument,
+) -> Bundle | None:
     """A bundle whose actions are all known."""
     known = coverage.catalogue.action_index
     unknown = [(place, name) for place, name in enumerate(entry.actions) if name not in known]
@@ -102,6 +118,11 @@ def _bundle(coverage: Coverage, limits: list[AnswerLimit], loc: Loc, entry: Bund
         fixed=entry.kind == "fixed",
         description=entry.description,
     )
+    mandatory = {mandate.action for mandate in mandates}
+    for place, name in enumerate(entry.actions):
+        if bundle.fixed and place > 0 and name in mandatory:
+            message = f"'{name}' is mandatory, but of a fixed bundle only the lead competes: let it lead"
+            _complain(coverage, (*loc, "actions", place), message)
     for message in _faults(coverage.catalogue, limits, bundle):
         _complain(coverage, (*loc, "actions"), message)
     return bundle

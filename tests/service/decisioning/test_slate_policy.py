@@ -8,10 +8,14 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action
+from service.decisioning.exploration import Turn
+from service.decisioning.periods import Hourly
 from service.decisioning.slate import Slate, fill
 from service.decisioning.slate_policy import AnswerLimit, Bundle, SlatePolicy
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import INACTIVE
+from service.decisioning.turns import Chooser, take_best
+from service.decisioning.volumes import UNLIMITED, VolumeLimit
 
 from .conftest import MakeBatch, MakeSnapshot
 
@@ -34,17 +38,19 @@ class World:
         fallbacks: str = "",
         out: str = "",
         mandatory: str = "",
+        volumes: tuple[VolumeLimit, ...] = (),
+        choose: Chooser = take_best,
         **columns: Any,
     ) -> "Answer":
         names = NAMES[:count]
         actions = [Action(name, "i", "g", propensity=0.1, fallback=name in fallbacks) for name in names]
         said = {name: {"web": (places or {}).get(name, ("hero", "tiles"))} for name in names}
-        snapshot = self.make_snapshot(actions, said, slate_policy=policy or SlatePolicy())
+        snapshot = self.make_snapshot(actions, said, slate_policy=policy or SlatePolicy(), volumes=volumes)
         batch: Batch = self.make_batch(snapshot, limits=limits, **columns)
         removed_by = np.array([[INACTIVE if name in out else 0 for name in names]], np.int32)
         priority = np.arange(count, 0, -1, dtype=np.float64)[None, :]
         first = np.array([[name in mandatory for name in names]]) if mandatory else None
-        slate = fill(snapshot, batch, removed_by, priority, mandatory=first)
+        slate = fill(snapshot, batch, removed_by, priority, mandatory=first, choose=choose)
         return Answer(snapshot, slate, removed_by)
 
 
@@ -218,3 +224,33 @@ def test_of_several_fallbacks_the_best_stand_first(world: World) -> None:
     answer = world.answer(fallbacks="abcd", limits={"tiles": 3})
     assert answer.chosen == {"tiles": "abc"}
     assert answer.reason("d") == "outranked"
+
+
+def test_a_volume_limit_lets_no_more_into_an_answer_than_its_budget(world: World) -> None:
+    daily = VolumeLimit("daily", 5, Hourly(), of("abc"), np.array([True, True]))
+    answer = world.answer(volumes=(daily,), budgets=np.array([[2]], np.int32))
+    assert answer.chosen == {"hero": "a", "tiles": "bd"}
+    assert answer.reason("c") == "volume:daily"
+    plenty = world.answer(volumes=(daily,), budgets=np.array([[UNLIMITED]], np.int32))
+    assert plenty.chosen == {"hero": "a", "tiles": "bcd"}
+
+
+def test_a_limit_of_other_channels_keeps_nobody_out(world: World) -> None:
+    mails = AnswerLimit("mails", 1, of("abcd"), channels=np.array([False, True]))
+    assert world.answer(SlatePolicy(limits=(mails,))).chosen == {"hero": "a", "tiles": "bcd"}
+
+
+def test_only_the_best_class_is_left_to_chance_and_who_follows_is_certain(world: World) -> None:
+    seen = list[tuple[int, int, list[int]]]()
+
+    def last(rows: NDArray[np.intp], slot: int, rank: int, scores: NDArray[np.float64]) -> Turn:
+        candidates = np.flatnonzero(scores[0] > -np.inf)
+        seen.append((slot, rank, candidates.tolist()))
+        return Turn(candidates[[-1]], np.array([0.25]), np.array([0.5]))
+
+    policy = SlatePolicy(tiers=np.array([0, 0, 1, 1], np.int8), bundles=(Bundle("pair", (1, 2), fixed=True),))
+    answer = world.answer(policy, limits={"tiles": 4}, choose=last)
+    assert answer.chosen == {"tiles": "bcad"}
+    assert seen == [(1, 1, [0, 1]), (1, 3, [0]), (1, 4, [3])]
+    assert answer.slate.selection_probability.tolist() == [0.25, 1.0, 0.25, 0.25]
+    assert answer.slate.expected_cost.tolist() == [0.5, 0.0, 0.5, 0.5]

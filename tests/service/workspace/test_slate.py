@@ -117,3 +117,16 @@ def test_a_mistake_is_told_with_its_line_and_what_would_be_right(
     told = [str(entry) for entry in caught.value.problems]
     line = 1 + len(lines)
     assert any(entry.startswith(f"policies.yaml:{line}: slate.") and said in entry for entry in told), told
+
+
+def test_who_follows_in_a_fixed_bundle_is_not_mandatory(tagged: Files) -> None:
+    tagged.edit("actions/sales.yaml", "value: 120", "mandatory: true")
+    declare(tagged, bundle("fixed", "mobile_5g, fibre_500"))
+    with pytest.raises(WorkspaceError, match="'fibre_500' is mandatory, but of a fixed bundle only the lead"):
+        load_workspace(tagged.folder)
+
+
+def test_a_fallback_is_not_mandatory(tagged: Files) -> None:
+    tagged.edit("actions/service.yaml", "fallback: true", "fallback: true\n        mandatory: true")
+    with pytest.raises(WorkspaceError, match=r"service.yaml:8: .*a fallback comes last of all"):
+        load_workspace(tagged.folder)
