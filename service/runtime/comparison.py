@@ -23,8 +23,8 @@ NOTHING = -1
 class PlacementChange:
     """What changes in one placement, at its first rank, over all customers.
 
-    Values are sums of propensity x value as the new configuration sees them, its own choices and those of
-    the old one. An old choice that the new catalogue does not have any more is taken as the old
+    Values are sums of propensity x value (not scaled) as the new configuration sees them, its own choices and
+    those of the old one. An old choice that the new catalogue does not have any more is taken as the old
     configuration sees it; `by_old` counts them.
     """
 
@@ -136,7 +136,7 @@ class _Side:
         wanted[rows, actions[rows]] = True
         P = propensities(self.snapshot, self.decisions.batch, wanted)
         found = np.zeros(len(actions))
-        found[rows] = P[rows, actions[rows]] * self.decisions.factors.value[rows, actions[rows]]
+        found[rows] = P[rows, actions[rows]] * self.decisions.factors.raw_value[rows, actions[rows]]
         return found
 
     def reached(self) -> NDArray[np.intp]:

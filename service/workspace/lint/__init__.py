@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator
 
 from feature_store.documents import Problem
-from service.workspace.lint import actions, names, proportions, rules, volumes
+from service.workspace.lint import (
+    actions,
+    arbitration,
+    contact,
+    experiments,
+    names,
+    proportions,
+    rules,
+    slate,
+    volumes,
+)
 from service.workspace.lint.subject import Subject
 from service.workspace.loading import Workspace
 
@@ -14,12 +24,19 @@ LINTS: tuple[Callable[[Subject], Iterator[Problem]], ...] = (
     rules.shadowed,
     rules.unmade_offers,
     actions.never_available,
-    actions.worthless,
+    arbitration.worthless,
+    arbitration.unreachable,
+    arbitration.idle_weights,
+    arbitration.idle_thresholds,
     actions.unplaced_treatments,
     actions.hidden_treatments,
     actions.empty_placements,
     proportions.levers,
+    proportions.values,
+    contact.idle,
     volumes.idle,
+    slate.idle,
+    experiments.idle,
     names.unused,
 )
 

@@ -31,21 +31,6 @@ def never_available(subject: Subject) -> Iterator[Problem]:
             )
 
 
-def worthless(subject: Subject) -> Iterator[Problem]:
-    """Actions whose priority is always 0: everything else goes first."""
-    arbitration = subject.workspace.arbitration
-    message = "makes the priority 0: the action is offered only where nothing else is left"
-    for index, action in enumerate(subject.catalogue.actions):
-        if not subject.live[index]:
-            continue
-        if arbitration.value and action.value == 0:
-            yield warning(subject.action(index, "value"), message)
-        if arbitration.lever and action.lever == 0:
-            yield warning(
-                subject.action(index, "lever"), f"{message} (issue, group and action add up to -100 %)"
-            )
-
-
 def unplaced_treatments(subject: Subject) -> Iterator[Problem]:
     """Treatments without a placement."""
     for index, treatment in enumerate(subject.catalogue.treatments):

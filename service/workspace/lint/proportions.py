@@ -12,6 +12,11 @@ MOST = 4.0
 Beyond it the lever decides, and neither propensity nor value has much to say."""
 
 
+MOST_VALUE = 50.0
+"""How many times the usual value (the median of the live actions) a value may be where none is scaled.
+Propensities rarely differ more."""
+
+
 def levers(subject: Subject) -> Iterator[Problem]:
     """Levers out of proportion: told where most of it is written, with the issue, the group or the action."""
     live = np.flatnonzero(subject.live & (subject.catalogue.levers > 0))
@@ -32,6 +37,26 @@ def levers(subject: Subject) -> Iterator[Problem]:
             f"{usual:.3g}: beyond {MOST:g} times it decides alone, and propensity and value hardly matter"
         )
         yield warning((document, loc), message)
+
+
+def values(subject: Subject) -> Iterator[Problem]:
+    """Values that swallow every answer as long as nothing scales them; told of the largest. What a formula
+    will make of a customer is not known."""
+    arbitration = subject.workspace.arbitration
+    computed = [action for action, _ in arbitration.valuation.business]
+    stated = subject.live & (subject.catalogue.values > 0)
+    stated[computed] = False
+    if not arbitration.value or arbitration.valuation.scaling.method != "none" or not stated.any():
+        return
+    usual = float(np.median(subject.catalogue.values[stated]))
+    largest = int(np.argmax(np.where(stated, subject.catalogue.values, 0.0)))
+    value = float(subject.catalogue.values[largest])
+    if value > MOST_VALUE * usual:
+        message = (
+            f"is {value / usual:,.0f} times the usual value of {usual:g}: beyond {MOST_VALUE:g} times an "
+            "action goes first nearly everywhere; value_scaling draws values together"
+        )
+        yield warning(subject.action(largest, "value"), message)
 
 
 def _main_part(subject: Subject, index: int) -> tuple[Document, Loc]:

@@ -65,7 +65,7 @@ def test_shares_moves_and_values_are_those_of_deciding_twice(world: Workspace, s
         assert len(first) == 400
         firsts.append([names[index] for index in first])
         factors = decide(new, batch).factors
-        values.append((factors.propensity * factors.value)[np.arange(400), first].sum())
+        values.append((factors.propensity * factors.raw_value)[np.arange(400), first].sum())
     change = found.placements["home_hero"]
     moves = Counter(pair for pair in zip(*firsts, strict=True) if pair[0] != pair[1])
     assert change.moves == moves

@@ -122,8 +122,9 @@ def test_an_action_without_a_live_treatment_is_told_unless_it_is_switched_off(fi
     files.edit(
         "actions/sales.yaml", "mobile_5g_web: {channel: web}", "mobile_5g_web: {channel: web, active: false}"
     )
-    (only,) = told(files)
-    assert "groups.mobile.actions.mobile_5g: has no live treatment" in only
+    action, weight = told(files)
+    assert "groups.mobile.actions.mobile_5g: has no live treatment" in action
+    assert "context_weights.0: weighs nothing" in weight
 
 
 def test_a_treatment_without_a_placement_is_told(files: Files) -> None:
@@ -214,3 +215,109 @@ volume_limits:
     assert "volume_limits.3: is never reached: 'hourly' covers all that it does" in sales
     assert "volume_limits.4: is over" in autumn
     assert "volume_limits.5: limits nothing" in nowhere
+
+
+def test_an_action_that_can_not_reach_what_is_asked_for_is_told(files: Files) -> None:
+    files.edit("policies.yaml", "arbitration: {value: false}\n", "")
+    files.edit("actions/service.yaml", "propensity: 0.2", "propensity: 0.2\n        value: 10")
+    files.edit("actions/sales.yaml", "      mobile_5g:\n", "      mobile_5g:\n        value: 50\n")
+    policies(files, "thresholds: [{name: worth_it, priority: 3, channels: [web]}]\n")
+    (only,) = told(files)
+    assert "check_up: is never offered: with propensity at most 0.2 and priority 2" in only
+    assert "(threshold 'worth_it')" in only
+    weight = "  - {when: {intent: buy}, issue: service, weight: 60}\n"
+    files.edit("policies.yaml", "thresholds:", weight + "thresholds:")
+    assert told(files) == []
+    policies(files, "do_nothing: {cost: {web: 3.5}}\n")
+    (only,) = told(files)
+    assert "(the cost of a contact)" in only
+    files.edit("actions/service.yaml", "value: 10", "value: {formula: customer.age, otherwise: 1}")
+    assert told(files) == []
+    files.edit("actions/service.yaml", "value: {formula: customer.age, otherwise: 1}", "mandatory: true")
+    assert told(files) == []
+
+
+def test_weights_and_thresholds_that_do_nothing_are_told(files: Files) -> None:
+    files.edit("policies.yaml", "weight: 100", "weight: 0")
+    more = """\
+  - {when: "context.basket > 5.0 && context.basket < 4.0", issue: sales, weight: 5}
+  - {issue: service, channels: [email], weight: 5}
+thresholds:
+  - {name: low, propensity: 0.001, issue: sales}
+  - {name: high, propensity: 0.002}
+  - {name: nowhere, priority: 1, action: check_up, channels: [email]}
+"""
+    policies(files, more)
+    zero, never, nothing, low, nowhere = told(files)
+    assert "context_weights.1.weight: is 0" in zero
+    assert "context_weights.2.when: can never hold" in never
+    assert "context_weights.3: weighs nothing" in nothing
+    assert "thresholds.0: its propensity stops nothing that 'high' lets through" in low
+    assert "thresholds.2: stops nothing" in nowhere
+
+
+CONTACT = """\
+contact_policies:
+  caps:
+    - {name: three_a_week, at_most: 3, of: [impression], within: 7d, per: action, without_history: allow}
+    - {name: one_a_month, at_most: 1, of: [impression, click], within: 30d, per: group, without_history: suppress}
+    - {name: a_day, at_most: 1, of: [impression], within: 1d, per: everything, without_history: allow}
+    - {name: two_a_day, at_most: 2, of: [click], within: 1d, per: everything, without_history: allow}
+    - {name: nowhere, at_most: 1, of: [click], within: 1d, per: action, issue: service, channels: [email], without_history: allow}
+  gaps:
+    - {name: half_a_day, at_least: 12h, of: [impression], per: channel, channels: [web], without_history: allow}
+  pauses:
+    - {name: said_no, after: 1, of: [reject], pause: 90d, per: action, without_history: allow}
+    - {name: said_no_twice, after: 2, of: [reject], within: 9d, pause: 9d, per: action, issue: sales, without_history: allow}
+"""  # noqa: E501
+
+
+def test_contact_policies_that_never_hold_anybody_back_are_told(files: Files) -> None:
+    policies(files, CONTACT)
+    found = {line.partition(": contact_policies.")[2] for line in told(files)}
+    never = "never holds anybody back: {} does already wherever it would"
+    assert found == {
+        "caps.0: " + never.format("'one_a_month'"),
+        "caps.4: covers nothing: none of its actions has a live treatment in its channels",
+        "gaps.0: " + never.format("'a_day'"),
+        "pauses.1: " + never.format("'said_no'"),
+    }
+
+
+def test_limits_and_bundles_that_no_answer_knows_are_told(files: Files) -> None:
+    slate = """\
+slate:
+  limits:
+    - {name: many, at_most: 3}
+    - {name: one_sale, issue: sales, at_most: 1}
+    - {name: one_internet, group: internet, at_most: 1}
+  bundles: [{name: both, kind: fixed, actions: [check_up, fibre_500]}]
+"""
+    policies(files, slate)
+    many, internet = told(files)
+    assert "slate.limits.0: is never reached: it covers 3 live actions and allows 3" in many
+    assert "slate.limits.2: is never reached" in internet
+    gone = [line for line in told(files, now=NOW + 365 * 86_400) if "bundles" in line]
+    assert len(gone) == 1
+    assert "slate.bundles.0: is never offered as a bundle: 'fibre_500' is not to be had" in gone[0]
+
+
+def test_experiments_that_are_over_or_withhold_nothing_are_told(files: Files) -> None:
+    (files.folder / "experiments.yaml").write_text("""\
+experiments:
+  spring: {namespace: a, start: 2026-01-01, end: 2026-05-01, arms: {out: {share: 5%, withhold: everything}}}
+  old_line: {namespace: b, arms: {out: {share: 5%, withhold: {actions: [dsl_50]}}}}
+  fine: {namespace: c, arms: {out: {share: 5%, withhold: {actions: [dsl_50, fibre_500]}}}}
+""")
+    over, nothing = told(files)
+    assert over.startswith("experiments.yaml:2: experiments.spring.end: is over since 2026-05-02")
+    assert "experiments.old_line.arms.out.withhold: withholds nothing" in nothing
+
+
+def test_a_value_that_swallows_every_answer_is_told_unless_values_are_scaled(files: Files) -> None:
+    files.edit("policies.yaml", "arbitration: {value: false}", "arbitration: {value: true}")
+    files.edit("actions/service.yaml", "propensity: 0.2", "propensity: 0.2\n        value: 9000")
+    (only,) = told(files)
+    assert "check_up.value: is 75 times the usual value of 120" in only
+    files.edit("policies.yaml", "{value: true}", "{value_scaling: {method: logarithm}}")
+    assert told(files) == []
