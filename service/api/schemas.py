@@ -61,7 +61,9 @@ class DecisionBody(Body):
     context: dict[str, Any] = Field(
         default_factory=dict, description="Values of the declared context features."
     )
-    account_id: Id | None = Field(None, description="The company or household; no policy uses it yet.")
+    account_id: Id | None = Field(
+        None, description="The company or household. Default: the one that is stored with the customer."
+    )
     events: list[dict[str, Any]] = Field(
         default_factory=list, max_length=MAX_BATCH, description=EVENTS_WARNING
     )
@@ -93,6 +95,7 @@ class DecisionBody(Body):
             channel=self.channel,
             customer_id=self.customer_id,
             anonymous_id=self.anonymous_id,
+            account_id=self.account_id,
             placements=placements,
             context=self.context,
             exclude=tuple(self.exclude),

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.consents import ConsentNames
+from feature_store.keys import ACCOUNT
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import unpack_offers
 from feature_store.store import CustomerRows, CustomerStore
 from service.decisioning.batch import Batch
-from service.decisioning.draws import keys_of
+from service.decisioning.draws import Keys, keys_of
 from service.decisioning.experiments import arm_of
 from service.decisioning.offers import Promise
 from service.decisioning.pipeline import Decisions
@@ -28,6 +29,7 @@ from service.runtime.features import FeatureReader
 from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper, binding, promising
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
 from service.runtime.timing import StageTimer
+from service.runtime.units import account_units
 
 FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = (
     "features:timeout",
@@ -97,7 +99,9 @@ class Live:
     @cached_property
     def also(self) -> tuple[bytes, ...]:
         """What is read of a customer beside features and consents."""
-        return (OFFERS,) if self.snapshot.offers else ()
+        offers = (OFFERS,) if self.snapshot.offers else ()
+        account = (ACCOUNT,) if self.snapshot.experiments.needs_accounts else ()
+        return (*offers, *account)
 
     @cached_property
     def consents(self) -> ConsentNames:
@@ -345,7 +349,12 @@ def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: fl
         promises=promises,
         seeds=keys_of([p.decision_id for p in due]) if snapshot.leaves_to_chance else None,
         units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
+        account_units=_account_units(due, rows) if snapshot.experiments.needs_accounts else None,
     )
+
+
+def _account_units(due: list[_Pending], rows: CustomerRows | None) -> Keys:
+    return account_units([p.request for p in due], [p.position for p in due], rows)
 
 
 def _excluded(due: list[_Pending], actions: int) -> NDArray[np.bool_] | None:

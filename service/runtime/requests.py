@@ -37,6 +37,7 @@ class DecisionRequest:
     channel: str
     customer_id: str | None = None
     anonymous_id: str | None = None
+    account_id: str | None = None
     placements: tuple[PlacementRequest, ...] | None = None
     context: Mapping[str, object] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()

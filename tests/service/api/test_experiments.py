@@ -31,6 +31,11 @@ EXPERIMENTS = {
             "drawn": {"from": "40%", "share": "30%", "conduct": "random_propensity"},
         },
     },
+    "household": {
+        "namespace": "households",
+        "unit": "account",
+        "arms": {"half": {"share": "50%"}},
+    },
 }
 
 
@@ -39,7 +44,7 @@ def tried(serve: Serve, world: Workspace, tmp_path_factory: pytest.TempPathFacto
     """A client of a service in which most people take part in an experiment."""
     folder: Path = tmp_path_factory.mktemp("experiments") / "world"
     shutil.copytree(world.folder, folder)
-    (folder / "experiments.yaml").write_text(yaml.safe_dump({"experiments": EXPERIMENTS}))
+    (folder / "experiments.yaml").write_text(yaml.safe_dump({"experiments": EXPERIMENTS}, sort_keys=False))
     with serve(workspace=folder) as client:
         yield client
 
@@ -51,14 +56,16 @@ def decided(client: httpx.Client, customer_id: str, **asked: Any) -> dict[str, A
     return found
 
 
-def expected_arms(customer_id: str) -> dict[str, str]:
-    """By the places of the customer in the two namespaces."""
+def expected_arms(customer_id: str, account_id: str | None = None) -> dict[str, str]:
+    """By the places of the customer, or the account, in the namespaces."""
     holdout, arbitration = (
         float(places(keys_of([customer_id]), key_of(name))[0]) for name in ("holdout", "arbitration")
     )
     arms = {"control": "all"} if holdout < 0.3 else {}
     if arbitration < 0.7:
         arms["impact"] = "random" if arbitration < 0.4 else "drawn"
+    if places(keys_of([account_id or customer_id]), key_of("households"))[0] < 0.5:
+        arms["household"] = "half"
     return arms
 
 
@@ -68,24 +75,36 @@ def test_a_customer_is_in_the_same_arms_in_every_channel_and_at_every_visit(
     seen = Counter[str]()
     channels = [channel.name for channel in world.catalogue.channels]
     for number in range(60):
-        arms = expected_arms(f"c{number}")
+        arms = expected_arms(f"p{number}")
         for channel in channels:
-            decision = decided(tried, f"c{number}", channel=channel)
+            decision = decided(tried, f"p{number}", channel=channel)
             assert decision["experiments"] == arms
             first = next((f"{experiment}.{arm}" for experiment, arm in arms.items()), "next_best_action")
             assert decision["arm"] == first
         seen[decision["arm"]] += 1
-    assert set(seen) == {"control.all", "impact.random", "impact.drawn", "next_best_action"}
+    assert set(seen) == {
+        "control.all", "household.half", "impact.random", "impact.drawn", "next_best_action",
+    }  # fmt: skip
 
 
 def people(arm: str, number: int) -> list[str]:
     """Customers whose first experiment puts them into an arm."""
     found = []
     for index in range(400):
-        arms = expected_arms(f"c{index}")
+        arms = expected_arms(f"p{index}")
         if next((f"{experiment}.{each}" for experiment, each in arms.items()), "next_best_action") == arm:
-            found.append(f"c{index}")
+            found.append(f"p{index}")
     return found[:number]
+
+
+def test_an_account_is_in_one_arm_whether_the_request_or_the_store_names_it(tried: httpx.Client) -> None:
+    for number in range(8):
+        account = f"family-{number}"
+        arms = expected_arms(f"member-{number}", account)
+        named = decided(tried, f"member-{number}", account_id=account)
+        stored = {"account_id": account, "profile": {}}
+        assert tried.put(f"/v1/customers/member-{number}", json=stored).status_code == 204
+        assert named["experiments"] == decided(tried, f"member-{number}")["experiments"] == arms
 
 
 def test_a_control_group_is_offered_nothing_and_is_told_why(tried: httpx.Client) -> None:
@@ -114,7 +133,8 @@ def test_an_outcome_knows_the_arms_in_which_its_action_was_chosen(
     reported = {"token": action["token"], "outcome": "click"}
     assert tried.post("/v1/outcomes", json=reported).status_code == 202
     last = asyncio.run(_logged(world_store.url))[-1]
-    assert (last.customer_id, last.experiments) == (customer, {"impact": "drawn"})
+    assert (last.customer_id, last.experiments) == (customer, expected_arms(customer))
+    assert last.experiments["impact"] == "drawn"
     assert last.selection_probability == action["selection_probability"] < 1
 
 
