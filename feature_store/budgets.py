@@ -15,8 +15,8 @@ PREFIX = "arb:"
 
 CLAIM = """
 local worker, number = ARGV[1], tonumber(ARGV[2])
-local needed, wanted, spent = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local ceiling, unit, starves, yields = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1', ARGV[9] == '1'
+local wanted, spent = tonumber(ARGV[3]), tonumber(ARGV[4])
+local ceiling, unit, starves, yields = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8] == '1'
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local mine_key, spent_key, number_key = 'leased:' .. worker, 'spent:' .. worker, 'number:' .. worker
@@ -28,7 +28,7 @@ local function text(amount) return string.format('%.17g', amount) end
 if number > last then
   local owed = math.max(0, spent - mine)
   mine, leased = mine + owed, leased + owed
-  if yields and now - starved < 3 then wanted = needed end
+  if yields and now - starved < 3 then wanted = spent end
   local change = wanted - mine
   if change > 0 then
     local free = ceiling - leased
@@ -42,14 +42,14 @@ if number > last then
   mine, leased, all_spent = mine + change, leased + change, all_spent + spent - was_spent
   redis.call('HSET', KEYS[1], 'leased', text(leased), 'spent', text(all_spent),
     mine_key, text(mine), spent_key, text(spent), number_key, ARGV[2])
-  redis.call('EXPIREAT', KEYS[1], ARGV[10])
+  redis.call('EXPIREAT', KEYS[1], ARGV[9])
 end
 return {text(mine), text(leased), text(all_spent), text(now - starved)}
 """
-"""Arguments: the worker, the number of its claim; what it needs to hold in all, what it wants to hold, and
-what it has spent; how much all may hold by now, the least amount that is handed out, whether it could have
-spent what it has not (1), whether it makes do with what it needs if it is so with another one (1), and when
-the counter is forgotten.
+"""Arguments: the worker, the number of its claim; what it wants to hold in all, and has spent of it;
+how much all may hold by now, the least amount that is handed out, whether it could have spent what it has not
+(1), whether it makes do with what it has spent if it is so with another one (1), and when the counter is
+forgotten.
 
 A claim older than the last changes nothing. What was spent counts even where it was never leased, and of
 little that is left everybody gets a part."""
@@ -62,7 +62,6 @@ class Claim:
     budget: str
     worker: str
     number: int
-    needed: float
     wanted: float
     spent: float
     ceiling: float
@@ -111,7 +110,6 @@ def _command(claim: Claim) -> Command:
         PREFIX + claim.budget,
         claim.worker,
         claim.number,
-        repr(claim.needed),
         repr(claim.wanted),
         repr(claim.spent),
         repr(claim.ceiling),

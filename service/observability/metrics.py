@@ -116,6 +116,12 @@ VOLUME_SUPPRESSED = Counter(
     ["limit"],
     registry=REGISTRY,
 )
+EXPLORATION_COST = Gauge(
+    "arbiter_exploration_cost",
+    "Priority given up today for exploring, by all workers; 0 without a daily limit.",
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
 MODEL_INFO = Gauge(
     "arbiter_model_info",
     "1 for the version of each model that decides.",

@@ -1,15 +1,17 @@
-"""The ledger of a worker: what it may still choose under volume limits.
+"""The ledger of a worker: what it may still choose under volume limits, and what exploring may still cost.
 
 Decisions never wait for it. It holds a small lease of every budget, and renews it in the background before it
 runs out.
 """
 
 import asyncio
+import math
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import structlog
@@ -20,6 +22,7 @@ from feature_store.store import StoreUnavailable
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.spending import ExplorationCost
 from service.decisioning.stages import Stage
 from service.decisioning.volumes import UNLIMITED, VolumeLimit, most_choices
 from service.observability import metrics
@@ -34,79 +37,65 @@ PAUSE = 0.002
 AHEAD = 3.0
 """Seconds before a period begins at which its first lease is taken."""
 
+REMEMBERED = 1000
+"""Of about so many requests it is known what exploring has cost on average."""
+
 Rows = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a snapshot's budgets are, and what its requests can take of them."""
+    """What a snapshot's budgets are, and what its requests can take of them.
+
+    most  V x S  choices that a limit counts in a slot, at most
+    """
 
     limits: tuple[VolumeLimit, ...]
     most: NDArray[np.int32]
+    cost: ExplorationCost | None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Plan":
         """The plan of a snapshot."""
-        return cls(snapshot.volumes, most_choices(snapshot.catalogue, snapshot.volumes))
+        most = most_choices(snapshot.catalogue, snapshot.volumes)
+        return cls(snapshot.volumes, most, ExplorationCost.of(snapshot))
 
+    @property
+    def budgets(self) -> Iterator[Budget]:
+        """All of them."""
+        yield from self.limits
+        if self.cost is not None:
+            yield self.cost
 
-class Hold:
-    """What is held back for the requests of a batch (`batch` has their budgets) until they are decided.
+    def wanted(self, batch: Batch) -> Counts:
+        """n x V: how many choices that a limit counts a request could make."""
+        wanted: Counts = np.minimum(batch.limits[:, None, :], self.most).sum(axis=2, dtype=np.int64)
+        return wanted
 
-    held  n x V  of each limit; nothing for dry runs
-    """
-
-    def __init__(
-        self, ledger: "Ledger", batch: Batch, real: Rows, purses: list[Purse], held: NDArray[np.int64]
-    ) -> None:
-        self.batch = batch
-        self._ledger, self._real, self._purses, self._held = ledger, real, purses, held
-
-    def decide(self, snapshot: Snapshot, done: Callable[[Stage], None]) -> Decisions:
-        """Decide the batch and book what was chosen."""
-        try:
-            decisions = decide(snapshot, self.batch, done)
-        except BaseException:
-            self.release(self._real)
-            raise
-        self.settle(snapshot, decisions)
-        return decisions
-
-    def settle(self, snapshot: Snapshot, decisions: Decisions, rows: Rows | None = None) -> None:
-        """Book what was decided for these rows, all if none are named, and free what they did not use."""
-        if not self._purses:
-            return
-        rows = self._real if rows is None else rows & self._real
-        self.release(rows)
-        slate = decisions.slate
-        booked = rows[slate.row]
-        channels = self.batch.channel[slate.row]
-        for limit, purse in zip(snapshot.volumes, self._purses, strict=True):
-            counted = limit.actions[slate.action] & limit.channels[channels] & booked
-            purse.spent += int(np.count_nonzero(counted))
-        self._ledger.starved(snapshot, self._purses, self.batch, decisions.removed_by, rows)
-        self._ledger.look()
-
-    def release(self, rows: Rows) -> None:
-        """Free what is held for rows that are decided elsewhere."""
-        freed = self._held[rows].sum(axis=0)
-        self._held[rows] = 0
-        for purse, amount in zip(self._purses, freed.tolist(), strict=True):
-            purse.held -= amount
+    def picks(self, decisions: Decisions) -> Counts:
+        """n x V: how many it has made."""
+        slate, channel = decisions.slate, decisions.batch.channel
+        picks = np.zeros((len(channel), len(self.limits)), np.int64)
+        for position, limit in enumerate(self.limits):
+            counted = limit.actions[slate.action] & limit.channels[channel[slate.row]]
+            np.add.at(picks[:, position], slate.row[counted], 1)
+        return picks
 
 
 class Ledger:
-    """Leases, holds and books, for one worker."""
+    """Leases and books, for one worker."""
 
     def __init__(self, budgets: Budgets, worker: str | None = None) -> None:
         self._budgets = budgets
         self._worker = worker or uuid.uuid4().hex[:16]
-        self._plan = Plan((), np.empty((0, 0), np.int32))
+        self._plan = Plan((), np.empty((0, 0), np.int32), None)
         self._purses: dict[tuple[str, float], Purse] = {}
         self._low = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._store_away = False
+        self._explored = self._explored_cost = 0.0
 
     def start(self) -> None:
         """Keep the leases from now on."""
@@ -125,63 +114,95 @@ class Ledger:
                 await self._task
         await self._claim(leaves=True)
 
-    def hold(self, snapshot: Snapshot, batch: Batch, real: Rows) -> Hold:
-        """Hold back what each request may use, in the order of their arrival. `real` (n) is False for dry
-        runs, for which nothing is held."""
-        now = float(batch.now[0])
+    def decide(
+        self, snapshot: Snapshot, batch: Batch, real: Rows, done: Callable[[Stage], None]
+    ) -> Decisions:
+        """Decide a batch within what is left, and book it. `real` (n) is False for dry runs: they see what is
+        left and use nothing of it.
+
+        Where less is left than the requests could use, it goes to those that came first. Who would have
+        chosen what is not there is decided for again, without it.
+        """
         plan = self._plan if self._plan.limits is snapshot.volumes else Plan.of(snapshot)
-        purses = [self._purse(limit, now) for limit in plan.limits]
-        held = np.zeros((len(batch), len(purses)), np.int64)
-        if purses:
-            batch, held = self._hold_volumes(plan, purses, batch, real)
-        return Hold(self, batch, real, purses, held)
+        batch = self._affordable(plan, batch, real)
+        if not plan.limits:
+            decisions = decide(snapshot, batch, done)
+        else:
+            decisions = self._within_limits(plan, snapshot, batch, real, done)
+        self._book(plan, decisions, real, 1)
+        self._starved(plan, snapshot, decisions, real)
+        self._look()
+        return decisions
 
-    def _hold_volumes(
-        self, plan: Plan, purses: list[Purse], batch: Batch, real: Rows
-    ) -> tuple[Batch, NDArray[np.int64]]:
+    def unbook(self, snapshot: Snapshot, decisions: Decisions, rows: Rows) -> None:
+        """Take back what was booked for rows that are decided for once more."""
+        plan = self._plan if self._plan.limits is snapshot.volumes else Plan.of(snapshot)
+        self._book(plan, decisions, rows, -1)
+
+    def _within_limits(
+        self, plan: Plan, snapshot: Snapshot, batch: Batch, real: Rows, done: Callable[[Stage], None]
+    ) -> Decisions:
         now = float(batch.now[0])
-        wanted = np.minimum(batch.limits[:, None, :], plan.most).sum(axis=2, dtype=np.int64)
-        left = np.array([self._left(purse, now) for purse in purses])
-        held = wanted * real[:, None]
-        needed = held.sum(axis=0)
-        if (wanted.sum(axis=0) > left).any():
-            before = np.cumsum(held, axis=0) - held
-            given = np.clip(np.floor(left) - before, 0, wanted).astype(np.int64)
-            budgets = np.where(given < wanted, given, UNLIMITED).astype(np.int32)
-            used = np.broadcast_to([purse.spent_by_all for purse in purses], budgets.shape)
+        purses = [self._purse(limit, now) for limit in plan.limits]
+        left, wanted = np.array([_left(purse, now) for purse in purses]), plan.wanted(batch)
+        if (wanted.sum(axis=0) <= left).all():
+            return decide(snapshot, batch, done)
+        used = np.broadcast_to([purse.spent_by_all for purse in purses], wanted.shape)
+        none_left = (wanted > 0) & (left < 1)
+        if none_left.any():
+            budgets = np.where(none_left, 0, UNLIMITED).astype(np.int32)
             batch = replace(batch, budgets=budgets, volume_used=used)
-            held = given * real[:, None]
-            needed = held.sum(axis=0)
-        for purse, amount in zip(purses, needed.tolist(), strict=True):
-            purse.held += amount
-        return batch, held
+        decisions = decide(snapshot, batch, done)
+        again = _in_turn(plan.picks(decisions), wanted, real, left)
+        if again is None:
+            return decisions
+        return decide(snapshot, replace(batch, budgets=again, volume_used=used), done)
 
-    def _left(self, purse: Purse, now: float) -> float:
-        if not purse.span.has(now):
-            return 0.0  # a campaign that has not begun, or is over
-        if purse.away and purse.budget.available_without_store:
-            return float(UNLIMITED)
-        return max(purse.left, 0.0)
+    def _affordable(self, plan: Plan, batch: Batch, real: Rows) -> Batch:
+        """The batch with who may explore: as many as can be paid for, by what it has cost lately."""
+        if plan.cost is None:
+            return batch
+        now = float(batch.now[0])
+        left = _left(self._purse(plan.cost, now), now)
+        each = self._explored_cost / max(1.0, self._explored)
+        if left > 0 and left >= each * np.count_nonzero(real):
+            return batch
+        affordable = math.ceil(left / each) if left > 0 else 0
+        return replace(batch, explores=_before(real) < affordable)
 
-    def starved(
-        self,
-        snapshot: Snapshot,
-        purses: list[Purse],
-        batch: Batch,
-        removed_by: NDArray[np.int32],
-        rows: Rows,
-    ) -> None:
-        """Note which limits have taken something out of these rows that may be chosen a moment later."""
+    def _book(self, plan: Plan, decisions: Decisions, rows: Rows, sign: int) -> None:
+        now = float(decisions.batch.now[0])
+        if plan.limits:
+            for limit, amount in zip(plan.limits, plan.picks(decisions)[rows].sum(axis=0), strict=True):
+                self._purse(limit, now).spent += sign * int(amount)
+        if plan.cost is not None:
+            cost = sign * float(decisions.slate.expected_cost[rows[decisions.slate.row]].sum())
+            self._purse(plan.cost, now).spent += cost
+            explored = rows if decisions.batch.explores is None else rows & decisions.batch.explores
+            self._learn(cost, sign * int(np.count_nonzero(explored)))
+
+    def _learn(self, cost: float, requests: int) -> None:
+        """Remember what exploring has cost the last requests."""
+        fades = 0.5 if self._explored > REMEMBERED else 1.0
+        self._explored = fades * self._explored + requests
+        self._explored_cost = fades * self._explored_cost + cost
+
+    def _starved(self, plan: Plan, snapshot: Snapshot, decisions: Decisions, real: Rows) -> None:
+        """Note which budgets have kept something from these requests that may be there a moment later."""
+        batch = decisions.batch
+        now = float(batch.now[0])
+        if batch.explores is not None and plan.cost is not None:
+            self._purse(plan.cost, now).starve(now)
         if batch.budgets is None:
             return
         first = snapshot.first_code("volumes")
         for position in np.flatnonzero((batch.budgets < UNLIMITED).any(axis=0)).tolist():
-            requests = int(np.count_nonzero((removed_by[rows] == first + position).any(axis=1)))
-            if requests:
-                purses[position].starve(float(batch.now[0]))
-                metrics.VOLUME_SUPPRESSED.labels(snapshot.volumes[position].name).inc(requests)
+            out = (decisions.removed_by[real] == first + position).any(axis=1)
+            if out.any():
+                self._purse(plan.limits[position], now).starve(now)
+                metrics.VOLUME_SUPPRESSED.labels(plan.limits[position].name).inc(int(np.count_nonzero(out)))
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Renew leases at once where some run low."""
         if not self._low.is_set():
             now = time.time()
@@ -237,10 +258,10 @@ class Ledger:
 
     def _prepare(self, now: float) -> None:
         """Have a purse for every budget, also of the period that is about to begin."""
-        for limit in self._plan.limits:
+        for budget in self._plan.budgets:
             for moment in (now, now + AHEAD):
-                if limit.period.span(moment).has(moment):
-                    self._purse(limit, moment)
+                if budget.period.span(moment).has(moment):
+                    self._purse(budget, moment)
 
     def _rest(self, now: float) -> None:
         """Begin afresh to watch who is idle, show what is used, and forget what is over."""
@@ -252,7 +273,7 @@ class Ledger:
                 _show(purse)
 
     def _goes_on(self, purse: Purse) -> bool:
-        return any(limit.counter == purse.budget.counter for limit in self._plan.limits)
+        return any(budget.counter == purse.budget.counter for budget in self._plan.budgets)
 
     def _failed(self, failures: Sequence[StoreUnavailable]) -> None:
         if failures:
@@ -262,6 +283,43 @@ class Ledger:
         self._store_away = bool(failures)
 
 
+def _left(purse: Purse, now: float) -> float:
+    if not purse.span.has(now):
+        return 0.0  # a campaign that has not begun, or is over
+    if purse.away and purse.budget.available_without_store:
+        return float(UNLIMITED)
+    return max(purse.left, 0.0)
+
+
+def _in_turn(
+    picks: Counts, wanted: Counts, real: Rows, left: NDArray[np.float64]
+) -> NDArray[np.int32] | None:
+    """The budgets (n x V) under which the requests, in their order, don't use more than is left; None where
+    their `picks` are within it.
+
+    Who came early enough keeps their picks. The others share what remains by what they could want, as they
+    may choose something else that is limited, too.
+    """
+    booked = picks * real[:, None]
+    late: Rows = np.any(_before(booked) + picks > left, axis=1)
+    if not late.any():
+        return None
+    rest = left - booked[~late].sum(axis=0)
+    claimed = wanted * (late & real)[:, None]
+    given = np.clip(np.floor(rest - _before(claimed)), 0, wanted)
+    scarce = late[:, None] & (given < wanted)
+    return np.where(scarce, given, UNLIMITED).astype(np.int32)
+
+
+def _before(amounts: NDArray[Any]) -> Counts:
+    """What those before each row have together."""
+    sums: Counts = np.cumsum(amounts, axis=0, dtype=np.int64) - amounts
+    return sums
+
+
 def _show(purse: Purse) -> None:
-    metrics.VOLUME_USED.labels(purse.budget.name).set(purse.spent_by_all)
-    metrics.VOLUME_LIMIT.labels(purse.budget.name).set(purse.budget.at_most)
+    if isinstance(purse.budget, ExplorationCost):
+        metrics.EXPLORATION_COST.set(purse.spent_by_all)
+    else:
+        metrics.VOLUME_USED.labels(purse.budget.name).set(purse.spent_by_all)
+        metrics.VOLUME_LIMIT.labels(purse.budget.name).set(purse.budget.at_most)

@@ -235,7 +235,7 @@ class Decider:
             return
         timer, now, snapshot = StageTimer(), time.time(), live.snapshot
         columns = _columns(live, due, rows, now)
-        decisions = self._ledger.hold(snapshot, columns, _real(due)).decide(snapshot, timer.done)
+        decisions = self._ledger.decide(snapshot, columns, _real(due), timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         answers = []

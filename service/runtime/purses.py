@@ -48,14 +48,14 @@ class Budget(Protocol):
 
 
 class Purse:
-    """Leased from the store, held back for decisions that are being made, and spent.
+    """Leased from the store, and spent.
 
     All amounts are totals of the period. `away` says that the last claim got no answer.
     """
 
     def __init__(self, budget: Budget, span: Span, worker: str) -> None:
         self.budget, self.span, self._worker = budget, span, worker
-        self.leased = self.held = self.spent = 0.0
+        self.leased = self.spent = 0.0
         self.away = False
         self._all_leased = self._all_spent = self._told = 0.0
         self._number = 0
@@ -65,7 +65,7 @@ class Purse:
     @property
     def left(self) -> float:
         """What can be spent at once."""
-        return self.leased - self.held - self.spent
+        return self.leased - self.spent
 
     @property
     def spent_by_all(self) -> float:
@@ -75,7 +75,7 @@ class Purse:
     @property
     def settled(self) -> bool:
         """Whether the store knows all, and has back all that is left."""
-        return self.leased == self.spent == self._told and not self.held
+        return self.leased == self.spent == self._told
 
     def can_have_more(self, now: float) -> bool:
         """Whether it runs low, and there was more for it when the store last answered."""
@@ -96,16 +96,14 @@ class Purse:
         starves = now - self._starved_at < STARVES_FOR
         idle = self.spent == self._spent_at_rest and not starves
         yields = idle and now - self._others_starved_at < YIELDS_FOR
-        needed = self.spent + self.held
-        wanted = needed if leaves or over else needed + self.budget.block
+        wanted = self.spent if leaves or over else self.spent + self.budget.block
         # what may be given back is not spent any more, whether the answer comes or not
-        self.leased = min(self.leased, needed if yields else wanted)
+        self.leased = min(self.leased, self.spent if yields else wanted)
         self._number += 1
         return Claim(
             budget=f"{self.budget.counter}:{int(self.span.start)}",
             worker=self._worker,
             number=self._number,
-            needed=needed,
             wanted=wanted,
             spent=self.spent,
             ceiling=0.0 if over else self.budget.ceiling(max(now, self.span.start)),

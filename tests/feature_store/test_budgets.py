@@ -36,7 +36,7 @@ Run = Callable[[Callable[[Budgets], Awaitable[None]]], None]
 @pytest.fixture
 def claim() -> Claim:
     """The first claim of a worker on a budget of its own, of 100."""
-    return Claim(f"volume:{{{uuid.uuid4().hex}}}", "a", 1, 0.0, 10.0, 0.0, 100.0, 1.0, False, False, FOREVER)
+    return Claim(f"volume:{{{uuid.uuid4().hex}}}", "a", 1, 10.0, 0.0, 100.0, 1.0, False, False, FOREVER)
 
 
 async def stand(budgets: Budgets, *claims: Claim) -> list[tuple[float, float, float]]:
@@ -87,7 +87,7 @@ def test_what_is_given_back_is_there_for_others(run: Run, claim: Claim) -> None:
     run(scenario)
 
 
-def test_a_worker_that_yields_makes_do_with_what_it_needs_while_another_one_starves(
+def test_a_worker_that_yields_makes_do_with_what_it_has_spent_while_another_one_starves(
     run: Run, claim: Claim
 ) -> None:
     async def scenario(budgets: Budgets) -> None:
