@@ -50,7 +50,7 @@ class VolumeLimit:
     def removal(self) -> Removal:
         """What it says of an action that it takes out."""
         meaning = self.description or f"chosen at most {self.at_most:,} times per {self.period.kind}"
-        return Removal(Stage.CONTACT_POLICY, f"volume:{self.name}", meaning)
+        return Removal(Stage.CONTACT_POLICY, f"volume:{self.name}", meaning, no_action="volume_limit_reached")
 
     @property
     def counter(self) -> str:
