@@ -219,13 +219,13 @@ class ContributionView(BaseModel):
 
 
 class CapView(BaseModel):
-    """A contact policy that holds: a cap, a pause or quiet hours."""
+    """A contact policy that holds, a cap, a pause or quiet hours; or a volume limit."""
 
     name: str
     kind: str
     count: int | None = Field(description="What it has counted; null where that can't be known.")
     at_most: int | None
-    within: str | None = Field(description="The time in which it counts, such as 7d.")
+    within: str | None = Field(description="The time in which it counts: 7d, or hour, day, campaign.")
     next_free: str | None = Field(
         description="When no contact policy holds the action back any more, if nothing else happens."
     )

@@ -159,13 +159,33 @@ def _out(snapshot: Snapshot, decisions: Decisions, row: int, code: int) -> _Out:
 
 
 def _caps(snapshot: Snapshot, decisions: Decisions, row: int) -> Callable[[int, int], CapView | None]:
-    """What the contact policy of a code says of an action that it took out; None for other codes."""
+    """What the contact policy or the volume limit of a code says of an action that it took out; None for
+    other codes."""
     first = snapshot.first_code("contact")
     codes = range(first, first + len(snapshot.contact.removals))
+    volume = partial(_volume, snapshot, decisions.batch, row)
     if not np.isin(decisions.removed_by[row], codes).any():
-        return lambda code, action: None
+        return lambda code, action: volume(code)
     found = standing(snapshot.contact, snapshot.catalogue, decisions.batch, row)
-    return lambda code, action: found.view(code - first, action) if code in codes else None
+    return lambda code, action: found.view(code - first, action) if code in codes else volume(code)
+
+
+def _volume(snapshot: Snapshot, batch: Batch, row: int, code: int) -> CapView | None:
+    """What the volume limit of a code had counted; None for other codes."""
+    position = code - snapshot.first_code("volumes")
+    if not 0 <= position < len(snapshot.volumes):
+        return None
+    limit = snapshot.volumes[position]
+    used = None if batch.volume_used is None else float(batch.volume_used[row, position])
+    free = None if used is None else limit.next_free(used, float(batch.now[row]))
+    return CapView(
+        name=limit.name,
+        kind="volume",
+        count=None if used is None else int(used),
+        at_most=limit.at_most,
+        within=limit.period.kind,
+        next_free=None if free is None else iso_timestamp(free),
+    )
 
 
 def _observed(

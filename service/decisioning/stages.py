@@ -112,7 +112,7 @@ NO_ACTION_MEANINGS: dict[Stage, str] = {
 
 NO_ACTION_BY_RULE: dict[str, str] = {
     "doing_nothing_is_better": "no action has a priority above the cost of a contact in the channel",
-    "volume_limit_reached": "a volume limit has been reached, so it lets no action through until more is free",
+    "volume_limit_reached": "a volume limit is reached, and lets no action through until more is free",
     "answer_limit_reached": "a limit of the slate lets no other action into the answer",
     "control_group": "an experiment withholds the actions from the control group that the customer is in",
     "bundle_incomplete": "the actions of a bundle can't stand together in the placement",

@@ -58,6 +58,10 @@ def test_a_limit_that_is_reached_says_so(serve: Serve, folder: Path, world: Work
         out = [entry for entry in answer["explanation"] if entry["rule"] == f"volume:{name}"]
         assert out
         assert {entry["meaning"] for entry in out} == {"chosen at most 3 times per day"}
+        [cap] = {tuple(entry["cap"].items()) for entry in out}
+        shown = dict(cap)
+        assert (shown["name"], shown["kind"], shown["count"], shown["at_most"]) == (name, "volume", 3, 3)
+        assert shown["next_free"].endswith("T00:00:00Z")
         assert metric(client, "arbiter_volume_suppressed_total", limit=name) >= 5
 
 

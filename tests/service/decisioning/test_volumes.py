@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.decisioning.catalogue import Action
+from service.decisioning.explain import explain
 from service.decisioning.periods import Campaign, Daily, Hourly, Period, Span
 from service.decisioning.pipeline import decide
 from service.decisioning.stages import Stage
@@ -47,6 +48,31 @@ def test_an_action_whose_limit_leaves_nothing_is_taken_out_by_that_limit(
         Stage.CONTACT_POLICY,
         "chosen at most 100 times per day",
     )
+
+
+def test_the_explanation_has_the_count_of_the_limit_and_when_more_is_free(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    snapshot = make_snapshot(ACTIONS, volumes=(limit(of="tv"), limit(10, of="fibre")))
+    batch = make_batch(
+        snapshot,
+        now=np.array([MIDNIGHT + 5]),
+        budgets=np.array([[UNLIMITED, 0]], dtype=np.int32),
+        volume_used=np.array([[7.0, 10.0]]),
+    )
+    explained = {c.action: c.cap for c in explain(snapshot, decide(snapshot, batch), 0, everything=True)}
+    assert explained == {
+        "dsl": None,
+        "tv": None,
+        "fibre": {
+            "name": "fibre_limit",
+            "kind": "volume",
+            "count": 10,
+            "at_most": 10,
+            "within": "day",
+            "next_free": "2026-03-29T00:00:00Z",
+        },
+    }
 
 
 def test_without_budgets_no_limit_is_near(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> None:
