@@ -212,6 +212,19 @@ class PlacementView(BaseModel):
     no_action: NoActionView | None
 
 
+class BreakEvenView(BaseModel):
+    """What would have been just enough for a candidate that lost, all else being as it is."""
+
+    priority: float = Field(description="What it has to exceed; at exactly this, ties decide.")
+    beats: str | None = Field(description="Whose place it would take; null where one is free.")
+    placement: str
+    lever: float | None = Field(description="What L would have to be; null here and below: nothing would do.")
+    lever_percent: float | None = Field(description="What has to be added to the levers, in percent.")
+    value: float | None = Field(description="What V would have to be, before scaling.")
+    context_weight: float | None
+    propensity: float | None
+
+
 class ContributionView(BaseModel):
     feature: str = Field(description="A feature; a member of a set as `products=fibre_500`.")
     value: Any = Field(description="The customer's; null is missing.")
@@ -246,6 +259,9 @@ class CandidateView(BaseModel):
     value: float | None
     lever: float | None
     priority: float | None
+    break_even: BreakEvenView | None = Field(
+        description="Of a candidate that lost; null where no priority would have been enough."
+    )
     contributions: list[ContributionView] | None = Field(
         description="What moved the model for a chosen action, the strongest first; null for the others."
     )

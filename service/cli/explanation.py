@@ -76,6 +76,30 @@ def _losers(losers: Sequence[Candidate], everything: bool) -> None:
         factors = (_number(entry[name]) for _, name in FACTORS)
         table.add_row(entry["action"], *factors, _number(entry["priority"]), entry["rule"])
     out.print(table)
+    _break_evens([entry for entry in shown if entry["break_even"]])
+
+
+def _break_evens(losers: Sequence[Candidate]) -> None:
+    """By what each of them would have won."""
+    if not losers:
+        return
+    _line("Any one of these would have been enough, with a little more:", style="cyan")
+    table = _grid(
+        ("action", "left"),
+        ("P", "right"),
+        ("C", "right"),
+        ("V", "right"),
+        ("lever", "right"),
+        ("to beat", "left"),
+    )
+    for entry in losers:
+        needs = entry["break_even"]
+        percent = needs["lever_percent"]
+        lever = "-" if percent is None else f"{_number(percent, sign='+')} %"
+        factors = (_number(needs[name]) for name in ("propensity", "context_weight", "value"))
+        whom = needs["beats"] or f"{_number(needs['priority'])}, a free place"
+        table.add_row(entry["action"], *factors, lever, f"{whom} in {needs['placement']}")
+    out.print(table)
 
 
 def _taken_out(gone: Sequence[Candidate], everything: bool) -> None:
@@ -147,9 +171,9 @@ def _value(value: object) -> str:
             return str(value)
 
 
-def _number(value: float | None) -> str:
-    """With four digits that count."""
-    return "-" if value is None else f"{value:,.4g}"
+def _number(value: float | None, sign: str = "-") -> str:
+    """With four digits that count; a `sign` of "+" shows that of positive numbers, too."""
+    return "-" if value is None else f"{value:{sign},.4g}"
 
 
 def _title(text: str) -> None:

@@ -19,6 +19,7 @@ class Contest:
     """What limits, bundles, tiers and mandatory actions make of the turns of a batch.
 
     kept_out  n x A  the code of what first kept a candidate from being chosen; 0 where nothing did
+    classes   n x A  who comes before whom whatever the priorities, the lowest first; None: everybody is equal
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Contest:
         for number, bundle in enumerate(self._bundles):
             self._leads[bundle.lead] = number
             self._follows[list(bundle.actions[1:])] = bundle.fixed
-        self._classes = _classes(policy.tiers, mandatory, removed_by.shape)
+        self.classes = _classes(policy.tiers, mandatory, removed_by.shape)
 
     @staticmethod
     def needed(snapshot: Snapshot, batch: Batch, mandatory: NDArray[np.bool_] | None) -> bool:
@@ -68,8 +69,8 @@ class Contest:
             found = shut[:, bundle.lead]
             shut[:, bundle.lead] = np.where(~whole & (found == 0), code, found)
         takes_part = (scores > -np.inf) & (shut == 0) & ~self._follows
-        if self._classes is not None:
-            classes = np.where(takes_part, self._classes[rows], np.iinfo(np.int8).max)
+        if self.classes is not None:
+            classes = np.where(takes_part, self.classes[rows], np.iinfo(np.int8).max)
             takes_part &= classes == classes.min(axis=1, keepdims=True, initial=np.iinfo(np.int8).max)
         return np.where(takes_part, scores, -np.inf), shut
 
@@ -113,8 +114,8 @@ class Contest:
         at = np.arange(len(rows))
         best = np.where(choice == NOBODY, -np.inf, scores[at, choice])[:, None]
         before = (scores > best) | ((scores == best) & (np.arange(scores.shape[1]) < choice[:, None]))
-        if self._classes is not None:
-            classes = self._classes[rows]
+        if self.classes is not None:
+            classes = self.classes[rows]
             of_choice = np.where(choice == NOBODY, np.iinfo(np.int8).max, classes[at, choice])[:, None]
             before = (classes < of_choice) | ((classes == of_choice) & before)
         known = self.kept_out[rows]

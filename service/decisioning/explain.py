@@ -18,16 +18,15 @@ from feature_store.consents import UNKNOWN
 from feature_store.feature import Source, iso_timestamp
 from service.decisioning.batch import Batch
 from service.decisioning.consent import STATES
+from service.decisioning.counterfactuals import BreakEven, break_evens
 from service.decisioning.pipeline import Decisions
 from service.decisioning.reasons import Contribution, contributions, in_words, strongest
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.stages import STAGES, Removal, Stage
+from service.decisioning.stages import Removal, Stage
 from service.decisioning.standing import CapView, standing
 
 MOST_CONTRIBUTIONS = 8
 """How many features an explanation names as what moved the model most."""
-REACHED = STAGES.index(Stage.ARBITRATION)
-"""From this stage on a candidate has all its factors."""
 
 
 @dataclass(slots=True)
@@ -38,6 +37,7 @@ class Candidate:
     its `source`, and the values that it `observed`, None for what was missing; a contact policy its `cap`.
     The factors are None where the candidate was out before they were computed.
 
+    One that lost has its `break_even`, see `counterfactuals`; None where nothing would have been enough.
     Of a chosen action, `contributions` are what its features added to the log-odds of a response, the
     strongest first, and `reasons` the treatment's words for what speaks for it; None for the others.
     """
@@ -56,6 +56,7 @@ class Candidate:
     value: float | None
     lever: float | None
     priority: float | None
+    break_even: BreakEven | None
     contributions: list[Contribution] | None
     reasons: list[str] | None
 
@@ -63,7 +64,7 @@ class Candidate:
 def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: bool) -> list[Candidate]:
     """The candidates of one request, the highest priority first; those without one follow in catalogue order.
 
-    With `everything` False only the candidates that reached arbitration.
+    With `everything` False only the candidates that have a priority.
     """
     factors, order = decisions.factors, _in_order(snapshot, decisions, row, everything)
     scored = ~np.isnan(factors.propensity[row, order])
@@ -77,6 +78,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
         _or_none(factors.priority[row, order]),
     )
     attributed = _attributed(snapshot, decisions, row)
+    enough = break_evens(snapshot, decisions, row)
     out = cache(partial(_out, snapshot, decisions, row))
     caps = _caps(snapshot, decisions, row)
     return [
@@ -95,6 +97,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
             value=value,
             lever=lever,
             priority=priority,
+            break_even=enough.get(index),
             contributions=(spoke := attributed.get(index, NOTHING_SPOKE)).contributions,
             reasons=spoke.reasons,
         )
@@ -105,8 +108,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
 def _in_order(snapshot: Snapshot, decisions: Decisions, row: int, everything: bool) -> NDArray[np.intp]:
     priority = decisions.factors.priority[row]
     order = np.argsort(np.where(np.isnan(priority), np.inf, -priority), kind="stable")
-    reached: NDArray[np.bool_] = snapshot.removal_stages[decisions.removed_by[row, order]] >= REACHED
-    return order if everything else order[reached]
+    return order if everything else order[~np.isnan(priority[order])]
 
 
 def _or_none(column: NDArray[np.float64]) -> list[float | None]:

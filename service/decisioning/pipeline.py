@@ -47,6 +47,7 @@ class Decisions:
     assigned           the arms of the experiments
     slate              what was chosen
     batch              what was asked
+    said               the treatments with which actions could be said
     offered            the offers that the candidates stand on; None where no action has any
     """
 
@@ -55,6 +56,7 @@ class Decisions:
     assigned: Assigned
     slate: Slate
     batch: Batch
+    said: Said
     offered: Offered | None = None
 
 
@@ -94,7 +96,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     explorer = Explorer.of(snapshot, batch, assigned, factors.propensity)
     slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, explorer.choose)
     done(Stage.SLATE)
-    return Decisions(removed_by, factors, assigned, slate, batch, offered)
+    return Decisions(removed_by, factors, assigned, slate, batch, said, offered)
 
 
 def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) -> None:

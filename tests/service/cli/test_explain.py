@@ -58,6 +58,9 @@ def test_it_shows_what_was_chosen_what_lost_and_what_was_taken_out_and_why(
         assert candidate["action"] in shown
         if candidate["stage"] == "slate":
             assert f"{candidate['priority']:,.4g}" in shown
+    loser = next(entry for entry in answer["explanation"] if entry["break_even"])
+    assert f"{loser['break_even']['value']:,.4g}" in shown
+    assert f"{loser['break_even']['beats']} in {loser['break_even']['placement']}" in shown
     assert "only_the_rich: Nobody else may have it" in shown
     assert "> 1e9" in shown
     assert "=5" in shown
