@@ -27,7 +27,7 @@ from service.workspace.coverage import Coverage
 from service.workspace.experiments import ExperimentFile, read_experiments
 from service.workspace.exploration import read_exploration
 from service.workspace.offers import read_offers
-from service.workspace.rules import RuleReader
+from service.workspace.rules import CompiledRule, RuleReader
 from service.workspace.shapes.policies import PoliciesDocument
 from service.workspace.slate import read_slate
 from service.workspace.stakes import read_stakes
@@ -58,7 +58,8 @@ class Engagement:
     """Who may get what, and how it is arbitrated: rules over actions and treatments, consents, how often a
     customer is addressed, what is stopped at once (A), how often something is chosen, on which terms it is
     offered, the standard arbitration and exploration, the experiments that decide otherwise, and what an
-    answer may be as a whole. All share the columns of the rules' program."""
+    answer may be as a whole. All share the columns of the rules' program. `written` has the rules as they
+    are written."""
 
     rules: RuleBook
     purposes: tuple[Purpose, ...]
@@ -70,6 +71,7 @@ class Engagement:
     exploration: Exploration
     experiments: Experiments
     slate: SlatePolicy
+    written: tuple[CompiledRule, ...] = ()
 
 
 def compile_engagement(
@@ -109,6 +111,7 @@ def compile_engagement(
         exploration=exploration,
         experiments=trials,
         slate=slate,
+        written=tuple(reader.compiled_rules),
     )
 
 

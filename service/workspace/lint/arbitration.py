@@ -105,7 +105,7 @@ def idle_weights(subject: Subject) -> Iterator[Problem]:
         elif weight.percent == 0.0:
             yield warning((subject.policies, (*place[1], "weight")), "is 0: it changes nothing")
         elif isinstance(entry.when, str):
-            node = subject.reader.compiler.flag(entry.when).node
+            node = subject.node(entry.when)
             if not subject.solver.possible([node]):
                 yield warning(
                     (subject.policies, (*place[1], "when")), "can never hold: the weight changes nothing"

@@ -89,8 +89,10 @@ def _within_scope(entry: CountedDocument, other: CountedDocument) -> bool:
 
 def _no_laxer(other: CountedDocument, entry: CountedDocument) -> bool:
     match other, entry:
-        case (CapDocument() | GapDocument(), CapDocument() | GapDocument()):
+        case CapDocument(), CapDocument():
             return other.at_most <= entry.at_most and other.within >= entry.within
+        case (CapDocument() | GapDocument(), GapDocument()):  # a gap says nothing of one answer, a cap does
+            return getattr(other, "at_most", 1) == 1 and other.within >= entry.within
         case PauseDocument(), PauseDocument():
             longer = (other.within or np.inf) >= (entry.within or np.inf)
             return longer and other.after <= entry.after and other.pause >= entry.pause

@@ -110,7 +110,7 @@ def unmade_offers(subject: Subject) -> Iterator[Problem]:
         earlier: list[nodes.Flag] = []
         for number, offer in enumerate(declared.written.offers):
             loc = (*declared.loc, "offers", number)
-            node = nodes.TRUE if offer.when is None else subject.reader.compiler.flag(offer.when).node
+            node = nodes.TRUE if offer.when is None else subject.node(offer.when)
             if not subject.solver.possible([*rules, node]):
                 yield warning(
                     (declared.document, loc),

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from feature_store.documents import Document, Loc, Problem
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.rules import Compiler
+from service.decisioning.rules.nodes import Flag
 from service.decisioning.rules.satisfiability import Solver
 from service.workspace.loading import Workspace
-from service.workspace.rules import CompiledRule, RuleReader
+from service.workspace.rules import CompiledRule
 
 NAMED = 3
 """How many of many a message names."""
@@ -37,19 +39,19 @@ class Subject:
     def solver(self) -> Solver:
         return Solver(self.workspace.schema)
 
+    def node(self, source: str) -> Flag:
+        """What a condition computes that has been checked before."""
+        return self._compiler.flag(source).node
+
     @cached_property
-    def reader(self) -> RuleReader:
-        """All rules once more, this time with their nodes."""
-        workspace = self.workspace
-        file, files = workspace.policies, workspace.files
-        reader = RuleReader(workspace.schema, files.catalogue, file.document, file.policies, files.groups)
-        reader.rules(files.rules, files.ownerships)
-        return reader
+    def _compiler(self) -> Compiler:
+        return Compiler(self.workspace.schema, self.workspace.policies.policies.conditions)
 
     @cached_property
     def rules(self) -> tuple[CompiledRule, ...]:
         """The rules that cover something, in the order in which they speak."""
-        return tuple(one for one in self.reader.compiled_rules if one.rule.actions or one.rule.treatments)
+        written = self.workspace.engagement.written
+        return tuple(one for one in written if one.rule.actions or one.rule.treatments)
 
     @cached_property
     def of_action(self) -> Mapping[int, Sequence[CompiledRule]]:
