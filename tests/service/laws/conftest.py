@@ -83,10 +83,13 @@ def actions(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "lever": draw(st.sampled_from([0, 25, -50])),
         "tags": draw(TAGS) if name in NAMES[3:] else [] if name in PAIR else ["discount"],
         "mandatory": draw(st.sampled_from([False, False, True, 'context.intent == "leave"'])),
-        "fallback": name not in PAIR and draw(st.sampled_from([False, False, True])),
         "eligibility": draw(st.sampled_from(RULES)),
         "treatments": {},
     }
+    if name == PAIR[1]:  # of a fixed bundle only the lead competes
+        written["mandatory"] = False
+    if name not in PAIR and draw(st.integers(0, 2)) == 0:
+        written |= {"fallback": True, "mandatory": False}
     channels = draw(st.lists(st.sampled_from(sorted(PLACES)), min_size=1, unique=True))
     for channel in dict.fromkeys(["web", *channels] if name in PAIR else channels):
         places = draw(st.lists(st.sampled_from(PLACES[channel]), min_size=1, unique=True))
