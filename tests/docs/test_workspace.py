@@ -68,3 +68,4 @@ def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path
     assert [arm.name for arm in workspace.engagement.experiments.experiments[2].arms] == [
         "random_eligible", "champion", "challenger",
     ]  # fmt: skip
+    assert [offer.name for offer in workspace.engagement.offers.offers] == ["regular", "standard"]

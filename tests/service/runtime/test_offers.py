@@ -1,0 +1,175 @@
+"""Keeping offers: nobody waits for it beyond a deadline, and who comes second decides again."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feature_store.embedded import EmbeddedStore
+from feature_store.offers import KeptOffer
+from feature_store.store import CustomerStore, connect
+from service.decisioning.pipeline import decide
+from service.decisioning.snapshot import Snapshot
+from service.runtime.budgets import Ledger
+from service.runtime.decider import Decider, Decision, Live
+from service.runtime.features import FeatureReader
+from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper
+from service.runtime.requests import DecisionRequest
+from service.workspace.loading import load_workspace
+
+FILES = {
+    "features.yaml": """\
+features:
+  page: {type: category, source: context, levels: [home, cart], description: Page}
+""",
+    "channels.yaml": "channels:\n  web: {placements: {hero: {}}}\n",
+    "models.yaml": "models: {}\n",
+    "actions/sales.yaml": """\
+issue: sales
+groups:
+  internet:
+    actions:
+      fibre_500:
+        propensity: 0.9
+        offers:
+          - {name: cart, when: 'context.page == "cart"', valid_for: 1d, terms: {price: 44.5}}
+          - {name: standard, valid_for: 7d, terms: {price: 49.99}}
+        treatments:
+          fibre_hero: {channel: web, content: {headline: "Fibre 500 for {price} EUR"}}
+      dsl_50:
+        propensity: 0.1
+        treatments:
+          dsl_hero: {channel: web}
+""",
+}
+SLOW = 30.0
+"""Seconds that no test waits for."""
+Scenario = Callable[[Decider, CustomerStore], Awaitable[None]]
+Run = Callable[[Scenario], None]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    """A store of the test's own."""
+    with EmbeddedStore(tmp_path / "store") as started:
+        yield started
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    """Two actions, of which the better one has offers."""
+    for name, text in FILES.items():
+        path = tmp_path / "shop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return load_workspace(tmp_path / "shop").snapshot()
+
+
+@pytest.fixture
+def run(server: EmbeddedStore, snapshot: Snapshot) -> Run:
+    def start(scenario: Scenario) -> None:
+        async def whole() -> None:
+            store = CustomerStore(connect(server.url, timeout=SLOW), snapshot.schema)
+            reader, ledger = FeatureReader(retry_after=0.25), Ledger(store.budgets)
+            decider = Decider(
+                Live(snapshot, store), reader, ledger, deadline=SLOW, max_batch=16, max_waiting=100
+            )
+            await scenario(decider, store)
+            await decider.drain()
+            await store.close()
+
+        asyncio.run(whole())
+
+    return start
+
+
+async def decided(decider: Decider, page: str) -> Decision:
+    """A decision whose offers nobody has kept yet."""
+    request = DecisionRequest("web", customer_id="c1", context={"page": page}, dry_run=True)
+    return await decider.decide(request)
+
+
+async def kept(store: CustomerStore, decisions: list[Decision], seconds: float = SLOW) -> list[Decision]:
+    """What is answered when the offers of these decisions are to be kept."""
+    told: dict[int, Decision] = {}
+    deadlines = [time.perf_counter() + seconds] * len(decisions)
+    await OfferKeeper().keep(store, decisions, deadlines, told.__setitem__)
+    return [told[position] for position in range(len(decisions))]
+
+
+async def offers_of(store: CustomerStore) -> list[str]:
+    """The offers that are kept, as soon as there are some."""
+    for _ in range(3000):
+        found = await store.get("c1")
+        if found is not None:
+            return [offer.name for offer in found.offers]
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing is kept")
+
+
+def chosen(decision: Decision) -> tuple[str, str | None]:
+    """The action and its offer."""
+    index = int(decision.decisions.slate.action[decision.decisions.slate.row == decision.row][0])
+    offer = decision.offer(index)
+    return decision.snapshot.catalogue.actions[index].name, offer.name if offer else None
+
+
+def test_an_answer_leaves_at_its_deadline_and_its_offer_is_kept_nevertheless(
+    run: Run, server: EmbeddedStore
+) -> None:
+    async def scenario(decider: Decider, store: CustomerStore) -> None:
+        decision = await decided(decider, "cart")
+        process = int((Path(server.data_dir) / "store.pid").read_text())
+        os.kill(process, signal.SIGSTOP)
+        try:
+            (answer,) = await kept(store, [decision], seconds=0.05)
+        finally:
+            os.kill(process, signal.SIGCONT)
+        assert answer.degraded == (OFFERS_UNAVAILABLE,)
+        assert chosen(answer) == ("fibre_500", "cart")
+        assert await offers_of(store) == ["cart"]
+
+    run(scenario)
+
+
+def test_who_comes_second_decides_again_and_can_be_replayed(run: Run, snapshot: Snapshot) -> None:
+    async def scenario(decider: Decider, store: CustomerStore) -> None:
+        asked = [await decided(decider, page) for page in ("cart", "home", "cart")]
+        assert [chosen(decision)[1] for decision in asked] == ["cart", "standard", "cart"]
+        answers = await kept(store, asked)
+        assert {chosen(answer) for answer in answers} == {("fibre_500", "cart")}
+        assert {answer.degraded for answer in answers} == {()}
+        index = snapshot.catalogue.action_index["fibre_500"]
+        assert {answer.offer(index) for answer in answers} == {answers[0].offer(index)}
+        for answer in answers:
+            again = decide(snapshot, answer.decisions.batch)
+            assert again.offered is not None
+            assert again.offered.of(answer.row, index) == answer.offer(index)
+            assert np.array_equal(again.removed_by, answer.decisions.removed_by)
+
+    run(scenario)
+
+
+def test_who_comes_second_and_can_not_say_the_promise_offers_something_else(run: Run) -> None:
+    async def scenario(decider: Decider, store: CustomerStore) -> None:
+        decision = await decided(decider, "cart")
+        assert chosen(decision) == ("fibre_500", "cart")
+        old = KeptOffer(
+            action="fibre_500",
+            name="of_old",
+            terms=b'{"cost":1}',
+            valid_until=time.time() + 1000,
+            made_at=time.time(),
+            decision_id="d1",
+            channel="web",
+        )
+        await store.keep_offers({"c1": [old]}, time.time())
+        (answer,) = await kept(store, [decision])
+        assert (chosen(answer), answer.degraded) == (("dsl_50", None), ())
+
+    run(scenario)
