@@ -244,6 +244,13 @@ class CapView(BaseModel):
     )
 
 
+class WorthView(BaseModel):
+    business: float
+    customer: float
+    raw: float = Field(description="Both together, before it is scaled.")
+    assumed: bool = Field(description="Whether a declared number stands in for one that is not known.")
+
+
 class CandidateView(BaseModel):
     issue: str
     group: str
@@ -262,6 +269,10 @@ class CandidateView(BaseModel):
     break_even: BreakEvenView | None = Field(
         description="Of a candidate that lost; null where no priority would have been enough."
     )
+    worth: WorthView | None = Field(
+        description="What the value is made of; null where it is that to the business as it stands."
+    )
+    mandatory: bool = Field(description="Whether it comes before all priorities.")
     contributions: list[ContributionView] | None = Field(
         description="What moved the model for a chosen action, the strongest first; null for the others."
     )

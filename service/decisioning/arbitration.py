@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from service.decisioning.barriers import Barrier
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
-from service.decisioning.quantities import Formula, Quantity
+from service.decisioning.quantities import Formula, Quantity, computed_numbers
 from service.decisioning.rulebook import Columns
 from service.decisioning.valuation import Valuation
 
@@ -28,7 +29,7 @@ class ContextWeight:
     def percents(self, batch: Batch, computed: Columns, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The percent for each of m rows, 0 where the condition does not hold."""
         if isinstance(self.percent, Formula):
-            found, _ = self.percent.of(computed, rows)
+            found = computed_numbers([self.percent], computed, rows)[0][:, 0]
         else:
             found = np.full(len(rows), self.percent)
         if self.channels is not None:
@@ -44,7 +45,7 @@ class Mandate:
     when: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arbitration:
     """How candidates are weighed against one another.
 
@@ -65,6 +66,15 @@ class Arbitration:
     levers: NDArray[np.float64] | None = None
     barriers: tuple[Barrier, ...] = ()
     mandates: tuple[Mandate, ...] = ()
+
+    @cached_property
+    def weighed(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Which of w context weights meet (w x g) in each of g kinds of actions that all the same ones are
+        for, and the kind of each action (A): there are fewer kinds than actions, so they are added up by
+        kind."""
+        covered = np.array([weight.actions for weight in self.context_weights])
+        kinds, kind = np.unique(covered, axis=1, return_inverse=True)
+        return kinds, kind.reshape(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +158,16 @@ def _context_weights(
 ) -> NDArray[np.float64]:
     """C of every action, m x A: 1 + the sum of the matching context weights / 100, never below 0."""
     total: NDArray[np.float64] | None = None
-    for weight in arbitration.context_weights if arbitration.context_weight else ():
+    for number, weight in enumerate(arbitration.context_weights if arbitration.context_weight else ()):
         percents = weight.percents(batch, computed, rows)
         if percents.any():
-            total = np.zeros(shape) if total is None else total
-            total += np.where(weight.actions, percents[:, None], 0.0)
-    return np.broadcast_to(1.0, shape) if total is None else np.maximum(1.0 + total / 100.0, 0.0)
+            kinds, _ = arbitration.weighed
+            total = np.zeros((len(rows), kinds.shape[1])) if total is None else total
+            total += np.where(kinds[number], percents[:, None], 0.0)
+    if total is None:
+        return np.broadcast_to(1.0, shape)
+    by_kind = np.maximum(1.0 + total / 100.0, 0.0)
+    return by_kind[:, arbitration.weighed[1]]
 
 
 def _mandatory(
@@ -164,4 +178,4 @@ def _mandatory(
     mandatory = np.zeros(shape, dtype=np.bool_)
     for mandate in mandates:
         mandatory[:, mandate.action] = True if mandate.when is None else computed[mandate.when][rows]
-    return mandatory
+    return mandatory if mandatory.any() else None

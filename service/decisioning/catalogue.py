@@ -56,7 +56,7 @@ class Action:
     `fallback` is only considered where a placement would stay empty.
 
     `value` is what a response is worth to the business, and `customer_value` to the customer, or what stands
-    in for the formula that computes it.
+    in for the formula that computes it, and whose text `value_formula` and `customer_value_formula` have.
     """
 
     name: str
@@ -69,6 +69,8 @@ class Action:
     evidence: float | None = None
     value: float = 1.0
     customer_value: float = 0.0
+    value_formula: str | None = None
+    customer_value_formula: str | None = None
     levers: tuple[float, float, float] = (0.0, 0.0, 0.0)
     tags: tuple[str, ...] = ()
     fallback: bool = False

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from feature_store.consents import UNKNOWN
 from feature_store.feature import Source, iso_timestamp
+from service.decisioning.arbitration import Factors
+from service.decisioning.barriers import ContactCost
 from service.decisioning.batch import Batch
 from service.decisioning.consent import STATES
 from service.decisioning.counterfactuals import BreakEven, break_evens
 from service.decisioning.pipeline import Decisions
 from service.decisioning.reasons import Contribution, contributions, in_words, strongest
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.stages import Removal, Stage
+from service.decisioning.stages import BUILT_IN_REMOVALS, DO_NOTHING, Removal, Stage
 from service.decisioning.standing import CapView, standing
 
 MOST_CONTRIBUTIONS = 8
@@ -36,6 +38,10 @@ class Candidate:
     `stage`, `rule` and `meaning` say what took it out (None when it was chosen); a rule of the workspace has
     its `source`, and the values that it `observed`, None for what was missing; a contact policy its `cap`.
     The factors are None where the candidate was out before they were computed.
+
+    `worth` says what V is made of where it is not simply the value to the business: `business`, `customer`,
+    both together as `raw`, before it is scaled, and whether a declared number was `assumed` for one that
+    could not be computed. A `mandatory` action comes first.
 
     One that lost has its `break_even`, see `counterfactuals`; None where nothing would have been enough.
     Of a chosen action, `contributions` are what its features added to the log-odds of a response, the
@@ -57,6 +63,8 @@ class Candidate:
     lever: float | None
     priority: float | None
     break_even: BreakEven | None
+    worth: dict[str, float | bool] | None
+    mandatory: bool
     contributions: list[Contribution] | None
     reasons: list[str] | None
 
@@ -76,6 +84,8 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
         _or_none(factors.value[row, order]),
         _or_none(factors.lever[row, order]),
         _or_none(factors.priority[row, order]),
+        _worths(factors, row, order),
+        [False] * len(order) if factors.mandatory is None else factors.mandatory[row, order].tolist(),
     )
     attributed = _attributed(snapshot, decisions, row)
     enough = break_evens(snapshot, decisions, row)
@@ -98,10 +108,14 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
             lever=lever,
             priority=priority,
             break_even=enough.get(index),
+            worth=worth,
+            mandatory=mandatory,
             contributions=(spoke := attributed.get(index, NOTHING_SPOKE)).contributions,
             reasons=spoke.reasons,
         )
-        for index, code, propensity, context_weight, value, lever, priority in zip(*columns, strict=True)
+        for index, code, propensity, context_weight, value, lever, priority, worth, mandatory in zip(
+            *columns, strict=True
+        )
     ]
 
 
@@ -114,6 +128,22 @@ def _in_order(snapshot: Snapshot, decisions: Decisions, row: int, everything: bo
 def _or_none(column: NDArray[np.float64]) -> list[float | None]:
     """As a list, None for NaN."""
     return [None if isnan(number) else number for number in column.tolist()]
+
+
+def _worths(factors: Factors, row: int, order: NDArray[np.intp]) -> list[dict[str, float | bool] | None]:
+    """What the value of each candidate is made of; None where it is the business value as it stands."""
+    value, raw = factors.value[row, order], factors.raw_value[row, order]
+    business, customer = factors.business_value[row, order], factors.customer_value[row, order]
+    assumed = np.zeros(len(order), np.bool_) if factors.assumed is None else factors.assumed[row, order]
+    found: list[dict[str, float | bool] | None] = [None] * len(order)
+    for at in np.flatnonzero(assumed | (raw != value) | (business != raw) | (customer != 0.0)).tolist():
+        found[at] = {
+            "business": float(business[at]),
+            "customer": float(customer[at]),
+            "raw": float(raw[at]),
+            "assumed": bool(assumed[at]),
+        }
+    return found
 
 
 class _Spoke(NamedTuple):
@@ -196,12 +226,22 @@ def _observed(
     """What a rule of the workspace found, by the names that it has in the rule."""
     if removal.purpose is not None:
         return _observed_consent(snapshot, decisions, row, removal.purpose)
+    if removal is BUILT_IN_REMOVALS[DO_NOTHING]:
+        return _observed_cost(decisions, row)
     if removal.source is None:
         return None
     found = _values(snapshot, decisions.batch, row, removal.features)
     if removal.reads_now:
         found["now"] = iso_timestamp(float(decisions.batch.now[row]))
     return found
+
+
+def _observed_cost(decisions: Decisions, row: int) -> dict[str, object]:
+    """The priority of doing nothing: what a contact in the channel costs."""
+    assigned, channel = decisions.assigned, int(decisions.batch.channel[row])
+    barriers = assigned.conducts[int(assigned.conduct[row])].arbitration.barriers
+    costs = (float(cost.channels[channel]) for cost in barriers if isinstance(cost, ContactCost))
+    return {"cost_of_contact": next(costs)}
 
 
 def _values(snapshot: Snapshot, batch: Batch, row: int, names: Iterable[str]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Quantities: numbers that the workspace states, or computes for each request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +11,22 @@ from service.decisioning.rulebook import Columns
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A number computed for each request: the places of its column among those of the rules, and of the
-    column that tells where it is known. `otherwise` stands in where it is not known, or not finite."""
+    """A number computed for each request: the place of its column among those of the rules, and what stands
+    in where there is no finite number."""
 
     value: int
-    known: int
     otherwise: float = 0.0
-
-    def of(self, computed: Columns, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """The number for m rows, and where `otherwise` stands in for it."""
-        value = computed[self.value][rows]
-        assumed = ~(computed[self.known][rows] & np.isfinite(value))
-        return np.where(assumed, self.otherwise, value), assumed
 
 
 Quantity = float | Formula
+
+
+def computed_numbers(
+    formulas: Sequence[Formula], computed: Columns, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The numbers of k formulas for m rows, m x k, and where `otherwise` stands in for them."""
+    columns = np.concatenate([computed[formula.value] for formula in formulas])
+    numbers = columns.reshape(len(formulas), -1)[:, rows].T
+    assumed = ~np.isfinite(numbers)
+    otherwise = np.array([formula.otherwise for formula in formulas])
+    return np.where(assumed, otherwise, numbers), assumed

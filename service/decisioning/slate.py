@@ -16,7 +16,7 @@ from service.decisioning.batch import Batch
 from service.decisioning.contest import NOBODY, Contest
 from service.decisioning.headroom import headroom
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.stages import FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, OUTRANKED, STILL_IN
+from service.decisioning.stages import DO_NOTHING, FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, OUTRANKED, STILL_IN
 from service.decisioning.treatments import Said
 from service.decisioning.turns import Chooser, take_best, take_turn
 
@@ -195,8 +195,9 @@ def _empty_codes(
         return np.full(len(rows), NOT_IN_PLACEMENT, np.intp)
     said = snapshot.catalogue.slot_treatments[slots] >= 0
     codes = removed_by[rows]
-    # who was kept out in the last stage says more than who is placed elsewhere
-    progress = 2 * snapshot.removal_stages[codes] + (codes != STILL_IN)
+    # who was kept out in the last stage says more than who is placed elsewhere, and who was worth less than
+    # doing nothing had passed the thresholds
+    progress = 3 * snapshot.removal_stages[codes] + (codes != STILL_IN) + (codes == DO_NOTHING)
     reached = np.where(said, progress, -1)
     furthest = reached.argmax(axis=1)
     at = np.arange(len(rows))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.catalogue import Catalogue
-from service.decisioning.quantities import Formula
+from service.decisioning.quantities import Formula, computed_numbers
 from service.decisioning.rulebook import Columns
 
 ValueFormulas = tuple[tuple[int, Formula], ...]
@@ -95,6 +95,6 @@ def _filled(
         return declared, np.zeros(len(declared), dtype=np.bool_)
     numbers = np.tile(declared, (len(rows), 1))
     assumed = np.zeros(numbers.shape, dtype=np.bool_)
-    for action, formula in formulas:
-        numbers[:, action], assumed[:, action] = formula.of(computed, rows)
+    actions = [action for action, _ in formulas]
+    numbers[:, actions], assumed[:, actions] = computed_numbers([f for _, f in formulas], computed, rows)
     return numbers, assumed

@@ -20,7 +20,7 @@ from feature_store.documents import (
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.workspace.archive import Archive
 from service.workspace.offers import DeclaredOffers
-from service.workspace.quantities import stand_in
+from service.workspace.quantities import formula_text, stand_in
 from service.workspace.reasons import DeclaredReasons
 from service.workspace.rules import DeclaredRule, Ownership, inline_rules
 from service.workspace.shapes.catalogue import (
@@ -176,6 +176,8 @@ class _Reading:
             evidence=action.evidence,
             value=stand_in(action.value),
             customer_value=stand_in(action.customer_value),
+            value_formula=formula_text(action.value),
+            customer_value_formula=formula_text(action.customer_value),
             levers=(issue.lever, group.lever, action.lever),
             tags=tuple(action.tags),
             fallback=action.fallback,

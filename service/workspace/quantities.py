@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from feature_store.documents import Document, Loc
+from feature_store.feature import Source
 from service.decisioning.quantities import Formula
+from service.decisioning.rules import Compiled
 from service.decisioning.rules.certainty import never_missing
+from service.decisioning.rules.nodes import Value
 from service.workspace.rules import RuleReader
 from service.workspace.shapes.quantities import FormulaDocument
 
@@ -55,20 +58,34 @@ def stand_in(written: float | str | FormulaDocument) -> float:
     return 0.0 if isinstance(written, str) else written
 
 
+def formula_text(written: float | str | FormulaDocument) -> str | None:
+    """The text of a formula, None for a number."""
+    if isinstance(written, FormulaDocument):
+        return written.formula.strip()
+    return written.strip() if isinstance(written, str) else None
+
+
 def read_formula(reader: RuleReader, declared: DeclaredFormula) -> Formula | None:
     """A formula as columns, or None where there is a problem with it."""
     compiled = reader.number(declared.document, declared.loc, declared.source)
     if compiled is None:
         return None
     if declared.otherwise is None and not never_missing(compiled.node, reader.schema):
-        reader.problems.append(
-            declared.document.problem(
-                declared.loc,
-                "has no number for those of whom something is missing: write "
-                f"{{formula: ..., otherwise: 10}} with the number for them, or ask with has() "
-                f"(it reads {', '.join(compiled.features) or 'nothing'})",
-            )
+        message = (
+            f"has no number where {_missing(reader, compiled)}: write {{formula: ..., otherwise: 10}} with "
+            "the number that counts there, or ask with has()"
         )
+        reader.problems.append(declared.document.problem(declared.loc, message))
         return None
-    builder = reader.builder
-    return Formula(builder.value(compiled.node), builder.known(compiled.node), declared.otherwise or 0.0)
+    return Formula(reader.builder.value(compiled.node), declared.otherwise or 0.0)
+
+
+def _missing(reader: RuleReader, compiled: Compiled[Value]) -> str:
+    """Why a formula may have no number, in words."""
+    features = [reader.schema.feature(name) for name in compiled.features]
+    lacking = [
+        f"{'context' if feature.source is Source.CONTEXT else 'customer'}.{feature.name}"
+        for feature in features
+        if feature.default is None
+    ]
+    return f"{' or '.join(lacking)} is missing" if lacking else "something is divided by 0"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from feature_store.schema import FeatureSchema
 from service.decisioning.rules import nodes
 from service.decisioning.rules.nodes import Flag, Value
@@ -13,11 +15,7 @@ def never_missing(value: Value, schema: FeatureSchema) -> bool:
     """Whether a number is finite and no error for anybody: it reads nothing but features with a default, and
     others only where `has()` has asked for them. Never True where it may be missing (but for a number too
     large for a double); may be False where only an argument about the numbers themselves would tell."""
-    defaults = (f.name for f in schema.features if f.default is not None)
-    there = frozenset(
-        column for name in defaults for column in range(schema.slice(name).start, schema.slice(name).stop)
-    )
-    return _certain(value, there)
+    return _certain(value, frozenset(np.flatnonzero(~np.isnan(schema.defaults)).tolist()))
 
 
 def _certain(value: Value, there: Columns) -> bool:

@@ -72,7 +72,7 @@ class ProgramBuilder:
         return self._once(("false", flag), lambda: self._truth(flag, False))
 
     def value(self, value: Value) -> int:
-        """The place of a column of doubles; what it holds where `known` is False has no meaning."""
+        """The place of a column of doubles: NaN where it is an error. (A NaN may also have been computed.)"""
         return self._once(("value", value), lambda: self._value(value))
 
     def known(self, value: Value) -> int:

@@ -55,7 +55,7 @@ class Expressions:
 
     def formula(self, source: str, otherwise: float = 0.0) -> Formula:
         node = self._compiler.number(source).node
-        return Formula(self._builder.value(node), self._builder.known(node), otherwise)
+        return Formula(self._builder.value(node), otherwise)
 
     def book(self) -> RuleBook:
         """What computes them."""

@@ -268,7 +268,9 @@ def test_numbers_agree_with_the_reference(seed: int) -> None:
         program: Any = cel.compile(source)
         for index, values in enumerate(customers):
             expected = reference(program, values)
+            found = float(columns[value][index])
             assert bool(columns[known][index]) is (expected is not None), (source, values)
-            if expected is not None:
-                found = float(columns[value][index])
+            if expected is None:
+                assert math.isnan(found), (source, values)
+            else:
                 assert found == expected or (math.isnan(found) and math.isnan(expected)), (source, values)
