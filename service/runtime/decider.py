@@ -273,13 +273,13 @@ class Decider:
     async def _tell(self, store: CustomerStore, due: Sequence[_Pending], answers: list[Decision]) -> None:
         """Answer every request; those that are promised something new, when that is kept, or else at their
         deadline. `answers` has then what was answered."""
-        promise = promising(answers[0].decisions)
-        held: list[int] = []
-        for row, (pending, answer) in enumerate(zip(due, answers, strict=True)):
-            if row in promise and not (answer.request.dry_run or OFFERS_UNAVAILABLE in answer.degraded):
-                held.append(row)
-            else:
-                pending.tell(answer)
+        held = [
+            position
+            for position in promising(answers)
+            if not (answers[position].request.dry_run or OFFERS_UNAVAILABLE in answers[position].degraded)
+        ]
+        for position in set(range(len(answers))).difference(held):
+            due[position].tell(answers[position])
 
         def tell(position: int, answer: Decision) -> None:
             row = held[position]

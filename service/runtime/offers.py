@@ -60,8 +60,16 @@ def _sayable(snapshot: Snapshot, action: int, offer: KeptOffer) -> bool:
     return not named or named <= msgspec.json.decode(offer.terms).keys()
 
 
-def promising(decisions: Decisions) -> frozenset[int]:
-    """The rows of a batch whose answers make an offer that was not made before."""
+def promising(answers: "Sequence[Decision]") -> list[int]:
+    """The positions of the answers that make an offer which was not made before; they may come from several
+    batches."""
+    batches = {id(answer.decisions): answer.decisions for answer in answers}
+    rows = {batch: _promising(decisions) for batch, decisions in batches.items()}
+    return [position for position, answer in enumerate(answers) if answer.row in rows[id(answer.decisions)]]
+
+
+def _promising(decisions: Decisions) -> frozenset[int]:
+    """The rows of a batch that make an offer which was not made before."""
     if decisions.offered is None:
         return frozenset()
     slate = decisions.slate
@@ -111,7 +119,7 @@ class OfferKeeper:
                 elif found != made[position]:
                     answers[position] = _again(answers[position], found)
                     second.append(position)
-            unsettled = [p for p in second if answers[p].row in promising(answers[p].decisions)]
+            unsettled = [second[n] for n in promising([answers[position] for position in second])]
         return answers
 
     async def _keep(
