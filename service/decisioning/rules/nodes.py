@@ -87,6 +87,8 @@ class Arithmetic(Value):
     @property
     def plain(self) -> bool:
         known = self.left.plain and self.right.plain
+        if self.moment:  # beyond the calendar it is NaN, and an error
+            return known
         return known and self.operator != "/" and self.left.finite and self.right.finite
 
     @property

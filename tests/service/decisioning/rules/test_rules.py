@@ -97,6 +97,17 @@ def test_durations_and_timestamps_are_reckoned_from_the_time_of_the_decision() -
     assert holds('customer.since - duration("87660h") < now', since="0005-01-01T00:00:00Z") is None
 
 
+@pytest.mark.parametrize("wanted", ["", "!"])
+def test_a_moment_beyond_the_calendar_is_an_error_however_it_was_reckoned(wanted: str) -> None:
+    since = "0001-01-01T00:00:00Z"
+    assert holds(f"{wanted}(now + (now - customer.since) > now)", since="2020-01-01T00:00:00Z") is not bool(
+        wanted
+    )
+    assert (
+        holds(f"{wanted}(now - (now - customer.since) - (now - customer.since) < now)", since=since) is None
+    )
+
+
 def test_whole_numbers_are_promoted_where_cel_would_not_mix_them() -> None:
     assert holds("customer.age + 1 > 18", age=17.5) is True
     assert holds("customer.age / 2 == 8.75", age=17.5) is True
