@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store import history
+from feature_store.contacts import Kept
 from feature_store.offers import KeptOffer
 from feature_store.schema import FieldError
 
@@ -30,7 +31,8 @@ class CustomerRows:
     it was last written, NaN for who has none. `incomplete` (n,) tells of whom something may be stored that
     could not be read, and `faults` says what and why; `unread` (n,) tells of whom nothing could be read.
     `consents` holds for each its records of consent, as they are stored, and `also` the further fields that
-    were asked for.
+    were asked for. If accounts were asked for, `account_ids` names those that there are, and `accounts` has
+    what is kept of their contacts, None where that could not be read.
     """
 
     X: Floats
@@ -41,6 +43,8 @@ class CustomerRows:
     consents: tuple[bytes | None, ...] = ()
     also: Mapping[bytes, Sequence[bytes | None]] = field(default_factory=dict)
     unread: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    account_ids: tuple[str | None, ...] = ()
+    accounts: tuple[Kept | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class DecisionEncoder:
             grant = Grant(
                 decision_id=decision.decision_id,
                 customer=decision.request.customer_key,
+                account=decision.account_id,
                 channel=decision.request.channel,
                 placement=catalogue.slots[slot].placement.id,
                 issue=action.issue,

@@ -7,6 +7,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -34,6 +35,16 @@ MAX_BATCH = 1000
 MAX_DEADLINE_MS = 60_000
 
 EVENTS_WARNING = "events: are not applied; behaviour features come from the store"
+
+
+def _written(value: object) -> object:
+    """A row of a list is checked by itself, and no more as JSON: there a text is no time to who is strict."""
+    if isinstance(value, str):
+        return value
+    raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written)]
 
 
 class Body(BaseModel):
@@ -125,7 +136,7 @@ class OutcomeBody(Body):
         "that the catalogue declares."
     )
     value: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="What it was worth.")
-    occurred_at: AwareDatetime | None = Field(None, description="When it happened. Default: now.")
+    occurred_at: Moment | None = Field(None, description="When it happened. Default: now.")
     outcome_id: Id | None = Field(
         None, description="The same id counts once for a customer. Default: token and outcome together."
     )

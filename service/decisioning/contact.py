@@ -68,6 +68,18 @@ class Contact:
         """The same for treatments: `removed_by` is n x T, or wider."""
         self._count(batch, first_code, removed_by, of_treatments=True)
 
+    def unknown(self, batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """n each: where a policy could not count because the history was unreadable, and where because it
+        does not reach back far enough."""
+        unreadable, short = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
+        for policy in self.frequencies:
+            touches = policy.touches(batch)
+            if touches is not None:
+                lost = np.isposinf(touches.since)
+                unreadable |= lost
+                short |= policy.unknown(touches, batch.now) & ~lost
+        return unreadable, short
+
     def _count(
         self, batch: Batch, first_code: int, removed_by: NDArray[np.int32], *, of_treatments: bool
     ) -> None:

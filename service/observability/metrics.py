@@ -44,6 +44,13 @@ OFFERS = Counter(
     ["action", "offer", "promise"],
     registry=REGISTRY,
 )
+CONTACT_HISTORY_UNKNOWN = Counter(
+    "arbiter_contact_history_unknown",
+    "Decisions in which contact policies could not count, by why: the history was unreadable, or full, so "
+    "that what is older than its records is not known.",
+    ["why"],
+    registry=REGISTRY,
+)
 RELOADS = Counter(
     "arbiter_reloads",
     "Loads of a changed workspace, by whether it could be used.",

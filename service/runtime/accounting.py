@@ -37,6 +37,20 @@ def count(answers: Sequence[Decision], timer: StageTimer) -> None:
     for together in _by_batch(real):
         _count_slate(together)
         _count_offers(together)
+        _count_unknown(together)
+
+
+def _count_unknown(real: Sequence[Decision]) -> None:
+    """Decisions in which a contact policy could not count."""
+    contact, decisions = real[0].snapshot.contact, real[0].decisions
+    if not contact.frequencies:
+        return
+    unreadable, full = contact.unknown(decisions.batch)
+    rows = [answer.row for answer in real]
+    for why, unknown in (("unreadable", unreadable), ("full", full)):
+        number = int(np.count_nonzero(unknown[rows]))
+        if number:
+            metrics.CONTACT_HISTORY_UNKNOWN.labels(why).inc(number)
 
 
 def _by_batch(real: Sequence[Decision]) -> Iterable[list[Decision]]:

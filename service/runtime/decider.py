@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.consents import ConsentNames
+from feature_store.contacts import FIELDS as CONTACTS
 from feature_store.keys import ACCOUNT
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import unpack_offers
@@ -25,6 +26,7 @@ from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher
 from service.runtime.budgets import Ledger
+from service.runtime.contacts import Contacts, contacts_of, touches_of
 from service.runtime.features import FeatureReader
 from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper, binding, promising
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
@@ -59,6 +61,8 @@ class Decision:
     features_seconds: float
     scoring_seconds: float
     total_seconds: float
+    account_id: str | None = None
+    """The account for which contacts count, too."""
     experiments: Mapping[str, str] = field(default_factory=dict)
     """The arm of each experiment that the customer takes part in."""
 
@@ -100,8 +104,10 @@ class Live:
     def also(self) -> tuple[bytes, ...]:
         """What is read of a customer beside features and consents."""
         offers = (OFFERS,) if self.snapshot.offers else ()
-        account = (ACCOUNT,) if self.snapshot.experiments.needs_accounts else ()
-        return (*offers, *account)
+        contacts = CONTACTS if self.snapshot.contact.frequencies else ()
+        experiments, contact = self.snapshot.experiments, self.snapshot.contact
+        account = (ACCOUNT,) if experiments.needs_accounts or contact.reads_accounts else ()
+        return (*offers, *contacts, *account)
 
     @cached_property
     def consents(self) -> ConsentNames:
@@ -206,7 +212,10 @@ class Decider:
         live, started = self.live, time.perf_counter()
         waiting = list(_fitting(live.snapshot, batch))
         keys = [pending.request.customer_key for pending in waiting]
-        read = self._reader.start(live.store, keys, live.also) if waiting else None
+        accounts = None
+        if live.snapshot.contact.reads_accounts:
+            accounts = [pending.request.account_id for pending in waiting]
+        read = self._reader.start(live.store, keys, live.also, accounts) if waiting else None
         while waiting:
             if read is not None and not read.done():
                 timeout = min(pending.read_until for pending in waiting) - time.perf_counter()
@@ -234,7 +243,8 @@ class Decider:
         if not due:
             return
         timer, now, snapshot = StageTimer(), time.time(), live.snapshot
-        columns = _columns(live, due, rows, now)
+        contacts = _contacts(snapshot, due, rows)
+        columns = _columns(live, due, rows, contacts, now)
         decisions = self._ledger.decide(snapshot, columns, _real(due), timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
@@ -261,6 +271,7 @@ class Decider:
                 features_seconds=read_seconds,
                 scoring_seconds=timer.seconds[Stage.PROPENSITY],
                 total_seconds=finished - pending.arrived,
+                account_id=contacts[row].account_id if contacts else None,
                 experiments=snapshot.experiments.arms(decisions.assigned, row),
             )
             answers.append(answer)
@@ -320,10 +331,24 @@ def _fitting(snapshot: Snapshot, batch: Iterable[_Pending]) -> Iterable[_Pending
         yield pending
 
 
-def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: float) -> Batch:
+def _contacts(snapshot: Snapshot, due: list[_Pending], rows: CustomerRows | None) -> list[Contacts] | None:
+    """The contacts of each request; None where no policy counts them."""
+    if not snapshot.contact.frequencies:
+        return None
+    return contacts_of(snapshot.contact, [p.request for p in due], [p.position for p in due], rows)
+
+
+def _columns(
+    live: Live,
+    due: list[_Pending],
+    rows: CustomerRows | None,
+    contacts: list[Contacts] | None,
+    now: float,
+) -> Batch:
     """The requests as columns: stored features under the context, defaults where both are silent."""
     snapshot, catalogue = live.snapshot, live.snapshot.catalogue
     consents, promises = None, None
+    accounts = snapshot.contact.reads_accounts
     X = np.stack([pending.fit.context for pending in due])
     if rows is not None:
         stored = rows.X[[pending.position for pending in due]]
@@ -347,6 +372,8 @@ def _columns(live: Live, due: list[_Pending], rows: CustomerRows | None, now: fl
         excluded=_excluded(due, len(catalogue.actions)),
         consents=consents,
         promises=promises,
+        touches=touches_of([c.customer for c in contacts]) if contacts else None,
+        account_touches=touches_of([c.account for c in contacts]) if contacts and accounts else None,
         seeds=keys_of([p.decision_id for p in due]) if snapshot.leaves_to_chance else None,
         units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
         account_units=_account_units(due, rows) if snapshot.experiments.needs_accounts else None,

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
+from feature_store.keys import ACCOUNT, account_key
 from feature_store.store import CustomerRows, CustomerStore, StoreUnavailable
 from service.observability.metrics import STORE_ERRORS
 
@@ -28,22 +30,33 @@ class FeatureReader:
         self._open: set[asyncio.Task[CustomerRows | None]] = set()
 
     def start(
-        self, store: CustomerStore, customer_keys: Sequence[str], also: Sequence[bytes] = ()
+        self,
+        store: CustomerStore,
+        customer_keys: Sequence[str],
+        also: Sequence[bytes] = (),
+        accounts: Sequence[str | None] | None = None,
     ) -> "asyncio.Task[CustomerRows | None] | None":
         """A read in flight, whose result is None where it failed; None if the store is not to be asked
-        now. `also` names further fields of the customers' hashes."""
+        now. `also` names further fields of the customers' hashes. With `accounts` the contacts of accounts
+        are read, too: of those that it names, else of those that are stored."""
         if time.monotonic() < self._away_until or len(self._open) >= MAX_OPEN_READS:
             return None
-        task = asyncio.get_running_loop().create_task(self._read(store, customer_keys, also))
+        task = asyncio.get_running_loop().create_task(self._read(store, customer_keys, also, accounts))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return task
 
     async def _read(
-        self, store: CustomerStore, customer_keys: Sequence[str], also: Sequence[bytes]
+        self,
+        store: CustomerStore,
+        customer_keys: Sequence[str],
+        also: Sequence[bytes],
+        accounts: Sequence[str | None] | None,
     ) -> CustomerRows | None:
         try:
             rows = await store.read(customer_keys, time.time(), also)
+            if accounts is not None:
+                rows = await self._with_accounts(store, rows, accounts)
         except StoreUnavailable as error:
             STORE_ERRORS.labels("read").inc()
             if time.monotonic() >= self._away_until:
@@ -54,6 +67,20 @@ class FeatureReader:
             STORE_ERRORS.labels("read").inc(len(rows.faults))
             self._warn(rows)
         return rows
+
+    async def _with_accounts(
+        self, store: CustomerStore, rows: CustomerRows, named: Sequence[str | None]
+    ) -> CustomerRows:
+        stored = [account.decode() if account else None for account in rows.also[ACCOUNT]]
+        ids = tuple(name or account for name, account in zip(named, stored, strict=True))
+        keys = list(dict.fromkeys(account_key(account) for account in ids if account))
+        try:
+            kept = dict(zip(keys, await store.contacts.read(keys), strict=True)) if keys else {}
+        except StoreUnavailable:
+            STORE_ERRORS.labels("read").inc()
+            kept = {}
+        accounts = tuple(kept.get(account_key(account)) if account else None for account in ids)
+        return replace(rows, account_ids=ids, accounts=accounts)
 
     def _warn(self, rows: CustomerRows) -> None:
         """Log what could not be read, now and then: it may be so for every batch."""

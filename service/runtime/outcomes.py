@@ -187,6 +187,7 @@ def _outcome(report: OutcomeReport, grant: Grant, occurred_at: float) -> Outcome
         value=report.value,
         occurred_at=occurred_at,
         expires_at=grant.expires_at,
+        account_id=grant.account,
         offer=grant.offer,
         experiments=grant.experiments,
     )

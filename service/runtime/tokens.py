@@ -45,6 +45,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     dry_run: bool = False
     offer: str | None = None
     experiments: dict[str, str] = {}
+    account: str | None = None
 
 
 class Signer:

@@ -55,8 +55,13 @@ class GapDocument(CountedDocument):
     reserve: Duration | None = None
 
     @property
+    def at_most(self) -> int:
+        """It is a cap of one..."""
+        return 1
+
+    @property
     def within(self) -> float:
-        """In what time."""
+        """... in that time."""
         return self.at_least
 
 
