@@ -52,12 +52,24 @@ def _placement(placement: Mapping[str, Any], by_action: Mapping[str, Candidate])
         _line(f"{offered['rank']}. {offered['action']} as {offered['treatment']}{chance}", style="green")
         factors = " x ".join(f"{letter} {_number(offered[name])}" for letter, name in FACTORS)
         _line(f"{factors} = {_number(offered['priority'])}", 5)
+        candidate = by_action[offered["action"]]
+        if candidate["mandatory"]:
+            _line("mandatory: it comes before all priorities", 5)
+        if candidate["worth"]:
+            _line(f"V is {_worth(candidate['worth'])}", 5)
         if offered.get("reasons"):
             _line("because: " + "; ".join(offered["reasons"]), 5)
-        spoke = by_action[offered["action"]]["contributions"]
+        spoke = candidate["contributions"]
         if spoke:
             moved = (f"{_pair(entry['feature'], entry['value'])} {entry['added']:+.2f}" for entry in spoke)
             _line("moved the model: " + ", ".join(moved), 5, "dim")
+
+
+def _worth(worth: Mapping[str, Any]) -> str:
+    """What a value is made of."""
+    business, customer, raw = (_number(worth[part]) for part in ("business", "customer", "raw"))
+    assumed = " (not all of it is known: a declared number stands in)" if worth["assumed"] else ""
+    return f"{raw} before scaling, from {business} for the business and {customer} for the customer{assumed}"
 
 
 def _losers(losers: Sequence[Candidate], everything: bool) -> None:

@@ -67,6 +67,26 @@ def test_it_shows_what_was_chosen_what_lost_and_what_was_taken_out_and_why(
     assert "moved the model: " in shown
 
 
+def test_it_says_what_a_value_is_made_of_and_what_is_mandatory(
+    world: Workspace, tmp_path: Path, serve: Serve
+) -> None:
+    folder = tmp_path / "world"
+    shutil.copytree(world.folder, folder)
+    path = next(iter(sorted((folder / "actions").glob("*.yaml"))))
+    document = yaml.safe_load(path.read_text())
+    for group in document["groups"].values():
+        for action in group["actions"].values():
+            action |= {"value": 900, "customer_value": 200, "mandatory": True}
+    path.write_text(yaml.safe_dump(document))
+    scaling = {"method": "square_root", "reference": 100}
+    policies = {"arbitration": {"value_scaling": scaling, "customer_benefit_weight": 0.5}}
+    (folder / "policies.yaml").write_text(yaml.safe_dump(policies))
+    with serve(workspace=folder) as client:
+        shown = " ".join(run("anybody", "--channel", "web", client=client).split())
+    assert "mandatory: it comes before all priorities" in shown
+    assert "V is 1,000 before scaling, from 900 for the business and 200 for the customer" in shown
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_no_line_is_wider_than_the_paper(
     explained: httpx.Client, width: int, monkeypatch: pytest.MonkeyPatch
