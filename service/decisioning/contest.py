@@ -8,11 +8,11 @@ from service.decisioning.batch import Batch
 from service.decisioning.exploration import Turn
 from service.decisioning.headroom import Headroom
 from service.decisioning.room import Room
-from service.decisioning.slate_policy import Bundle
+from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.turns import Chooser, take_turn
 
-NOBODY = -1
+NO_CLASS = np.iinfo(np.int8).max
 
 
 class Contest:
@@ -30,17 +30,10 @@ class Contest:
         mandatory: NDArray[np.bool_] | None = None,
         caps: Headroom | None = None,
     ) -> None:
-        policy, actions = snapshot.slate_policy, len(snapshot.catalogue.actions)
         self.kept_out = np.zeros_like(removed_by)
+        self._rules = snapshot.slate_rules
         self._room = Room(snapshot, batch, caps)
-        self._bundles = policy.bundles
-        self._bundle_codes = snapshot.first_code("slate") + len(policy.limits) + np.arange(len(self._bundles))
-        self._leads = np.full(actions, NOBODY, np.intp)
-        self._follows = np.zeros(actions, np.bool_)
-        for number, bundle in enumerate(self._bundles):
-            self._leads[bundle.lead] = number
-            self._follows[list(bundle.actions[1:])] = bundle.fixed
-        self.classes = _classes(policy.tiers, mandatory, removed_by.shape)
+        self.classes = _classes(self._rules.tiers, mandatory, removed_by.shape)
 
     @staticmethod
     def needed(snapshot: Snapshot, batch: Batch, mandatory: NDArray[np.bool_] | None) -> bool:
@@ -51,11 +44,10 @@ class Contest:
 
     def drop_incomplete(self, removed_by: NDArray[np.int32]) -> None:
         """Take out (in place) what is left of fixed bundles of which an action is out."""
-        for bundle, code in self._fixed():
-            members = list(bundle.actions)
-            left = removed_by[:, members] == 0
+        for bundle in self._rules.fixed:
+            left = removed_by[:, bundle.members] == 0
             broken = left & ~left.all(axis=1, keepdims=True)
-            removed_by[:, members] = np.where(broken, code, removed_by[:, members])
+            removed_by[:, bundle.members] = np.where(broken, bundle.code, removed_by[:, bundle.members])
 
     def narrowed(
         self, rows: NDArray[np.intp], scores: NDArray[np.float64], ranks: NDArray[np.int32]
@@ -63,15 +55,16 @@ class Contest:
         """The scores (m x A, -inf for who may not be chosen) of the best class that has room, and the codes
         of what shuts out the others. `ranks` (m) says how many are left in the slot."""
         shut = self._room.shut(rows)
-        for bundle, code in self._fixed():
-            members = list(bundle.actions)
-            whole = (scores[:, members] > -np.inf).all(axis=1) & (ranks >= len(members))
+        for bundle in self._rules.fixed:
+            whole = (scores[:, bundle.members] > -np.inf).all(axis=1) & (ranks >= len(bundle.members))
             found = shut[:, bundle.lead]
-            shut[:, bundle.lead] = np.where(~whole & (found == 0), code, found)
-        takes_part = (scores > -np.inf) & (shut == 0) & ~self._follows
+            shut[:, bundle.lead] = np.where(~whole & (found == 0), bundle.code, found)
+        takes_part = (scores > -np.inf) & (shut == 0)
+        if self._rules.follows is not None:
+            takes_part &= ~self._rules.follows
         if self.classes is not None:
-            classes = np.where(takes_part, self.classes[rows], np.iinfo(np.int8).max)
-            takes_part &= classes == classes.min(axis=1, keepdims=True, initial=np.iinfo(np.int8).max)
+            classes = np.where(takes_part, self.classes[rows], NO_CLASS)
+            takes_part &= classes == classes.min(axis=1, keepdims=True, initial=NO_CLASS)
         return np.where(takes_part, scores, -np.inf), shut
 
     def followers(
@@ -79,9 +72,10 @@ class Contest:
     ) -> NDArray[np.intp]:
         """m: who comes next of the `bundle` (m) that is being placed, or nobody."""
         found = np.full(len(bundle), NOBODY, np.intp)
-        for number in np.unique(bundle[bundle != NOBODY]):
+        begun = bundle[bundle != NOBODY]
+        for number in np.unique(begun).tolist() if begun.size else ():
             rows = np.flatnonzero(bundle == number)
-            others = np.array(self._bundles[number].actions[1:], np.intp)
+            others = np.array(self._rules.bundles[number].actions[1:], np.intp)
             cells = np.ix_(rows, others)
             may = (scores[cells] > -np.inf) & (shut[cells] == 0)
             found[rows] = np.where(may.any(axis=1), others[may.argmax(axis=1)], NOBODY)
@@ -89,7 +83,7 @@ class Contest:
 
     def led_by(self, actions: NDArray[np.intp]) -> NDArray[np.intp]:
         """The bundle that begins with each action, or none (-1); of nobody, none."""
-        return np.where(actions == NOBODY, NOBODY, self._leads[actions])
+        return np.where(actions == NOBODY, NOBODY, self._rules.leads[actions])
 
     def chosen(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> None:
         """Book what was chosen for these rows."""
@@ -105,34 +99,31 @@ class Contest:
         scores: NDArray[np.float64],
         shut: NDArray[np.int32],
         choice: NDArray[np.intp],
+        contested: NDArray[np.bool_],
     ) -> None:
-        """Remember of a turn who would have come before the choice (m, -1 for none) had they not been shut
-        out."""
-        lost = (shut != 0) & (scores > -np.inf) & ~self._follows
-        if not lost.any():
+        """Remember of the `contested` turns (m) who would have come before the choice (m, -1 for none) had
+        they not been shut out."""
+        at, action = np.nonzero((shut != 0) & (scores > -np.inf))
+        new = contested[at] & (self.kept_out[rows[at], action] == 0)
+        if self._rules.follows is not None:
+            new &= ~self._rules.follows[action]
+        at, action = at[new], action[new]
+        if not at.size:
             return
-        at = np.arange(len(rows))
-        best = np.where(choice == NOBODY, -np.inf, scores[at, choice])[:, None]
-        before = (scores > best) | ((scores == best) & (np.arange(scores.shape[1]) < choice[:, None]))
+        chosen, row = choice[at], rows[at]
+        score, best = scores[at, action], np.where(chosen == NOBODY, -np.inf, scores[at, chosen])
+        before = (score > best) | ((score == best) & (action < chosen))
         if self.classes is not None:
-            classes = self.classes[rows]
-            of_choice = np.where(choice == NOBODY, np.iinfo(np.int8).max, classes[at, choice])[:, None]
-            before = (classes < of_choice) | ((classes == of_choice) & before)
-        known = self.kept_out[rows]
-        self.kept_out[rows] = np.where(lost & before & (known == 0), shut, known)
+            mine = self.classes[row, action]
+            theirs = np.where(chosen == NOBODY, NO_CLASS, self.classes[row, chosen])
+            before = (mine < theirs) | ((mine == theirs) & before)
+        self.kept_out[row[before], action[before]] = shut[at[before], action[before]]
 
     def share_reasons(self, chosen: NDArray[np.bool_]) -> None:
         """The others of a fixed bundle are out for the reason of their lead."""
-        for bundle, _ in self._fixed():
+        for bundle in self._rules.fixed:
             reason = np.where(chosen[:, bundle.lead], 0, self.kept_out[:, bundle.lead])
-            self.kept_out[:, list(bundle.actions[1:])] = reason[:, None]
-
-    def _fixed(self) -> list[tuple[Bundle, int]]:
-        return [
-            (bundle, int(code))
-            for bundle, code in zip(self._bundles, self._bundle_codes, strict=True)
-            if bundle.fixed
-        ]
+            self.kept_out[:, bundle.members[1:]] = reason[:, None]
 
 
 class Places:
@@ -162,15 +153,16 @@ class Places:
         candidates, shut = contest.narrowed(rows, scores, ranks)
         action = np.where(asks, contest.followers(self.bundle, scores, shut), NOBODY)
         follows = action != NOBODY
-        chooses, turn = take_turn(choose, rows, slot, rank, candidates, asks & ~follows)
+        contests = asks & ~follows
+        chooses, turn = take_turn(choose, rows, slot, rank, candidates, contests)
         probability, cost = np.ones(len(rows)), np.zeros(len(rows))
         action[chooses], probability[chooses], cost[chooses] = (
             turn.choice,
             turn.probability,
             turn.expected_cost,
         )
-        contested = np.flatnonzero(asks & ~follows)
-        contest.note(rows[contested], scores[contested], shut[contested], action[contested])
+        if shut.any():
+            contest.note(rows, scores, shut, action, contests)
         self.bundle = np.where(follows, self.bundle, contest.led_by(action))
         self.position = np.where(follows, self.position + 1, self.bundle != NOBODY)
         at = np.flatnonzero(action != NOBODY)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from service.decisioning.barriers import Threshold
 from service.decisioning.conduct import Conduct
-from service.decisioning.contest import NOBODY
 from service.decisioning.exploration import STANDING
 from service.decisioning.pipeline import Decisions
 from service.decisioning.rivals import Rivals
+from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
 
 FACTORS = ("propensity", "context_weight", "value", "lever")

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.contest import NOBODY, Contest
+from service.decisioning.contest import Contest
 from service.decisioning.headroom import headroom
 from service.decisioning.pipeline import Decisions
+from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STILL_IN
 

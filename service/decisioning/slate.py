@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
-from service.decisioning.contest import NOBODY, Contest
+from service.decisioning.contest import Contest
 from service.decisioning.headroom import headroom
+from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import DO_NOTHING, FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, OUTRANKED, STILL_IN
 from service.decisioning.treatments import Said

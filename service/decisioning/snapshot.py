@@ -26,6 +26,7 @@ from service.decisioning.proposals import noise
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.slate_policy import SlatePolicy
+from service.decisioning.slate_rules import SlateRules
 from service.decisioning.stages import (
     BUILT_IN_REMOVALS,
     DO_NOTHING,
@@ -176,6 +177,17 @@ class Snapshot:
         """V x A: the actions that each volume limit counts. Their removals are the block `volumes`."""
         actions = len(self.catalogue.actions)
         return np.array([limit.actions for limit in self.volumes], dtype=np.bool_).reshape(-1, actions)
+
+    @cached_property
+    def slate_rules(self) -> SlateRules:
+        """The policy of the slate and the volume limits, with their codes."""
+        return SlateRules.of(
+            self.slate_policy,
+            self.first_code("slate"),
+            self.volume_actions,
+            self.first_code("volumes"),
+            len(self.catalogue.channels),
+        )
 
     @cached_property
     def alternatives(self) -> Alternatives | None:

@@ -65,6 +65,10 @@ def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path
     (weight,) = workspace.arbitration.context_weights
     assert weight.percent == 50
     assert workspace.engagement.exploration.method == "thompson"
+    assert [limit.name for limit in workspace.engagement.slate.limits] == ["one_price"]
+    assert [action.name for action in workspace.catalogue.actions if action.fallback] == [
+        "crime_of_the_month"
+    ]
     assert [arm.name for arm in workspace.engagement.experiments.experiments[2].arms] == [
         "random_eligible", "champion", "challenger",
     ]  # fmt: skip

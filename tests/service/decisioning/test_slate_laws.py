@@ -269,7 +269,7 @@ def test_an_action_that_is_out_changes_nothing_for_the_others(case: Case) -> Non
 
 
 def test_a_slot_that_comes_first_may_take_what_would_be_worth_more_later() -> None:
-    """The gap that is accepted: the better place gets the better action (decision 011)."""
+    """The gap that is accepted: the better place gets the better action (decision 015)."""
     case = Case(
         policy=SlatePolicy(limits=(limit_of(np.array([True, True, False, False, False]), 1, 0),)),
         fits=np.array([[True, False, False, False, False], [False, True, False, False, False]]),
