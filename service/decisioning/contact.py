@@ -1,7 +1,7 @@
 """Contact policies: how often, how soon again and at what hours a customer may be addressed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from service.decisioning.batch import Batch
 from service.decisioning.frequency import Frequency
 from service.decisioning.quiet_hours import QuietHours
 from service.decisioning.stages import NO_ACTION, STILL_IN, Removal, Stage
-from service.decisioning.touches import Reading, Vocabulary
+from service.decisioning.touches import Reading, Touches, Vocabulary
 
 NOTHING = Vocabulary((), (), (), (), (), ())
 
@@ -48,6 +48,19 @@ class Contact:
     def reads_accounts(self) -> bool:
         """Whether a policy needs that of the account."""
         return any(policy.by_account for policy in self.frequencies)
+
+    @cached_property
+    def reserving(self) -> tuple[Frequency, ...]:
+        """The policies that count an offer from the moment at which it is made."""
+        return tuple(policy for policy in self.frequencies if policy.reserve)
+
+    @cached_property
+    def redeems(self) -> Mapping[str, tuple[str, ...]]:
+        """By outcome the policies for which it takes the place of a reservation."""
+        return {
+            outcome: tuple(policy.name for policy in self.reserving if policy.counting.outcomes[place])
+            for place, outcome in enumerate(self.vocabulary.outcomes)
+        }
 
     @cached_property
     def of_treatments(self) -> NDArray[np.intp]:
@@ -105,6 +118,18 @@ class Contact:
             touches = policy.touches(batch)
             if touches is not None:
                 yield number, policy, readings[id(touches)]
+
+
+def without_reserving(batch: Batch) -> Batch:
+    """The same requests, for which nothing can be reserved any more."""
+    closed = np.ones(len(batch), np.bool_)
+    touches = batch.touches or Touches.none(len(batch))
+    account_touches = batch.account_touches or Touches.none(len(batch))
+    return replace(
+        batch,
+        touches=replace(touches, closed=closed),
+        account_touches=replace(account_touches, closed=closed),
+    )
 
 
 def _remove(removed_by: NDArray[np.int32], rows: NDArray[np.intp], out: NDArray[np.bool_], code: int) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.history import name_hash
+from feature_store.history import RECORD, name_hash
 from service.decisioning.catalogue import Catalogue
 
 Kind = Literal["outcome", "channel", "issue", "group", "action", "treatment"]
@@ -31,6 +31,12 @@ class Touches:
     expires: NDArray[np.float64]
     since: NDArray[np.float64]
     closed: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def none(cls, n: int) -> "Touches":
+        """Those of n requests whose customers have never been addressed."""
+        nobody = np.empty(0, np.intp)
+        return cls(np.empty(0, RECORD), nobody, np.empty(0), np.full(n, -np.inf))
 
     def take(self, rows: NDArray[np.intp]) -> "Touches":
         """Those of some requests, each at most once, in the given order."""

@@ -30,6 +30,7 @@ from service.runtime.contacts import Contacts, contacts_of, touches_of
 from service.runtime.features import FeatureReader
 from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper, binding, promising
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
+from service.runtime.reservations import Claim, Reserver, claimed
 from service.runtime.timing import StageTimer
 from service.runtime.units import account_units
 
@@ -156,6 +157,7 @@ class Decider:
         self.live = live
         self._reader, self._ledger = reader, ledger
         self._offers = OfferKeeper()
+        self._reserver = Reserver(self._decide_again)
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting)
@@ -275,11 +277,48 @@ class Decider:
                 experiments=snapshot.experiments.arms(decisions.assigned, row),
             )
             answers.append(answer)
-        await self._tell(live.store, due, answers)
+        claims = {}
+        if contacts is not None and snapshot.contact.reserving:
+            claims = claimed(answers, contacts, [pending.read_until for pending in due])
+        await self._leave(live.store, due, answers, claims)
         accounting.count(answers, timer)
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
             accounting.count_features(snapshot.schema, rows, positions, now)
+
+    async def _leave(
+        self, store: CustomerStore, due: Sequence[_Pending], answers: list[Decision], claims: dict[int, Claim]
+    ) -> None:
+        """Answer every request; those with claims as soon as these are settled. `answers` has then what was
+        answered."""
+        if not claims:
+            await self._tell(store, due, answers)
+            return
+
+        async def leave(settled: Mapping[int, Decision]) -> None:
+            told = list(settled.values())
+            await self._tell(store, [due[position] for position in settled], told)
+            for position, answer in zip(settled, told, strict=True):
+                answers[position] = answer
+
+        free = {position: answer for position, answer in enumerate(answers) if position not in claims}
+        leaving = [asyncio.create_task(leave(free))] if free else []
+        async for settled in self._reserver.settle(store.contacts, claims):
+            now = time.perf_counter()
+            timed = {p: replace(a, total_seconds=now - due[p].arrived) for p, a in settled.items()}
+            if timed:
+                leaving.append(asyncio.create_task(leave(timed)))
+        await asyncio.gather(*leaving)
+
+    def _decide_again(
+        self, snapshot: Snapshot, decisions: Decisions, rows: Sequence[int], batch: Batch
+    ) -> Decisions:
+        """Decide for some rows once more, as the batch that they are now."""
+        again = np.zeros(len(decisions.batch), np.bool_)
+        again[rows] = True
+        self._ledger.unbook(snapshot, decisions, again)
+        batch = replace(batch, budgets=None, volume_used=None, explores=None)
+        return self._ledger.decide(snapshot, batch, np.ones(len(batch), np.bool_), StageTimer().done)
 
     async def _tell(self, store: CustomerStore, due: Sequence[_Pending], answers: list[Decision]) -> None:
         """Answer every request; those that are promised something new, when that is kept, or else at their

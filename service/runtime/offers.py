@@ -17,10 +17,12 @@ import structlog
 
 from feature_store.offers import KeptOffer
 from feature_store.store import CustomerStore, StoreUnavailable
+from service.decisioning.contact import without_reserving
 from service.decisioning.offers import Promises
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
 from service.observability.metrics import STORE_ERRORS
+from service.runtime.reservations import to_reserve
 
 if TYPE_CHECKING:
     from service.runtime.decider import Decision
@@ -179,8 +181,19 @@ def _again(decision: "Decision", kept: Sequence[KeptOffer]) -> "Decision":
     found = binding(decision.snapshot, [kept], decision.decided_at)
     parts = [part for part in (batch.promises, found) if part is not None]
     promises = Promises.together(parts) if parts else None
-    decisions = decide(decision.snapshot, replace(batch, promises=promises))
-    return replace(decision, decisions=decisions, row=0)
+    batch = replace(batch, promises=promises)
+    again = replace(decision, decisions=decide(decision.snapshot, batch), row=0)
+    if _reserved(again) <= _reserved(decision):
+        return again
+    return replace(again, decisions=decide(decision.snapshot, without_reserving(batch)))
+
+
+def _reserved(decision: "Decision") -> frozenset[tuple[str, int, int]]:
+    """Which chosen actions, by policy and slot, count from the moment at which they are offered."""
+    slate = decision.decisions.slate
+    return frozenset(
+        (policy.name, int(slate.slot[pick]), int(slate.action[pick])) for policy, pick in to_reserve(decision)
+    )
 
 
 def _unkept(decision: "Decision") -> "Decision":

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -66,6 +66,8 @@ class OutcomeIntake:
         max_waiting: int,
     ) -> None:
         self._store, self._signer, self.names = store, signer, outcomes
+        self.redeems: Mapping[str, Collection[str]] = {}
+        """By outcome the contact policies whose reservations it stands in for."""
         self._batcher = NaturalBatcher(
             self._record, max_batch=max_batch, max_waiting=max_waiting, patient=True
         )
@@ -127,7 +129,7 @@ class OutcomeIntake:
         for together in calls:
             try:
                 outcomes = [outcome for pending in together for outcome in pending.outcomes]
-                new = iter(await self._store.record_outcomes(outcomes, time.time()))
+                new = iter(await self._store.record_outcomes(outcomes, time.time(), self.redeems))
             except Exception as error:  # noqa: BLE001 - every call not yet recorded is told, whatever happened
                 if isinstance(error, StoreUnavailable):
                     metrics.STORE_ERRORS.labels("record_outcomes").inc()

@@ -55,6 +55,7 @@ class Service:
             **limits,
         )
         self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
+        self.outcomes.redeems = snapshot.contact.redeems
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
         records = DecisionRecords(store.client, settings.replay_seconds)
         self.recorder = Recorder(records, settings.replay_share, SOFTWARE)
@@ -96,6 +97,7 @@ class Service:
         self.workspace, self.store = workspace, store
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
         self.outcomes.names = workspace.files.outcomes
+        self.outcomes.redeems = snapshot.contact.redeems
         self.refresh_gauges()
         gc.freeze()
         return snapshot.catalogue.version

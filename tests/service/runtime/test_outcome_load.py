@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -22,7 +22,12 @@ class Watched(CustomerStore):
     running: int
     fails_after: int | None = None
 
-    async def record_outcomes(self, outcomes: Sequence[Outcome], now: float) -> list[bool]:
+    async def record_outcomes(
+        self,
+        outcomes: Sequence[Outcome],
+        now: float,
+        redeems: Mapping[str, Collection[str]] | None = None,
+    ) -> list[bool]:
         assert not self.running, "a round trip was begun while another was under way"
         if self.fails_after is not None and sum(self.sizes) >= self.fails_after:
             self.sizes.append(0)
@@ -30,7 +35,7 @@ class Watched(CustomerStore):
         self.sizes.append(len(outcomes))
         self.running += 1
         try:
-            return await super().record_outcomes(outcomes, now)
+            return await super().record_outcomes(outcomes, now, redeems)
         finally:
             self.running -= 1
 
