@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_FENCED = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"^```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block, and where it stands."""
+    """A fenced block, and where it stands; `info` is what follows the language."""
 
     page: str
     line: int
     language: str
     text: str
+    info: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -38,7 +39,13 @@ def blocks(page: Path, *languages: str) -> list[Block]:
     """The blocks of a page, in order; with `languages`, those alone."""
     text = page.read_text(encoding="utf-8")
     found = [
-        Block(page.name, text.count("\n", 0, match.start()) + 1, match["language"], match["text"])
+        Block(
+            page.name,
+            text.count("\n", 0, match.start()) + 1,
+            match["language"],
+            match["text"],
+            match["info"].strip(),
+        )
         for match in _FENCED.finditer(text)
     ]
     return [block for block in found if not languages or block.language in languages]
