@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch
 from service.decisioning.draws import Keys, branch
 from service.decisioning.experiments import Assigned
-from service.decisioning.exploration import Chance, Exploration, Turn, choose
+from service.decisioning.exploration import DRAWING, Chance, Exploration, Turn, choose, drawn
 from service.decisioning.snapshot import Snapshot
 
 TURN = 1
@@ -55,6 +55,16 @@ class Explorer:
             turn.choice[mine], turn.probability[mine] = part.choice, part.probability
             turn.expected_cost[mine] = part.expected_cost
         return turn
+
+    def drawn(self, row: int, slot: int, rank: int) -> NDArray[np.float64]:
+        """The propensities, A, with which actions compete at one turn of a row; NaN where none are drawn."""
+        exploration = self.explorations[self.conduct[row]]
+        if self.batch.seeds is None or exploration.method not in DRAWING:
+            return np.full(self.propensity.shape[1], np.nan)
+        found: NDArray[np.float64] = drawn(
+            exploration, self._chance(exploration, np.array([row]), slot, rank)
+        )[0]
+        return found
 
     def _groups(self, rows: NDArray[np.intp]) -> Iterator[tuple[Exploration, NDArray[np.intp]]]:
         """The rows' explorations, with the places of those who explore so."""

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.draws import Keys, branch, uniforms
-from service.decisioning.proposals import Best, Lottery, Proposal, Softmax, Uniform, random_noise
+from service.decisioning.proposals import Best, Lottery, Proposal, Softmax, Uniform, levels, random_noise
 
 Method = Literal["none", "epsilon", "softmax", "thompson", "uniform", "random_propensity"]
 STANDING: frozenset[Method] = frozenset(("uniform", "random_propensity"))
 """Methods of control groups: they are no exploration, so they cost it nothing and go on when it is spent."""
+
+DRAWING: frozenset[Method] = frozenset(("thompson", "random_propensity"))
+"""Methods that let actions compete with drawn propensities."""
 
 _COIN, _UNIFORM, _PICK, _PROPOSAL = range(4)
 
@@ -121,6 +124,21 @@ def distribution(
     return np.where(available, np.stack(columns, axis=1), 0.0)
 
 
+def drawn(exploration: Exploration, chance: Chance) -> NDArray[np.float64]:
+    """The propensities that actions compete with, m x A; NaN at turns that draw none, and for who is out."""
+    P = chance.propensity
+    if exploration.method not in DRAWING:
+        return np.full(P.shape, np.nan)
+    keys = branch(chance.keys, _PROPOSAL)
+    level = levels(keys[:, None], chance.actions)
+    if exploration.method == "thompson":
+        found = np.minimum(P * np.take_along_axis(chance.noise, level.T, axis=1).T, 1.0)
+    else:
+        found = np.where(np.isnan(P), np.nan, random_noise(1)[0, level])
+    found[~_explores(chance.keys, _share(exploration, chance, len(P)))] = np.nan
+    return found
+
+
 def _at(scores: NDArray[np.float64], choice: NDArray[np.intp]) -> NDArray[np.float64]:
     return scores[np.arange(len(scores)), choice]
 
@@ -138,13 +156,13 @@ class _Mixture:
         self._best, self._keys = best, chance.keys
         available = scores > -np.inf
         self._number = np.maximum(available.sum(axis=1), 1)
-        self._share = _share(exploration, chance, self._number)
+        self._share = _share(exploration, chance, len(scores))
         self._weight = _uniform_weight(exploration, self._number)
         self._uniform = Uniform(available, self._number)
         self._proposal = _proposal(exploration, scores, chance, best, self._uniform)
 
     def pick(self) -> NDArray[np.intp]:
-        explores = uniforms(branch(self._keys, _COIN)) < self._share
+        explores = _explores(self._keys, self._share)
         anything = uniforms(branch(self._keys, _UNIFORM)) < self._weight
         proposed = self._proposal.pick(branch(self._keys, _PROPOSAL))
         if self._weight.any():
@@ -160,8 +178,13 @@ class _Mixture:
         return probability
 
 
-def _share(exploration: Exploration, chance: Chance, number: NDArray[np.intp]) -> NDArray[np.float64]:
-    share = np.full(len(number), exploration.share)
+def _explores(keys: Keys, share: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which turns explore: a coin of each."""
+    return np.asarray(uniforms(branch(keys, _COIN)) < share)
+
+
+def _share(exploration: Exploration, chance: Chance, turns: int) -> NDArray[np.float64]:
+    share = np.full(turns, exploration.share)
     if chance.explores is not None and exploration.method not in STANDING:
         share[~chance.explores] = 0.0
     return share

@@ -114,7 +114,7 @@ class Lottery:
         self._place[runners] = np.arange(len(self._rows))
 
     def pick(self, keys: Keys) -> NDArray[np.intp]:
-        level = (mixed(keys[self._rows] ^ self._keys) >> _LEVEL_BITS).astype(np.intp)
+        level = levels(keys[self._rows], self._keys)
         drawn = np.full(self._place.shape, -1.0, dtype=np.float32)
         drawn[self._rows, self._columns] = self._values[np.arange(len(level)), level]
         return np.asarray(drawn.argmax(axis=1))
@@ -133,6 +133,11 @@ class Lottery:
             below[rows[first]] = np.multiply.reduceat(shares, first, axis=0)
         probability[races] = below[races].mean(axis=1)
         return probability
+
+
+def levels(keys: Keys, actions: Keys) -> NDArray[np.intp]:
+    """Which of its M multipliers an action draws at a turn, by the keys of both."""
+    return (mixed(keys ^ actions) >> _LEVEL_BITS).astype(np.intp)
 
 
 def _shares_below(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from service.decisioning.draws import branch, key_of, keys_of, mixed, uniforms
-from service.decisioning.exploration import Chance, Exploration, Method, choose, distribution
+from service.decisioning.exploration import Chance, Exploration, Method, choose, distribution, drawn
 from service.decisioning.proposals import noise
 
 DRAWS = 40_000
@@ -271,3 +271,23 @@ def test_draws_for_different_ends_have_nothing_to_do_with_one_another() -> None:
 def test_keys_of_texts_are_the_same_on_every_machine() -> None:
     assert key_of("c1") == 5653263758500360259
     assert branch(keys_of(["c1"]), 1, 2).tolist() == [10802044340914398016]
+
+
+@pytest.mark.parametrize("exploration", EXPLORATIONS, ids=str)
+def test_what_is_chosen_by_draws_is_what_drew_best(exploration: Exploration) -> None:
+    scores, chance = repeated(SCORES, 500), chance_of(keys(500))
+    found, turn = drawn(exploration, chance), choose(replace(exploration, floor=0.0), scores, chance)
+    if exploration.method not in ("thompson", "random_propensity"):
+        assert np.isnan(found).all()
+        return
+    explores = ~np.isnan(found[:, 0])
+    assert explores.mean() == pytest.approx(exploration.share, abs=0.1)
+    winners = (SCORES / PROPENSITY * found[explores]).argmax(axis=1)
+    assert (turn.choice[explores] == winners).all()
+    assert (turn.choice[~explores] == SCORES.argmax()).all()
+
+
+def test_an_action_that_is_out_draws_nothing() -> None:
+    out = np.where(np.arange(len(NAMES)) == 2, np.nan, PROPENSITY)
+    for method in ("thompson", "random_propensity"):
+        assert np.isnan(drawn(Exploration(method), chance_of(keys(3), out))[:, 2]).all()
