@@ -128,8 +128,9 @@ class Lottery:
         if rivals.size:
             rows = self._rows[rivals]
             first = np.flatnonzero(np.diff(rows, prepend=-1))
-            mine = self._values[own[rows]]
-            shares = _shares_below(mine, self._values[rivals], choice[rows] < self._columns[rivals])
+            # floats that are not negative ascend as their bits do
+            bits = self._values.view(np.uint32).astype(np.uint64) << np.uint64(1)
+            shares = _shares_below(bits[own[rows]], bits[rivals], choice[rows] < self._columns[rivals])
             below[rows[first]] = np.multiply.reduceat(shares, first, axis=0)
         probability[races] = below[races].mean(axis=1)
         return probability
@@ -140,18 +141,15 @@ def levels(keys: Keys, actions: Keys) -> NDArray[np.intp]:
     return (mixed(keys ^ actions) >> _LEVEL_BITS).astype(np.intp)
 
 
-def _shares_below(
-    mine: NDArray[np.float32], theirs: NDArray[np.float32], wins_ties: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """The share of each rival's values that lies below each of mine, r x M; both ascend in each of the r
-    rows and aren't negative, and equal ones count where I win ties.
+def _shares_below(mine: Keys, theirs: Keys, wins_ties: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The share of each rival's values that lies below each of mine, r x M; equal ones count where I win
+    ties. Values are 32 bits, the last of them 0, and ascend in each of the r rows.
 
-    One binary search for all: floats that are not negative ascend as their bits do, so behind the number of
-    the row they make one ascending table.
+    One binary search for all: behind the number of their row the values make one ascending table.
     """
-    row = (np.arange(len(mine), dtype=np.uint64) << np.uint64(32))[:, None]
-    table = row | (theirs.view(np.uint32).astype(np.uint64) << np.uint64(1))
-    sought = row | (mine.view(np.uint32).astype(np.uint64) << np.uint64(1)) | wins_ties[:, None]
+    row = np.arange(len(mine), dtype=np.uint64) << np.uint64(32)
+    table = theirs + row[:, None]
+    sought = mine + (row + wins_ties)[:, None]
     found = table.ravel().searchsorted(sought.ravel()).reshape(mine.shape)
     shares: NDArray[np.float64] = (found - np.arange(0, mine.size, LEVELS)[:, None]) / LEVELS
     return shares
