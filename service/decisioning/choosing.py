@@ -47,10 +47,10 @@ class Explorer:
         if self.batch.seeds is None or all(e.method == "none" for e in self.explorations):
             return choose(self.explorations[0], scores)
         if len(self.explorations) == 1:
-            return choose(self.explorations[0], scores, self._chance(self.explorations[0], rows, slot, rank))
+            return choose(self.explorations[0], scores, self.chance(self.explorations[0], rows, slot, rank))
         turn = Turn(np.full(len(rows), -1), np.ones(len(rows)), np.zeros(len(rows)))
         for exploration, mine in self._groups(rows):
-            chance = self._chance(exploration, rows[mine], slot, rank)
+            chance = self.chance(exploration, rows[mine], slot, rank)
             part = choose(exploration, scores[mine], chance)
             turn.choice[mine], turn.probability[mine] = part.choice, part.probability
             turn.expected_cost[mine] = part.expected_cost
@@ -62,7 +62,7 @@ class Explorer:
         if self.batch.seeds is None or exploration.method not in DRAWING:
             return np.full(self.propensity.shape[1], np.nan)
         found: NDArray[np.float64] = drawn(
-            exploration, self._chance(exploration, np.array([row]), slot, rank)
+            exploration, self.chance(exploration, np.array([row]), slot, rank)
         )[0]
         return found
 
@@ -72,7 +72,8 @@ class Explorer:
         for number in np.unique(conduct).tolist():
             yield self.explorations[number], np.flatnonzero(conduct == number)
 
-    def _chance(self, exploration: Exploration, rows: NDArray[np.intp], slot: int, rank: int) -> Chance:
+    def chance(self, exploration: Exploration, rows: NDArray[np.intp], slot: int, rank: int) -> Chance:
+        """What one turn of some rows of the batch is drawn with; the batch has seeds."""
         batch = self.batch
         return Chance(
             keys=turn_keys(batch.seeds[rows], slot, rank),  # type: ignore[index]

@@ -34,3 +34,9 @@ def test_the_costs_of_reading_customers_can_be_measured_again() -> None:
     figures = [float(line.split()[-1].replace(",", "")) for line in done.stdout.splitlines()]
     assert len(figures) == 9
     assert min(figures) > 0
+
+
+def test_the_costs_of_exploring_can_be_measured_again() -> None:
+    script = FOLDER / "measurements" / "exploration.py"
+    done = subprocess.run([sys.executable, str(script), "1"], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 14

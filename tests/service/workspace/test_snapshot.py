@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from models.errors import PreloadRefused
@@ -63,3 +64,37 @@ def test_a_model_that_was_never_trained_is_told_by_its_name(copy: Path) -> None:
     shutil.rmtree(copy / "models")
     with pytest.raises(PreloadRefused, match="model_1"):
         load_workspace(copy).snapshot()
+
+
+def test_what_is_known_of_an_action_are_the_positives_that_its_model_has_seen(world: Workspace) -> None:
+    snapshot = world.snapshot()
+    answered = pq.read_table(world.folder / "outcomes.parquet").to_pylist()
+    assert snapshot.evidence is not None
+    known = dict(zip((action.name for action in snapshot.catalogue.actions), snapshot.evidence, strict=True))
+    for action in snapshot.catalogue.actions:
+        positive = world.specs[action.model or ""].positive
+        rows = {
+            row["decision_id"]
+            for row in answered
+            if row["action"] == action.name and row["outcome"] in positive
+        }
+        assert known[action.name] == len(rows) > 0
+
+
+def test_an_action_may_say_how_much_is_known_of_it_and_a_new_one_has_everything_to_learn(
+    copy: Path, world: Workspace
+) -> None:
+    first, second = world.catalogue.actions[:2]
+    path = copy / "actions" / f"{first.issue}.yaml"
+    text = path.read_text().replace(f"{first.name}:", "brand_new:")
+    assert second.issue == first.issue
+    indent = text[: text.index(f"{second.name}:")].rpartition("\n")[2]
+    text = text.replace(f"{second.name}:\n", f"{second.name}:\n{indent}  evidence: 7\n")
+    path.write_text(text)
+    snapshot = load_workspace(copy).snapshot()
+    index = snapshot.catalogue.action_index
+    assert snapshot.evidence is not None
+    assert snapshot.evidence[index["brand_new"]] == 0
+    assert snapshot.evidence[index[second.name]] == 7
+    width = snapshot.noise(10.0)[:, -1]
+    assert width[index["brand_new"]] == width[index[second.name]] > width.min()
