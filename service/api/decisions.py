@@ -12,7 +12,7 @@ from service.api.problems import Problem, faults_of, invalid_body, overloaded
 from service.api.routes import RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
 from service.runtime.batching import Overloaded
-from service.runtime.decider import Decision
+from service.runtime.decision import Decision
 from service.runtime.requests import DecisionRequest, Fault, InvalidRequest
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ from service.decisioning.explain import Candidate, explain
 from service.decisioning.offers import Promise
 from service.decisioning.slate import Slate
 from service.decisioning.snapshot import Snapshot
-from service.runtime.decider import Decision
+from service.runtime.decision import Decision
 from service.runtime.tokens import Grant, Signer
 
 JSON_TYPE = "application/json"

@@ -21,7 +21,7 @@ from service.decisioning.stages import (
     STAGES,
 )
 from service.observability import metrics
-from service.runtime.decider import (
+from service.runtime.decision import (
     FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
     FEATURES_UNAVAILABLE,

@@ -15,7 +15,7 @@ from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.runtime.timing import StageTimer
 
 if TYPE_CHECKING:
-    from service.runtime.decider import Decision
+    from service.runtime.decision import Decision
 
 
 def count(answers: Sequence[Decision], timer: StageTimer) -> None:

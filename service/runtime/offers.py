@@ -25,7 +25,7 @@ from service.observability.metrics import STORE_ERRORS
 from service.runtime.reservations import to_reserve
 
 if TYPE_CHECKING:
-    from service.runtime.decider import Decision
+    from service.runtime.decision import Decision
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from service.decisioning.batch import Batch
 from service.observability import metrics
 
 if TYPE_CHECKING:
-    from service.runtime.decider import Decision
+    from service.runtime.decision import Decision
 
 log = structlog.get_logger()
 

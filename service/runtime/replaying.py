@@ -12,7 +12,7 @@ import msgspec
 from models.registry import Registry
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
-from service.runtime.decider import Decision
+from service.runtime.decision import Decision
 from service.runtime.recording import Record, unpack_batch
 from service.runtime.requests import CheckedRequest, DecisionRequest, PlacementRequest
 from service.workspace.archive import Archive

@@ -27,7 +27,7 @@ from service.observability.metrics import STORE_ERRORS
 from service.runtime.contacts import Contacts, touches_of
 
 if TYPE_CHECKING:
-    from service.runtime.decider import Decision
+    from service.runtime.decision import Decision
 
 log = structlog.get_logger()
 

@@ -18,8 +18,9 @@ from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
 from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
-from service.runtime.decider import Decider, Live
+from service.runtime.decider import Decider
 from service.runtime.features import FeatureReader
+from service.runtime.live import Live
 from service.runtime.outcomes import OutcomeIntake
 from service.runtime.recording import Recorder
 from service.runtime.reloading import Reloader

@@ -16,8 +16,10 @@ from feature_store.store import CustomerStore, connect
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.runtime.budgets import Ledger
-from service.runtime.decider import Decider, Decision, Live
+from service.runtime.decider import Decider
+from service.runtime.decision import Decision
 from service.runtime.features import FeatureReader
+from service.runtime.live import Live
 from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper
 from service.runtime.requests import DecisionRequest
 from service.workspace.loading import load_workspace

@@ -15,8 +15,10 @@ from feature_store.contacts import Booking, Contacts, Kept
 from feature_store.keys import customer_key
 from feature_store.store import CustomerStore, StoreUnavailable, connect
 from service.runtime.budgets import Ledger
-from service.runtime.decider import Decider, Decision, Live
+from service.runtime.decider import Decider
+from service.runtime.decision import Decision
 from service.runtime.features import FeatureReader
+from service.runtime.live import Live
 from service.runtime.outcomes import OutcomeIntake, OutcomeReport
 from service.runtime.requests import DecisionRequest, PlacementRequest
 from service.runtime.reservations import CONTACT_RESERVATION

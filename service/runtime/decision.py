@@ -1,0 +1,64 @@
+"""The answer to a request, as the runtime has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from service.decisioning.experiments import arm_of
+from service.decisioning.offers import Promise
+from service.decisioning.pipeline import Decisions
+from service.decisioning.snapshot import Snapshot
+from service.runtime.requests import CheckedRequest, DecisionRequest
+
+FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = (
+    "features:timeout",
+    "features:unavailable",
+    "features:incomplete",
+    "scoring:deadline",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one request: a row of the batch that it was decided in. Durations are in seconds."""
+
+    decision_id: str
+    request: DecisionRequest
+    checked: CheckedRequest
+    snapshot: Snapshot
+    decisions: Decisions
+    row: int
+    known: bool
+    degraded: tuple[str, ...]
+    decided_at: float
+    features_seconds: float
+    scoring_seconds: float
+    total_seconds: float
+    account_id: str | None = None
+    """The account for which contacts count, too."""
+    experiments: Mapping[str, str] = field(default_factory=dict)
+    """The arm of each experiment that the customer takes part in."""
+
+    @property
+    def arm(self) -> str:
+        """The arm that the decision counts under."""
+        return arm_of(self.experiments)
+
+    def offer(self, action: int) -> Promise | None:
+        """The terms on which an action is offered; None: it has no offers."""
+        offered = self.decisions.offered
+        return None if offered is None else offered.of(self.row, action)
+
+    @property
+    def mode(self) -> str:
+        if self.is_fallback:
+            return "fallback"
+        return "degraded" if self.degraded else "full"
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether there is something in the answer, and nothing but fallbacks."""
+        fallbacks, slate = self.snapshot.catalogue.fallbacks, self.decisions.slate
+        if fallbacks is None:
+            return False
+        first, last = slate.row.searchsorted([self.row, self.row + 1])
+        return bool(first < last and fallbacks[slate.action[first:last]].all())

@@ -1,0 +1,37 @@
+"""What decides now."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from feature_store.consents import ConsentNames
+from feature_store.contacts import FIELDS as CONTACTS
+from feature_store.keys import ACCOUNT
+from feature_store.offers import FIELD as OFFERS
+from feature_store.store import CustomerStore
+from service.decisioning.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Live:
+    """What decides now: a snapshot, the store as its schema sees it, and the names of consents. It is swapped
+    as a whole, and a batch keeps the one that it began with."""
+
+    snapshot: Snapshot
+    store: CustomerStore
+
+    @cached_property
+    def also(self) -> tuple[bytes, ...]:
+        """What is read of a customer beside features and consents."""
+        offers = (OFFERS,) if self.snapshot.offers else ()
+        contacts = CONTACTS if self.snapshot.contact.frequencies else ()
+        experiments, contact = self.snapshot.experiments, self.snapshot.contact
+        account = (ACCOUNT,) if experiments.needs_accounts or contact.reads_accounts else ()
+        return (*offers, *contacts, *account)
+
+    @cached_property
+    def consents(self) -> ConsentNames:
+        """The purposes and channels of stored consents."""
+        return ConsentNames(
+            tuple(purpose.name for purpose in self.snapshot.purposes),
+            tuple(channel.name for channel in self.snapshot.catalogue.channels),
+        )
