@@ -36,16 +36,16 @@ class Reader:
     A file is written where the first line of its block says: `# bookshop/features.yaml`. With `# in
     bookshop/features.yaml` the block is a part of that file: it is added, in place of what stands there under
     the same keys. A block with `at 2031-03-03T19:30:00Z` behind its language happens at that time. `TOKEN` in
-    a request is the token of the first action that was offered last.
+    a request is the token of the first action that was offered last, `DECISION_ID` in a command the decision.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._folder, self._patch = folder, patch
-        self._ends = contextlib.ExitStack()
+        self._ends, self._serving = contextlib.ExitStack(), contextlib.ExitStack()
         self._client: httpx.Client | None = None
         self._changed = False
         self._answer: httpx.Response | None = None
-        self._token = ""
+        self._token = self._decision_id = ""
 
     def __enter__(self) -> Self:
         self._patch.chdir(self._folder)
@@ -57,6 +57,7 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._serving.close()
         self._ends.close()
 
     def do(self, block: Block) -> None:
@@ -96,12 +97,25 @@ class Reader:
                 shutil.copytree(source, copy)
                 continue
             assert words[0] == "arbiter", f"{block}: {words[0]} is not run here"
-            asks = words[1] == "explain"
-            where = ["--url", str(self._service().base_url)] if asks else []
-            printed = CliRunner().invoke(app, [*words[1:], *where]).output
-            lines = "\n".join(line.rstrip() for line in printed.strip().splitlines())
+            lines = self._printed(words[1:])
             pattern = ".*".join(map(re.escape, shown.strip().split("...")))
             assert re.fullmatch(pattern, lines, re.DOTALL), f"{block} prints something else:\n{lines}"
+
+    def _stop(self) -> None:
+        """End the service; what is still to be recorded is, before it ends."""
+        self._serving.close()
+        self._client = None
+
+    def _printed(self, words: list[str]) -> str:
+        if words[0] == "explain":
+            words = [*words, "--url", str(self._service().base_url)]
+        elif words[0] == "replay":
+            words = [word.replace("DECISION_ID", self._decision_id) for word in words]
+            self._stop()
+        printed = CliRunner().invoke(app, words).output
+        if self._decision_id:
+            printed = printed.replace(self._decision_id, "DECISION_ID")
+        return "\n".join(line.rstrip() for line in printed.strip().splitlines())
 
     def _call(self, block: Block) -> None:
         request = http_request(block.text)
@@ -109,6 +123,7 @@ class Reader:
         headers = {"content-type": "application/json"} if body else {}
         self._answer = self._service().request(request.method, request.path, content=body, headers=headers)
         if request.path == "/v1/decisions" and self._answer.is_success:
+            self._decision_id = self._answer.json()["decision_id"]
             self._token = next((offer["token"] for offer in offers(self._answer.json())), self._token)
 
     def _compare(self, block: Block) -> None:
@@ -128,8 +143,8 @@ class Reader:
                 replay_share=1.0,
                 deadline_ms=10_000,  # a busy test machine must not degrade decisions
             )
-            url = self._ends.enter_context(listening(create_app(settings)))
-            self._client = self._ends.enter_context(httpx.Client(base_url=url, timeout=30))
+            url = self._serving.enter_context(listening(create_app(settings)))
+            self._client = self._serving.enter_context(httpx.Client(base_url=url, timeout=30))
         elif self._changed:
             assert self._client.post("/v1/admin/reload").is_success
         self._changed = False
