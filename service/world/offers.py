@@ -143,13 +143,18 @@ def _actions(document: dict[str, Any]) -> Iterator[tuple[Action, dict[str, Any]]
                 issue=document["issue"],
                 group=group,
                 model=entry.get("model", spec.get("model", document.get("model"))),
-                value=float(entry.get("value", 1)),
+                value=_worth(entry.get("value", 1)),
                 propensity=float(entry["propensity"]),
                 active=entry.get("active", True),
                 start=_moment(entry["start"]) if "start" in entry else -np.inf,
                 end=_moment(entry["end"], last_day=True) if "end" in entry else np.inf,
             )
             yield action, entry
+
+
+def _worth(value: Any) -> float:
+    """A value; of one that is computed for each customer what stands in for it."""
+    return float(value["otherwise"] if isinstance(value, dict) else value)
 
 
 def _moment(value: date | datetime, last_day: bool = False) -> float:

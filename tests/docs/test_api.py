@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.workspace.loading import load_workspace
+
 from .markdown import Block, blocks, http_answer, http_request
 from .matching import differences, offers
 
@@ -55,20 +57,43 @@ def test_every_path_of_the_api_is_called_in_the_guide(
 
 
 def test_offers_are_shown_as_the_catalogue_and_the_formula_would_have_them(
-    root: Path, client: httpx.Client
+    root: Path, telco: Path, client: httpx.Client
 ) -> None:
     catalogue = client.get("/v1/catalogue").json()
     actions = {action["action"]: action for action in catalogue["actions"]}
+    values = stated_values(telco)
     shown = list(offers_on_pages(root))
     assert len(shown) >= 3
     for offer in shown:
         action = actions[offer["action"]]
         treatments = {entry["treatment"]: entry for entry in action["treatments"]}
-        for key in ("issue", "group", "value", "lever"):
+        for key in ("issue", "group", "lever"):
             assert offer[key] == action[key], (offer["action"], key)
-        assert offer["content"] == treatments[offer["treatment"]]["content"]
+        if offer["action"] in values:
+            assert offer["value"] == pytest.approx(values[offer["action"]], abs=0.05)
+        terms = offer["offer"]["terms"] if offer["offer"] else {}
+        assert offer["content"] == rendered(treatments[offer["treatment"]]["content"], terms)
         product = offer["propensity"] * offer["context_weight"] * offer["value"] * offer["lever"]
         assert offer["priority"] == pytest.approx(product, rel=0.005)
+
+
+def stated_values(telco: Path) -> dict[str, float]:
+    """What a response counts, by action, where that is the same for every customer."""
+    workspace = load_workspace(telco)
+    catalogue, valuation = workspace.catalogue, workspace.arbitration.valuation
+    raw = catalogue.values + valuation.benefit_weight * catalogue.customer_values
+    computed = {action for action, _ in (*valuation.business, *valuation.customer)}
+    scaled = valuation.scaling.scaled(raw).tolist()
+    return {
+        action.name: value
+        for number, (action, value) in enumerate(zip(catalogue.actions, scaled, strict=True))
+        if number not in computed
+    }
+
+
+def rendered(content: dict[str, str], terms: dict[str, Any]) -> dict[str, str]:
+    """The texts of a treatment with the terms of an offer in them."""
+    return {key: text.format(**terms) if terms else text for key, text in content.items()}
 
 
 def offers_on_pages(root: Path) -> Iterator[dict[str, Any]]:
