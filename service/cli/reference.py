@@ -28,12 +28,15 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
 )
 from service.runtime.offers import OFFERS_UNAVAILABLE
+from service.runtime.reservations import CONTACT_RESERVATION
 from service.settings import Settings
 from service.workspace.catalogue import STANDARD_OUTCOMES
 
 COMMAND = "python -m service.cli.reference docs/reference"
 
 DEGRADED: Mapping[str, str] = {
+    CONTACT_RESERVATION: "a contact could not be reserved in time: decided without the actions whose caps "
+    "need it",
     FEATURES_INCOMPLETE: "something is stored of the customer that could not be read: its node is away, "
     "or it was written under a schema that nobody knows any more",
     FEATURES_TIMEOUT: "the store had not answered by the deadline: decided on the context and the defaults",

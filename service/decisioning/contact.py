@@ -109,15 +109,10 @@ class Contact:
     def readings(self, batch: Batch, first: int = 0) -> Iterator[tuple[int, Frequency, Reading]]:
         """The policies that count, numbered from `first`, each with the history that it counts, where there
         is one."""
-        readings = {
-            id(touches): Reading(touches, self.vocabulary)
-            for touches in (batch.touches, batch.account_touches)
-            if touches is not None
-        }
         for number, policy in enumerate(self.frequencies, start=first):
             touches = policy.touches(batch)
             if touches is not None:
-                yield number, policy, readings[id(touches)]
+                yield number, policy, touches.reading(self.vocabulary)
 
 
 def without_reserving(batch: Batch) -> Batch:

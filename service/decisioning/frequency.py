@@ -70,6 +70,7 @@ class Counting:
 
     outcomes  whether each place of an outcome counts; the last stands for unknown ones
     per       the kind of name under whose places records are counted
+    size      how many places there are, with one for unknown names
     keys      C x A, or T if `per` is treatment: the place under which each action (treatment) counts in each
               channel; -1 where the policy does not cover it
     only      by kind, whether each place of a name counts; the last stands for unknown ones
@@ -77,6 +78,7 @@ class Counting:
 
     outcomes: NDArray[np.bool_]
     per: Per
+    size: int
     keys: NDArray[np.intp]
     only: Mapping[Kind, NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -99,6 +101,7 @@ class Counting:
         return cls(
             outcomes=np.array([*(name in outcomes for name in vocabulary.outcomes), False]),
             per=per,
+            size=1 if per == "everything" else vocabulary.count(per) + 1,
             keys=_keys(catalogue, vocabulary, per, scope),
             only={kind: np.array([*names, False]) for kind, names in wanted.items()},
         )
@@ -232,20 +235,21 @@ class Cap(Frequency):
     def horizon(self) -> float:
         return self.within
 
-    def counted(self, reading: Reading, now: NDArray[np.float64]) -> "Runs":
+    def tally(self, reading: Reading, now: NDArray[np.float64]) -> "Tally":
         """The records that are in its window at `now` (n), by the time at which they leave it."""
+        return reading.remembered(self, now, lambda: self._tally(reading, now))
+
+    def _tally(self, reading: Reading, now: NDArray[np.float64]) -> "Tally":
         positions, keys = self.counting.found(reading)
-        touches = reading.touches
-        rows = touches.rows[positions]
-        ends = np.minimum(touches.records["time"][positions] + self.within, touches.expires[positions])
-        counts = ends > now[rows]
-        return Runs(rows[counts], keys[counts], ends[counts])
+        rows = reading.touches.rows[positions]
+        ends = np.minimum(reading.times[positions] + self.within, reading.touches.expires[positions])
+        inside = ends > now[rows]
+        return Tally(rows[inside], keys[inside], ends[inside], (len(now), self.counting.size))
 
     def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
-        runs = self.counted(reading, now)
-        full = runs.sizes >= self.at_most
-        until = runs.values[runs.starts[full] + runs.sizes[full] - self.at_most]
-        return Held(runs.rows[full], runs.keys[full], until, runs.sizes[full])
+        runs = self.tally(reading, now).runs(self.at_most)
+        until = runs.values[runs.starts + runs.sizes - self.at_most]
+        return Held(runs.rows, runs.keys, until, runs.sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,9 +280,10 @@ class Pause(Frequency):
 
     def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
         positions, keys = self.counting.found(reading)
-        rows, times = reading.touches.rows[positions], reading.touches.records["time"][positions]
+        rows, times = reading.touches.rows[positions], reading.times[positions]
         matters = times + self.horizon > now[rows]
-        runs = Runs(rows[matters], keys[matters], times[matters])
+        shape = len(now), self.counting.size
+        runs = Tally(rows[matters], keys[matters], times[matters], shape).runs(self.after)
         times, first = runs.values, np.arange(len(runs.values)) - (self.after - 1)
         sets_off = (first >= runs.starts[runs.number]) & (times[np.maximum(first, 0)] + self.within > times)
         moment = np.full(len(runs.starts), -np.inf)
@@ -290,6 +295,28 @@ class Pause(Frequency):
         return Held(runs.rows[holds], runs.keys[holds], moment[holds] + self.pause, count[holds])
 
 
+class Tally:
+    """Records by request and key, counted before they are put in order: few keys have enough of them.
+
+    counts  n x K
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.intp],
+        keys: NDArray[np.intp],
+        values: NDArray[np.float64],
+        shape: tuple[int, int],
+    ) -> None:
+        self._cells, self._values = rows * shape[1] + keys, values
+        self.counts = np.bincount(self._cells, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def runs(self, least: int) -> "Runs":
+        """Those of keys that have at least so many records."""
+        enough = self.counts.ravel()[self._cells] >= least
+        return Runs(self._cells[enough], self._values[enough], self.counts.shape[1])
+
+
 class Runs:
     """Records of one request and key stand together, by ascending value.
 
@@ -298,15 +325,16 @@ class Runs:
     starts, sizes          r  where its records begin, and how many they are
     """
 
-    def __init__(self, rows: NDArray[np.intp], keys: NDArray[np.intp], values: NDArray[np.float64]) -> None:
-        order = np.lexsort((values, keys, rows))
-        rows, keys, self.values = rows[order], keys[order], values[order]
+    def __init__(self, cells: NDArray[np.intp], values: NDArray[np.float64], keys: int) -> None:
+        """`cells` are rows times `keys` plus the key."""
+        order = np.lexsort((values, cells))
+        cells, self.values = cells[order], values[order]
         first = np.ones(len(order), np.bool_)
-        first[1:] = (rows[1:] != rows[:-1]) | (keys[1:] != keys[:-1])
+        first[1:] = cells[1:] != cells[:-1]
         self.number = np.cumsum(first) - 1
         self.starts = np.flatnonzero(first)
         self.sizes = np.diff(self.starts, append=len(order))
-        self.rows, self.keys = rows[self.starts], keys[self.starts]
+        self.rows, self.keys = np.divmod(cells[self.starts], keys)
 
 
 def reservation(name: str) -> str:

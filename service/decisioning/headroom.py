@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch
 from service.decisioning.contact import Contact
 from service.decisioning.frequency import Cap, Gap
-from service.decisioning.touches import Reading
 
 PLENTY = np.iinfo(np.int64).max // 2
 
@@ -50,19 +49,19 @@ def headroom(contact: Contact, batch: Batch, *, duplicates: bool) -> Headroom | 
 
 def _of_keys(contact: Contact, cap: Cap, batch: Batch) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
     """What a cap counts together, with what is left of it, where that may be too little."""
-    keys = cap.counting.keys
-    used = np.zeros((len(batch), max(int(keys.max(initial=0)), 0) + 1), np.int64)
-    touches = cap.touches(batch)
-    if touches is not None and len(touches.records):
-        runs = cap.counted(Reading(touches, contact.vocabulary), batch.now)
-        known = runs.keys < used.shape[1]
-        used[runs.rows[known], runs.keys[known]] = runs.sizes[known]
-    here = keys[batch.channel]
-    asked = batch.limits.sum(axis=1)
+    touches, asked = cap.touches(batch), batch.limits.sum(axis=1)
+    if touches is None or not len(touches.records):
+        if cap.at_most >= asked.max(initial=0):
+            return []
+        used = np.zeros((len(batch), cap.counting.size), np.int64)
+    else:
+        used = cap.tally(touches.reading(contact.vocabulary), batch.now).counts
+    short = np.flatnonzero((cap.at_most - used < asked[:, None]).any(axis=0))
+    here = cap.counting.keys[batch.channel]
     found = []
-    for key in range(used.shape[1]):
+    for key in short.tolist():
         concerned = (here == key).any(axis=1)
         left = np.where(concerned, cap.at_most - used[:, key], PLENTY)
         if (left < asked).any():
-            found.append(((keys == key).any(axis=0), left))
+            found.append(((cap.counting.keys == key).any(axis=0), left))
     return found

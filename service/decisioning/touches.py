@@ -1,8 +1,9 @@
 """The contact history of a batch as flat columns, and the names in it as places in the catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from feature_store.history import RECORD, name_hash
 from service.decisioning.catalogue import Catalogue
 
+Counted = TypeVar("Counted")
 Kind = Literal["outcome", "channel", "issue", "group", "action", "treatment"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Touches:
     """The contact history of n requests as t flat records, in any order.
 
@@ -37,6 +39,16 @@ class Touches:
         """Those of n requests whose customers have never been addressed."""
         nobody = np.empty(0, np.intp)
         return cls(np.empty(0, RECORD), nobody, np.empty(0), np.full(n, -np.inf))
+
+    def reading(self, vocabulary: "Vocabulary") -> "Reading":
+        """The same with places for names. It is made once for each vocabulary."""
+        if id(vocabulary) not in self._readings:
+            self._readings[id(vocabulary)] = Reading(self, vocabulary)
+        return self._readings[id(vocabulary)]
+
+    @cached_property
+    def _readings(self) -> dict[int, "Reading"]:
+        return {}
 
     def take(self, rows: NDArray[np.intp]) -> "Touches":
         """Those of some requests, each at most once, in the given order."""
@@ -120,14 +132,29 @@ class Vocabulary:
 
 
 class Reading:
-    """Touches with the places of their names, each kind looked up once, when it is first asked for."""
+    """Touches with the places of their names, each kind looked up once, when it is first asked for; and what
+    was counted of them."""
 
     def __init__(self, touches: Touches, vocabulary: Vocabulary) -> None:
-        self.touches, self._vocabulary = touches, vocabulary
+        self.touches, self.vocabulary = touches, vocabulary
         self._places: dict[Kind, NDArray[np.intp]] = {}
+        self._remembered: dict[int, tuple[object, NDArray[np.float64], Any]] = {}
+
+    @cached_property
+    def times(self) -> NDArray[np.float64]:
+        """t: when each record was."""
+        return np.ascontiguousarray(self.touches.records["time"])
 
     def places(self, kind: Kind) -> NDArray[np.intp]:
         """t: where each record's name of a kind stands in the vocabulary."""
         if kind not in self._places:
-            self._places[kind] = self._vocabulary.find(kind, self.touches.records)
+            self._places[kind] = self.vocabulary.find(kind, self.touches.records)
         return self._places[kind]
+
+    def remembered(self, by: object, now: NDArray[np.float64], count: Callable[[], Counted]) -> Counted:
+        """What was counted by a policy as of `now`; counted if it has not been."""
+        kept = self._remembered.get(id(by))
+        if kept is None or kept[0] is not by or kept[1] is not now:
+            kept = self._remembered[id(by)] = by, now, count()
+        found: Counted = kept[2]
+        return found

@@ -8,7 +8,7 @@ import pytest
 
 from service.cli import reference
 from service.observability.metrics import REGISTRY
-from service.runtime import decider
+from service.runtime import decider, reservations
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
@@ -49,5 +49,6 @@ def test_every_type_of_problem_that_the_code_answers_is_listed(root: Path) -> No
 
 
 def test_every_reason_for_a_degraded_decision_is_listed() -> None:
-    codes = {value for value in vars(decider).values() if isinstance(value, str) and ":" in value}
+    values = [*vars(decider).values(), *vars(reservations).values()]
+    codes = {value for value in values if isinstance(value, str) and ":" in value}
     assert {code for code in codes if re.fullmatch(r"[a-z]+:[a-z]+", code)} == set(reference.DEGRADED)
