@@ -186,7 +186,7 @@ Some rules have a reason of their own:
 
 ## Rules
 What `"explain": "full"` names as the `rule` of an action that was not chosen, beside the rules and the
-purposes of consent that the [workspace](../workspace.md#who-may-get-what) declares; `owned_products` is the
+purposes of consent that the [workspace](../policies.md#who-may-get-what) declares; `owned_products` is the
 name of every rule that `owns` makes.
 
 {removals_table()}

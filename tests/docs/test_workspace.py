@@ -1,4 +1,4 @@
-"""The guide to the workspace, built and checked with the real commands as one reads along."""
+"""The reference of the workspace, built and checked with the real commands as one reads along."""
 
 import re
 from pathlib import Path
@@ -18,6 +18,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded_store_url: st
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ARBITER_REDIS_URL", embedded_store_url)
     return tmp_path
+
+
+def pages(root: Path) -> list[Block]:
+    """The blocks of the reference; the page of the policies is read before anything is checked."""
+    around = blocks(root / "docs" / "workspace.md", "yaml", "csv", "console")
+    policies = blocks(root / "docs" / "policies.md", "yaml", "csv", "console")
+    first_look = [block.language for block in around].index("console")
+    return [*around[:first_look], *policies, *around[first_look:]]
 
 
 def put(block: Block, folder: Path) -> None:
@@ -40,7 +48,7 @@ def check(block: Block) -> None:
 
 
 def test_reading_along_builds_a_workspace_and_sees_what_the_guide_shows(root: Path, desk: Path) -> None:
-    for block in blocks(root / "docs" / "workspace.md", "yaml", "csv", "console"):
+    for block in pages(root):
         if block.language == "console":
             check(block)
         else:
@@ -48,7 +56,7 @@ def test_reading_along_builds_a_workspace_and_sees_what_the_guide_shows(root: Pa
 
 
 def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path) -> None:
-    for block in blocks(root / "docs" / "workspace.md", "yaml", "console"):
+    for block in pages(root):
         if block.language == "console":
             break
         put(block, tmp_path)
