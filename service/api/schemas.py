@@ -236,6 +236,17 @@ class BreakEvenView(BaseModel):
     propensity: float | None
 
 
+class DrawView(BaseModel):
+    """A turn in which chance had a say."""
+
+    placement: str
+    rank: int
+    probability: float = Field(description="With which it was chosen, or would have been.")
+    propensity: float | None = Field(description="The drawn one that it competed with; null for none.")
+    best: bool = Field(description="It had the highest priority of who took part.")
+    chosen: bool
+
+
 class ContributionView(BaseModel):
     feature: str = Field(description="A feature; a member of a set as `products=fibre_500`.")
     value: Any = Field(description="The customer's; null is missing.")
@@ -284,6 +295,9 @@ class CandidateView(BaseModel):
         description="What the value is made of; null where it is that to the business as it stands."
     )
     mandatory: bool = Field(description="Whether it comes before all priorities.")
+    draws: list[DrawView] | None = Field(
+        description="Of the likely candidates, where choices are left to chance."
+    )
     contributions: list[ContributionView] | None = Field(
         description="What moved the model for a chosen action, the strongest first; null for the others."
     )

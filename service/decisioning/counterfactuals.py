@@ -41,7 +41,7 @@ class BreakEven:
     propensity: float | None
 
 
-def break_evens(snapshot: Snapshot, decisions: Decisions, row: int) -> dict[int, BreakEven]:
+def break_evens(snapshot: Snapshot, decisions: Decisions, row: int, rivals: Rivals) -> dict[int, BreakEven]:
     """The break-even of each candidate of a request that reached arbitration and lost, by its index.
 
     There is none for who can't win by any priority: a better tier fills its placements, a limit is used up
@@ -53,7 +53,6 @@ def break_evens(snapshot: Snapshot, decisions: Decisions, row: int) -> dict[int,
     conduct = assigned.conducts[int(assigned.conduct[row])]
     if conduct.exploration.method in STANDING:
         return {}
-    rivals = Rivals.of(snapshot, decisions, row)
     actions = np.flatnonzero(rivals.priority < np.inf)
     least_priority, least_propensity = _least(conduct, int(decisions.batch.channel[row]), actions)
     needed = np.maximum(rivals.priority[actions], least_priority)

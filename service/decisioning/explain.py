@@ -21,8 +21,11 @@ from service.decisioning.barriers import ContactCost
 from service.decisioning.batch import Batch
 from service.decisioning.consent import STATES
 from service.decisioning.counterfactuals import BreakEven, break_evens
+from service.decisioning.odds import Draw, draws
 from service.decisioning.pipeline import Decisions
 from service.decisioning.reasons import Contribution, contributions, in_words, strongest
+from service.decisioning.retracing import Retracing
+from service.decisioning.rivals import Rivals
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import BUILT_IN_REMOVALS, DO_NOTHING, Removal, Stage
 from service.decisioning.standing import CapView, standing
@@ -44,6 +47,7 @@ class Candidate:
     could not be computed. A `mandatory` action comes first.
 
     One that lost has its `break_even`, see `counterfactuals`; None where nothing would have been enough.
+    Where choices are left to chance, the likely ones have the `draws` that they took part in, see `odds`.
     Of a chosen action, `contributions` are what its features added to the log-odds of a response, the
     strongest first, and `reasons` the treatment's words for what speaks for it; None for the others.
     """
@@ -65,6 +69,7 @@ class Candidate:
     break_even: BreakEven | None
     worth: dict[str, float | bool] | None
     mandatory: bool
+    draws: list[Draw] | None
     contributions: list[Contribution] | None
     reasons: list[str] | None
 
@@ -88,7 +93,10 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
         [False] * len(order) if factors.mandatory is None else factors.mandatory[row, order].tolist(),
     )
     attributed = _attributed(snapshot, decisions, row)
-    enough = break_evens(snapshot, decisions, row)
+    retracing = Retracing(snapshot, decisions, row)
+    turns = list(retracing.turns())
+    enough = break_evens(snapshot, decisions, row, Rivals.of(retracing, turns))
+    drawn = draws(snapshot, decisions, row, turns)
     out = cache(partial(_out, snapshot, decisions, row))
     caps = _caps(snapshot, decisions, row)
     return [
@@ -110,6 +118,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
             break_even=enough.get(index),
             worth=worth,
             mandatory=mandatory,
+            draws=drawn.get(index),
             contributions=(spoke := attributed.get(index, NOTHING_SPOKE)).contributions,
             reasons=spoke.reasons,
         )

@@ -7,7 +7,7 @@ candidate i with probability pi_i, a share s of turns that explore and a weight 
     P(i) = (1 - s) [i is the best] + s ((1 - w) pi_i + w / k)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -137,6 +137,22 @@ def drawn(exploration: Exploration, chance: Chance) -> NDArray[np.float64]:
         found = np.where(np.isnan(P), np.nan, random_noise(1)[0, level])
     found[~_explores(chance.keys, _share(exploration, chance, len(P)))] = np.nan
     return found
+
+
+def odds(
+    exploration: Exploration, scores: NDArray[np.float64], chance: Chance, choices: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The probabilities with which one turn takes some of its candidates, k of them: what `distribution` has
+    of them. `scores` is 1 x A."""
+    same = np.zeros(len(choices), np.intp)
+    repeated = replace(
+        chance,
+        keys=chance.keys[same],
+        propensity=chance.propensity[same],
+        explores=None if chance.explores is None else chance.explores[same],
+    )
+    tiled = scores[same]
+    return _Mixture(exploration, tiled, repeated, tiled.argmax(axis=1)).probability(choices)
 
 
 def _at(scores: NDArray[np.float64], choice: NDArray[np.intp]) -> NDArray[np.float64]:

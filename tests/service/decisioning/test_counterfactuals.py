@@ -17,6 +17,8 @@ from service.decisioning.counterfactuals import BreakEven, break_evens
 from service.decisioning.exploration import Exploration
 from service.decisioning.periods import Hourly
 from service.decisioning.pipeline import Decisions, decide
+from service.decisioning.retracing import Retracing
+from service.decisioning.rivals import Rivals
 from service.decisioning.slate_policy import AnswerLimit, Bundle, SlatePolicy
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STILL_IN
@@ -187,12 +189,18 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+def of_first(snapshot: Snapshot, decisions: Decisions) -> dict[int, BreakEven]:
+    """Those of the first request."""
+    retracing = Retracing(snapshot, decisions, 0)
+    return break_evens(snapshot, decisions, 0, Rivals.of(retracing, retracing.turns()))
+
+
 def lost(case: Case) -> tuple[dict[int, BreakEven], list[int]]:
     """The break-evens of a request, and all of its candidates that reached arbitration and lost."""
     decisions = case.decided()
     scored = ~np.isnan(decisions.factors.priority[0])
     losers = np.flatnonzero(scored & (decisions.removed_by[0] != STILL_IN)).tolist()
-    found = break_evens(case.snapshot, decisions, 0)
+    found = of_first(case.snapshot, decisions)
     assert found.keys() <= set(losers)
     return found, losers
 
@@ -239,7 +247,7 @@ def test_without_a_break_even_nothing_helps(case: Case) -> None:
 def test_the_factors_agree_with_the_priority_and_the_lever_with_its_percent(case: Case) -> None:
     decisions = case.decided()
     arbitration, factors = case.snapshot.arbitration, decisions.factors
-    for action, found in break_evens(case.snapshot, decisions, 0).items():
+    for action, found in of_first(case.snapshot, decisions).items():
         if found.lever is None or found.lever_percent is None:
             continue
         lever = factors.lever[0, action]
