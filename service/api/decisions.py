@@ -29,7 +29,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 ENCODED_AT_ONCE = 32
 """After so many answers of a batch the other requests get a turn; after each that is explained."""
 MAX_EXPLAINED = 20_000
-"""How many candidates one batch may explain: an explanation is some 200 bytes long."""
+"""How many candidates one batch may explain: an explanation is some 600 bytes long."""
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=RawBodyRoute)
 _body: TypeAdapter[DecisionBody] = TypeAdapter(DecisionBody)

@@ -47,12 +47,12 @@ def _placement(placement: Mapping[str, Any], by_action: Mapping[str, Candidate])
     nothing = placement["no_action"]
     _title(placement["id"] + (f": nothing ({nothing['reason']})" if nothing else ""))
     for offered in placement["actions"]:
-        probability = offered["selection_probability"]
-        chance = "" if probability >= 1.0 else f", chosen with a probability of {_number(probability)}"
-        _line(f"{offered['rank']}. {offered['action']} as {offered['treatment']}{chance}", style="green")
+        _line(f"{offered['rank']}. {offered['action']} as {offered['treatment']}", style="green")
         factors = " x ".join(f"{letter} {_number(offered[name])}" for letter, name in FACTORS)
         _line(f"{factors} = {_number(offered['priority'])}", 5)
         candidate = by_action[offered["action"]]
+        if offered["selection_probability"] < 1.0:
+            _line(_chance(offered, placement["id"], by_action), 5)
         if candidate["mandatory"]:
             _line("mandatory: it comes before all priorities", 5)
         if candidate["worth"]:
@@ -63,6 +63,21 @@ def _placement(placement: Mapping[str, Any], by_action: Mapping[str, Candidate])
         if spoke:
             moved = (f"{_pair(entry['feature'], entry['value'])} {entry['added']:+.2f}" for entry in spoke)
             _line("moved the model: " + ", ".join(moved), 5, "dim")
+
+
+def _chance(offered: Mapping[str, Any], placement: str, by_action: Mapping[str, Candidate]) -> str:
+    """How likely it was, and who had the highest priority where it did not."""
+    said = f"left to chance: its probability was {_number(offered['selection_probability'])}"
+    best = (
+        (action, draw["probability"])
+        for action, candidate in by_action.items()
+        for draw in candidate["draws"] or ()
+        if (draw["placement"], draw["rank"], draw["best"]) == (placement, offered["rank"], True)
+    )
+    for action, probability in best:
+        if action != offered["action"]:
+            return f"{said}, and {_number(probability)} that of {action}, the best"
+    return said
 
 
 def _worth(worth: Mapping[str, Any]) -> str:

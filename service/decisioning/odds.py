@@ -54,9 +54,7 @@ def draws(
             among.tolist(), probability.tolist(), competed.tolist(), strict=True
         ):
             propensity = None if isnan(with_) else with_
-            draw = Draw(
-                placement, turn.rank, likely, propensity, action == turn.best, action == turn.choice
-            )
+            draw = Draw(placement, turn.rank, likely, propensity, action == turn.best, action == turn.choice)
             found.setdefault(action, []).append(draw)
     return found
 

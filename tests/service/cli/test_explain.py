@@ -177,3 +177,20 @@ def test_an_address_of_something_else_is_told(client: httpx.Client) -> None:
 def test_a_context_without_a_name_or_a_value_is_told(given: str) -> None:
     told = run("c1", "--channel", "web", "--context", given, status=1)
     assert "must be NAME=VALUE" in told
+
+
+def test_what_was_left_to_chance_is_told_with_its_probability_and_who_was_the_best(
+    world: Workspace, tmp_path: Path, serve: Serve
+) -> None:
+    folder = tmp_path / "world"
+    shutil.copytree(world.folder, folder)
+    exploring = {"exploration": {"method": "epsilon", "epsilon": 1.0}}
+    (folder / "policies.yaml").write_text(yaml.safe_dump(exploring))
+    with serve(workspace=folder) as client:
+        for number in range(40):
+            shown = run(f"c{number}", "--channel", "web", "--placement", "home_hero", client=client)
+            assert "left to chance: its probability was" in shown
+            if ", the best" in shown:
+                break
+        else:
+            pytest.fail("40 draws of 12 actions chose the best of them each time")

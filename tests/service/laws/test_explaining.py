@@ -122,3 +122,25 @@ def test_the_draws_of_an_explanation_are_those_of_the_answer(case: Case, method:
                 if (draw.placement, draw.rank) == turn
             ]
             np.testing.assert_allclose(sum(chances), 1.0, rtol=1e-9)
+
+
+@settings(max_examples=EXAMPLES)
+@given(cases())
+def test_who_is_chosen_by_drawn_propensities_had_the_highest_priority_with_them(case: Case) -> None:
+    snapshot = replace(case.snapshot, exploration=Exploration("thompson"))
+    if not snapshot.arbitration.propensity:
+        return
+    batch = replace(case.of_nobody(), explores=None)
+    decisions = decide(snapshot, batch)
+    for row in range(len(batch)):
+        turns: dict[tuple[str, int], list[tuple[bool, float]]] = {}
+        for candidate in explain(snapshot, decisions, row, everything=True):
+            for draw in candidate.draws or ():
+                assert draw.propensity is not None
+                assert candidate.propensity is not None
+                assert candidate.priority is not None
+                priority = draw.propensity / candidate.propensity * candidate.priority
+                turns.setdefault((draw.placement, draw.rank), []).append((draw.chosen, priority))
+        for drawn in turns.values():
+            (chosen,) = (priority for was_chosen, priority in drawn if was_chosen)
+            np.testing.assert_allclose(chosen, max(priority for _, priority in drawn), rtol=1e-6)
