@@ -1,60 +1,30 @@
 """The engagement policies of the default workspace, on its own customers."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from feature_store.schema import Source
-from service.decisioning.batch import Batch
-from service.decisioning.explain import explain
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
-from service.workspace.loading import Workspace, compile_snapshot, load_workspace
+from service.workspace.loading import load_workspace
+
+from .deciding import SELLING, ask, requests, unlearned
 
 Demo = Any  # the class of the fixture
 
-ADULT = {"age": 40, "is_account_holder": True, "products": ["internet", "mobile", "tv"]}
-SELLING = {"sales", "upsell", "cross_sell"}
-
 
 @pytest.fixture(scope="module")
-def workspace(telco: Any) -> Workspace:
-    return load_workspace(telco)
-
-
-@pytest.fixture(scope="module")
-def snapshot(workspace: Workspace) -> Snapshot:
-    """The workspace as it decides, on declared propensities."""
-    catalogue = workspace.catalogue
-    unlearned = replace(catalogue, actions=tuple(replace(a, model=None) for a in catalogue.actions))
-    return compile_snapshot(
-        replace(workspace, files=replace(workspace.files, catalogue=unlearned)), loaded={}
-    )
-
-
-def batch(snapshot: Snapshot, X: NDArray[np.float64], channel: str, now: float) -> Batch:
-    """Requests for all placements of a channel."""
-    catalogue = snapshot.catalogue
-    limits = np.zeros((len(X), len(catalogue.slots)), np.int32)
-    for slot in catalogue.channel_slots[channel]:
-        limits[:, slot] = catalogue.slots[slot].placement.limit
-    index = np.full(len(X), catalogue.channel_index[channel])
-    filled = np.where(np.isnan(X), snapshot.schema.defaults, X)
-    return Batch(filled, np.full(len(X), now), index, limits, np.zeros(len(X), np.bool_))
+def snapshot(telco: Any) -> Snapshot:
+    return unlearned(load_workspace(telco))
 
 
 def decided(
     snapshot: Snapshot, channel: str = "web", **values: Any
 ) -> tuple[Decisions, dict[str, str | None]]:
     """The decision for one customer, and what took each action out."""
-    X = np.full((1, snapshot.schema.width), np.nan)
-    assert not snapshot.schema.encode({**ADULT, **values}, X[0], tuple(Source))
-    decisions = decide(snapshot, batch(snapshot, X, channel, 1_795_000_000.0))
-    found = explain(snapshot, decisions, 0, everything=True)
-    return decisions, {entry.action: entry.rule for entry in found}
+    answer = ask(snapshot, channel, **values)
+    return answer.decisions, answer.rules
 
 
 @pytest.mark.parametrize(
@@ -71,18 +41,18 @@ def decided(
 def test_nearly_every_customer_has_an_action_in_every_channel(
     snapshot: Snapshot, demo: Demo, channel: str, most: float
 ) -> None:
-    decisions = decide(snapshot, batch(snapshot, demo.people.X, channel, demo.now))
+    decisions = decide(snapshot, requests(snapshot, demo.people.X, channel, demo.now))
     assert 1 - len(np.unique(decisions.slate.row)) / demo.size <= most
 
 
 @pytest.mark.parametrize("channel", ["web", "email", "shop", "sales", "call_centre"])
 def test_somebody_of_whom_nothing_is_known_has_an_action_too(snapshot: Snapshot, channel: str) -> None:
     X = np.full((1, snapshot.schema.width), np.nan)
-    assert len(decide(snapshot, batch(snapshot, X, channel, 1_795_000_000.0)).slate.row)
+    assert len(decide(snapshot, requests(snapshot, X, channel)).slate.row)
 
 
 def test_what_a_customer_owns_is_not_offered_again(snapshot: Snapshot, demo: Demo) -> None:
-    decisions = decide(snapshot, batch(snapshot, demo.people.X, "web", demo.now))
+    decisions = decide(snapshot, requests(snapshot, demo.people.X, "web", demo.now))
     index, schema = snapshot.catalogue.action_index, snapshot.schema
     for name in ("wifi_pods", "safe_online", "kids_online", "streaming_duo", "cloud_storage"):
         column = schema.slice("products").start + schema.feature("products").codes[name]
@@ -148,12 +118,12 @@ def test_a_visitor_of_unknown_address_sees_fibre_on_the_home_page_and_nobody_say
 ) -> None:
     fibre = snapshot.catalogue.action_index["fibre_500"]
     X = np.full((1, snapshot.schema.width), np.nan)
-    slate = decide(snapshot, batch(snapshot, X, "web", 1_795_000_000.0)).slate
+    slate = decide(snapshot, requests(snapshot, X, "web")).slate
     said = [snapshot.catalogue.treatments[t].name for t in slate.treatment[slate.action == fibre]]
     assert said in ([], ["fibre_500_hero"])
     assert snapshot.catalogue.slot_index["web", "home_hero"] in slate.slot
     for channel in ("email", "shop", "sales"):
-        assert fibre not in decide(snapshot, batch(snapshot, X, channel, 1_795_000_000.0)).slate.action
+        assert fibre not in decide(snapshot, requests(snapshot, X, channel)).slate.action
 
 
 def test_a_renewal_is_for_who_comes_near_the_end_of_the_contract_or_asks_for_it(snapshot: Snapshot) -> None:
@@ -175,7 +145,7 @@ def test_marketing_by_email_and_push_needs_the_customer_s_consent(
 
 def test_every_rule_lets_some_customers_through_and_stops_others(snapshot: Snapshot, demo: Demo) -> None:
     """In the population, or for who has come with an intent."""
-    columns = snapshot.rulebook.evaluate(batch(snapshot, demo.people.X, "web", demo.now))
+    columns = snapshot.rulebook.evaluate(requests(snapshot, demo.people.X, "web", demo.now))
     for rule in snapshot.rules.rules:
         share = columns[rule.place].mean()
         assert share < 1, rule.name
