@@ -20,6 +20,9 @@ from service.settings import Settings
 from service.workspace.loading import load_workspace
 
 READY_WITHIN = 120.0
+WORKER_PATIENCE = 60
+"""Seconds for which a worker may be silent until it counts as hung and is started again. On a busy machine it takes
+longer than uvicorn's five until it has only been imported: it would be ended and begun again for ever."""
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -98,6 +101,7 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
             access_log=False,
             log_level="warning",
             timeout_graceful_shutdown=5,
+            timeout_worker_healthcheck=WORKER_PATIENCE,
         )
     except KeyboardInterrupt:
         pass  # uvicorn has shut down in order and only passes the signal on

@@ -136,3 +136,15 @@ def test_a_metrics_folder_of_the_user_s_own_is_used_and_left_alone(
     assert served.ends() == 0
     assert (folder / "kept.txt").exists()
     assert list(folder.glob("*.db"))
+
+
+def test_workers_that_are_slow_to_start_are_waited_for(
+    start: Start, small_world: Path, store: EmbeddedStore, tmp_path: Path
+) -> None:
+    """As on a busy machine, where it takes seconds until a worker has imported what it needs."""
+    slow = "import sys, time\nif any('spawn_main' in word for word in sys.orig_argv):\n    time.sleep(7)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    serve = ("serve", str(small_world), "--workers", "2", "--redis-url", store.url)
+    served = start(*serve, PYTHONPATH=f"{tmp_path}:{Path.cwd()}").ready()
+    assert len(workers_of(served)) == 2
+    assert served.ends() == 0
