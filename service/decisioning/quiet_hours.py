@@ -67,17 +67,33 @@ class QuietHours:
 
     def until(self, X: NDArray[np.float64], now: NDArray[np.float64]) -> NDArray[np.float64]:
         """n: when the quiet ends in which each request lies, in epoch seconds; NaN where it is not quiet."""
-        zone = self._zone(X)
-        local = now + self._offsets(zone, now)
-        minute = np.floor(local / 60).astype(np.intp)
-        left = self.left[(minute + THURSDAY * DAY) % WEEK]
-        until = np.full(len(now), np.nan)
-        quiet = np.flatnonzero(left)
-        if quiet.size:
-            local_end = (minute[quiet] + left[quiet]) * 60.0
-            about = local_end - self._offsets(zone[quiet], now[quiet])
-            until[quiet] = local_end - self._offsets(zone[quiet], about)  # clocks may change before the end
-        return until
+        zone, until, rows = self._zone(X), now.copy(), np.arange(len(now))
+        while rows.size:
+            moment = until[rows]
+            ahead = self._offsets(zone[rows], moment)
+            minute = np.floor((moment + ahead) / 60).astype(np.intp)
+            left = self.left[(minute + THURSDAY * DAY) % WEEK]
+            end = np.where(left > 0, (minute + left) * 60.0 - ahead, moment)
+            changed = self._offsets(zone[rows], end) != ahead
+            until[rows] = end
+            rows = rows[changed]  # another time is on the wall before the end: look again from there on
+            until[rows] = self._change(zone[rows], moment[changed], end[changed], ahead[changed])
+        return np.where(until > now, until, np.nan)
+
+    def _change(
+        self,
+        zone: NDArray[np.intp],
+        moment: NDArray[np.float64],
+        end: NDArray[np.float64],
+        ahead: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """When clocks that are `ahead` at a moment are changed, where they have been at the end."""
+        before, after = np.floor(moment / _STEADY), np.floor(end / _STEADY)
+        while (after - before > 1).any():
+            between = np.floor((before + after) / 2)
+            same = self._offsets(zone, between * _STEADY) == ahead
+            before, after = np.where(same, between, before), np.where(same, after, between)
+        return after * _STEADY
 
     def _zone(self, X: NDArray[np.float64]) -> NDArray[np.intp]:
         last = len(self.zones) - 1

@@ -24,7 +24,7 @@ class Leaving:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._offers = OfferKeeper()
+        self._offers = OfferKeeper(self._again)
         self._reserver = Reserver(self._again)
 
     async def leave(

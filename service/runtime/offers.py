@@ -17,12 +17,13 @@ import structlog
 
 from feature_store.offers import KeptOffer
 from feature_store.store import CustomerStore, StoreUnavailable
+from service.decisioning.batch import Batch
 from service.decisioning.contact import without_reserving
 from service.decisioning.offers import Promises
-from service.decisioning.pipeline import Decisions, decide
+from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.observability.metrics import STORE_ERRORS
-from service.runtime.reservations import to_reserve
+from service.runtime.reservations import DecideAgain, to_reserve
 
 if TYPE_CHECKING:
     from service.runtime.decision import Decision
@@ -79,10 +80,14 @@ def _promising(decisions: Decisions) -> frozenset[int]:
 
 
 class OfferKeeper:
-    """Keeps the offers of whole batches in one round trip, and lets no answer wait beyond its deadline."""
+    """Keeps the offers of whole batches in one round trip, and lets no answer wait beyond its deadline.
 
-    def __init__(self) -> None:
-        self._open: set[asyncio.Task[list[Decision]]] = set()
+    `again` decides for rows of a batch once more, and books what is chosen then instead.
+    """
+
+    def __init__(self, again: DecideAgain) -> None:
+        self._again = again
+        self._open: set[asyncio.Task[dict[int, list[KeptOffer] | None]]] = set()
         self._warned_at = -WARN_EVERY
 
     async def keep(
@@ -93,36 +98,51 @@ class OfferKeeper:
         tell: "Callable[[int, Decision], None]",
     ) -> None:
         """Tell each decision, by its position, as it has to be answered: with the offers that are kept, or
-        where they could not be in time, degraded. Deadlines are of `time.perf_counter`."""
-        task = asyncio.get_running_loop().create_task(self._kept(store, decisions))
-        self._open.add(task)  # it goes on for whoever could not wait
-        task.add_done_callback(self._open.discard)
-        waiting = dict(enumerate(deadlines))
-        while waiting:
-            await asyncio.wait({task}, timeout=max(min(waiting.values()) - time.perf_counter(), 0.0))
-            now = time.perf_counter()
-            for position in [p for p, deadline in waiting.items() if task.done() or deadline <= now]:
-                tell(position, task.result()[position] if task.done() else _unkept(decisions[position]))
-                del waiting[position]
+        where they could not be in time, degraded. Deadlines are of `time.perf_counter`.
 
-    async def _kept(self, store: CustomerStore, decisions: "Sequence[Decision]") -> "list[Decision]":
-        """The decisions with the offers that the store has kept, in one round trip; those that came second
-        somewhere are made again, and what they promise then is kept in another."""
-        answers = list(decisions)
-        unsettled = list(range(len(answers)))
-        while unsettled:
-            made = {position: _made(answers[position]) for position in unsettled}
-            kept = await self._keep(store, {p: (answers[p].request.customer_key, made[p]) for p in unsettled})
-            second = []
-            for position in unsettled:
-                found = kept[position]
+        What the store has kept is heard in one round trip; those that came second somewhere are made again,
+        and what they promise then is kept in another.
+        """
+        waiting = dict(enumerate(decisions))
+        while waiting:
+            made = {position: _made(answer) for position, answer in waiting.items()}
+            offers = {p: (answer.request.customer_key, made[p]) for p, answer in waiting.items()}
+            task = asyncio.get_running_loop().create_task(self._keep(store, offers))
+            self._open.add(task)  # it goes on for whoever could not wait
+            task.add_done_callback(self._open.discard)
+            while waiting and not task.done():
+                patience = min(deadlines[position] for position in waiting) - time.perf_counter()
+                await asyncio.wait({task}, timeout=max(patience, 0.0))
+                if not task.done():
+                    now = time.perf_counter()
+                    for position in [p for p in waiting if deadlines[p] <= now]:
+                        tell(position, _unkept(waiting.pop(position)))
+            for position in list(waiting):
+                found = task.result()[position]
                 if found is None:
-                    answers[position] = _unkept(answers[position])
-                elif found != made[position]:
-                    answers[position] = _again(answers[position], found)
-                    second.append(position)
-            unsettled = [second[n] for n in promising([answers[position] for position in second])]
-        return answers
+                    tell(position, _unkept(waiting.pop(position)))
+                elif found == made[position]:
+                    tell(position, waiting.pop(position))
+                else:
+                    waiting[position] = self._knowing(waiting[position], found)
+                    if not promising([waiting[position]]):
+                        tell(position, waiting.pop(position))
+
+    def _knowing(self, decision: "Decision", kept: Sequence[KeptOffer]) -> "Decision":
+        """The same decision, knowing what the customer was promised by others in the meantime. Something that
+        would have to be reserved is not chosen in the place of what can't be offered any more."""
+        batch = decision.decisions.batch.take(np.array([decision.row]))
+        found = binding(decision.snapshot, [kept], decision.decided_at)
+        parts = [part for part in (batch.promises, found) if part is not None]
+        batch = replace(batch, promises=Promises.together(parts) if parts else None)
+        again = self._decided(decision, batch)
+        if _reserved(again) <= _reserved(decision):
+            return again
+        return self._decided(again, without_reserving(batch))
+
+    def _decided(self, decision: "Decision", batch: Batch) -> "Decision":
+        decisions = self._again(decision.snapshot, decision.decisions, [decision.row], batch)
+        return replace(decision, decisions=decisions, row=0)
 
     async def _keep(
         self, store: CustomerStore, made: Mapping[int, tuple[str, list[KeptOffer]]]
@@ -173,19 +193,6 @@ def _made(decision: "Decision") -> list[KeptOffer]:
                 )
             )
     return made
-
-
-def _again(decision: "Decision", kept: Sequence[KeptOffer]) -> "Decision":
-    """The same decision, knowing what the customer was promised by others in the meantime."""
-    batch = decision.decisions.batch.take(np.array([decision.row]))
-    found = binding(decision.snapshot, [kept], decision.decided_at)
-    parts = [part for part in (batch.promises, found) if part is not None]
-    promises = Promises.together(parts) if parts else None
-    batch = replace(batch, promises=promises)
-    again = replace(decision, decisions=decide(decision.snapshot, batch), row=0)
-    if _reserved(again) <= _reserved(decision):
-        return again
-    return replace(again, decisions=decide(decision.snapshot, without_reserving(batch)))
 
 
 def _reserved(decision: "Decision") -> frozenset[tuple[str, int, int]]:

@@ -100,6 +100,7 @@ def decide_again(decision_id: str, record: Record, snapshot: Snapshot) -> Decisi
         features_seconds=0.0,
         scoring_seconds=0.0,
         total_seconds=0.0,
+        experiments=snapshot.experiments.arms(decisions.assigned, 0),
     )
 
 

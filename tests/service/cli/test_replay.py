@@ -67,6 +67,20 @@ def test_a_decision_is_the_same_again_also_after_everything_has_changed(
         assert "the same, field by field" in result.output
 
 
+def test_a_decision_for_who_takes_part_in_experiments_is_the_same_again(
+    serve: Serve, folder: Path, world_store: EmbeddedStore
+) -> None:
+    arms = {"few": {"share": "50%", "withhold": "everything"}, "others": {"from": "50%", "share": "50%"}}
+    holdout = {"namespace": "holdout", "arms": arms}
+    (folder / "experiments.yaml").write_text(yaml.safe_dump({"experiments": {"holdout": holdout}}))
+    with serve(workspace=folder, replay_share=1.0) as client:
+        documents = [decided(client, f"c{number}") for number in range(10)]
+    assert {document["arm"] for document in documents} == {"holdout.few", "holdout.others"}
+    for document in documents:
+        result = replayed(world_store, folder, document["decision_id"])
+        assert result.exit_code == 0, result.output
+
+
 def test_what_was_not_recorded_is_said_with_the_reasons(
     serve: Serve, folder: Path, world_store: EmbeddedStore
 ) -> None:

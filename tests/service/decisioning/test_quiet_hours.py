@@ -102,6 +102,37 @@ def test_a_moment_is_quiet_as_the_wall_clock_says(
     assert (not np.isnan(found)) == expected
 
 
+@pytest.mark.parametrize("start", [90, 1260, 120, 150])
+@pytest.mark.parametrize("end", [120, 150, 165, 180, 200])
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        (BERLIN, datetime(2026, 3, 29, 1, tzinfo=UTC)),
+        (BERLIN, datetime(2026, 10, 25, 1, tzinfo=UTC)),
+        (LORD_HOWE, datetime(2026, 4, 4, 15, tzinfo=UTC)),
+        (LORD_HOWE, datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
+    ],
+)
+def test_quiet_ends_at_the_first_minute_that_is_not_quiet_also_when_clocks_are_changed(
+    zone: ZoneInfo, change: datetime, start: int, end: int
+) -> None:
+    """Some wall clock times are skipped then, and others come twice."""
+    if start == end:
+        return
+    quiet = QuietHours(
+        "night",
+        "",
+        np.ones((2, 4), np.bool_),
+        minutes_left(quiet_minutes(start, end, EVERY_DAY)),
+        (zone,),
+    )
+    minutes = [change + timedelta(minutes=minute) for minute in range(-600, 2200)]
+    ends = until(quiet, *minutes)
+    for number, found in enumerate(ends[:700]):
+        first = next(later for later in range(number, len(ends)) if np.isnan(ends[later]))
+        assert np.isnan(found) if first == number else found == minutes[first].timestamp()
+
+
 def test_quiet_hours_take_out_what_they_cover(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> None:
     quiet = hours(21, 8, BERLIN)
     snapshot = make_snapshot(ACTIONS, contact=Contact(quiet_hours=(quiet,)))

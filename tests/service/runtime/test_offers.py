@@ -4,16 +4,18 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from feature_store.embedded import EmbeddedStore
 from feature_store.offers import KeptOffer
-from feature_store.store import CustomerStore, connect
-from service.decisioning.pipeline import decide
+from feature_store.store import CustomerRows, CustomerStore, connect
+from service.decisioning.batch import Batch
+from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
 from service.runtime.budgets import Ledger
 from service.runtime.decider import Decider
@@ -90,17 +92,48 @@ def run(server: EmbeddedStore, snapshot: Snapshot) -> Run:
     return start
 
 
+class Overtaken(CustomerStore):
+    """A store in which a customer is promised something just when others have read what is known of them."""
+
+    promises: KeptOffer
+
+    async def read(self, customer_ids: Sequence[str], now: float, also: Sequence[bytes] = ()) -> CustomerRows:
+        rows = await super().read(customer_ids, now, also)
+        if "c1" in customer_ids:
+            await self.keep_offers({"c1": [self.promises]}, time.time())
+        return rows
+
+
+def of_old() -> KeptOffer:
+    """An offer without the term that the treatments name now."""
+    now = time.time()
+    return KeptOffer(
+        action="fibre_500",
+        name="of_old",
+        terms=b'{"cost":1}',
+        valid_until=now + 1000,
+        made_at=now,
+        decision_id="d1",
+        channel="web",
+    )
+
+
 async def decided(decider: Decider, page: str) -> Decision:
     """A decision whose offers nobody has kept yet."""
     request = DecisionRequest("web", customer_id="c1", context={"page": page}, dry_run=True)
     return await decider.decide(request)
 
 
+def without_limits(snapshot: Snapshot, decisions: Decisions, rows: Sequence[int], batch: Batch) -> Decisions:
+    """Decides again where there is nothing to book."""
+    return decide(snapshot, batch)
+
+
 async def kept(store: CustomerStore, decisions: list[Decision], seconds: float = SLOW) -> list[Decision]:
     """What is answered when the offers of these decisions are to be kept."""
     told: dict[int, Decision] = {}
     deadlines = [time.perf_counter() + seconds] * len(decisions)
-    await OfferKeeper().keep(store, decisions, deadlines, told.__setitem__)
+    await OfferKeeper(without_limits).keep(store, decisions, deadlines, told.__setitem__)
     return [told[position] for position in range(len(decisions))]
 
 
@@ -161,17 +194,32 @@ def test_who_comes_second_and_can_not_say_the_promise_offers_something_else(run:
     async def scenario(decider: Decider, store: CustomerStore) -> None:
         decision = await decided(decider, "cart")
         assert chosen(decision) == ("fibre_500", "cart")
-        old = KeptOffer(
-            action="fibre_500",
-            name="of_old",
-            terms=b'{"cost":1}',
-            valid_until=time.time() + 1000,
-            made_at=time.time(),
-            decision_id="d1",
-            channel="web",
-        )
-        await store.keep_offers({"c1": [old]}, time.time())
+        await store.keep_offers({"c1": [of_old()]}, time.time())
         (answer,) = await kept(store, [decision])
         assert (chosen(answer), answer.degraded) == (("dsl_50", None), ())
 
     run(scenario)
+
+
+def test_volume_limits_count_what_was_answered_and_not_what_was_chosen_first(
+    tmp_path: Path, snapshot: Snapshot, server: EmbeddedStore
+) -> None:
+    limits = [
+        {"name": f"one_{action}", "at_most": 1, "per": "day", "action": action}
+        for action in ("fibre_500", "dsl_50")
+    ]
+    (tmp_path / "shop" / "policies.yaml").write_text(yaml.safe_dump({"volume_limits": limits}))
+    limited = load_workspace(tmp_path / "shop").snapshot()
+
+    async def scenario() -> list[str | None]:
+        store = Overtaken(connect(server.url, timeout=SLOW), limited.schema)
+        store.promises = of_old()
+        reader, ledger = FeatureReader(retry_after=0.25), Ledger(store.budgets)
+        await ledger.adopt(limited)
+        decider = Decider(Live(limited, store), reader, ledger, deadline=SLOW, max_batch=16, max_waiting=100)
+        answers = [await decider.decide(DecisionRequest("web", customer_id=c)) for c in ("c1", "c2", "c3")]
+        await decider.drain()
+        await store.close()
+        return [chosen(answer)[0] if answer.decisions.slate.row.size else None for answer in answers]
+
+    assert asyncio.run(scenario()) == ["dsl_50", "fibre_500", None]
