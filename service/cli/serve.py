@@ -21,8 +21,8 @@ from service.workspace.loading import load_workspace
 
 READY_WITHIN = 120.0
 WORKER_PATIENCE = 60
-"""Seconds for which a worker may be silent until it counts as hung and is started again. On a busy machine it takes
-longer than uvicorn's five until it has only been imported: it would be ended and begun again for ever."""
+"""Seconds for which a worker may be silent until it counts as hung and is started again. On a busy machine
+it takes longer than uvicorn's five to import what it needs: it would be ended and begun again for ever."""
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
