@@ -148,15 +148,15 @@ class Ledger:
         if (wanted.sum(axis=0) <= left).all():
             return decide(snapshot, batch, done)
         used = np.broadcast_to([purse.spent_by_all for purse in purses], wanted.shape)
-        none_left = (wanted > 0) & (left < 1)
-        if none_left.any():
-            budgets = np.where(none_left, 0, UNLIMITED).astype(np.int32)
+        budgets = np.where((wanted > 0) & (left < 1), 0, UNLIMITED).astype(np.int32)
+        if not budgets.all():
             batch = replace(batch, budgets=budgets, volume_used=used)
         decisions = decide(snapshot, batch, done)
         again = _in_turn(plan.picks(decisions), wanted, real, left)
         if again is None:
             return decisions
-        return decide(snapshot, replace(batch, budgets=again, volume_used=used), done)
+        budgets = np.minimum(budgets, again)  # who keeps their picks does so by the same budgets
+        return decide(snapshot, replace(batch, budgets=budgets, volume_used=used), done)
 
     def _affordable(self, plan: Plan, batch: Batch, real: Rows) -> Batch:
         """The batch with who may explore: as many as can be paid for, by what it has cost lately."""

@@ -113,6 +113,22 @@ def test_requests_that_choose_something_else_leave_their_share_to_others(embedde
     run(embedded_store_url, scenario)
 
 
+def test_a_limit_that_is_used_up_stays_so_when_another_one_is_just_being_used_up(
+    embedded_store_url: str,
+) -> None:
+    async def scenario(worker: Callable[[], Ledger]) -> None:
+        snapshot, ledger = snapshot_of(1), worker()
+        (fibre,) = snapshot.volumes
+        tv = replace(fibre, name=f"{fibre.name}_tv", actions=np.array([False, True]))
+        snapshot = replace(snapshot, volumes=(fibre, tv))
+        await ledger.adopt(snapshot)
+        assert choose(ledger, snapshot) == 1
+        decisions = ledger.decide(snapshot, requests(3), np.ones(3, np.bool_), ignore)
+        assert list(zip(decisions.slate.row, decisions.slate.action, strict=True)) == [(0, 1)]
+
+    run(embedded_store_url, scenario)
+
+
 def test_a_dry_run_sees_what_is_left_and_uses_nothing(embedded_store_url: str) -> None:
     async def scenario(worker: Callable[[], Ledger]) -> None:
         snapshot, ledger = snapshot_of(1), worker()
