@@ -7,7 +7,7 @@ candidate i with probability pi_i, a share s of turns that explore and a weight 
     P(i) = (1 - s) [i is the best] + s ((1 - w) pi_i + w / k)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,9 @@ STANDING: frozenset[Method] = frozenset(("uniform", "random_propensity"))
 
 DRAWING: frozenset[Method] = frozenset(("thompson", "random_propensity"))
 """Methods that let actions compete with drawn propensities."""
+
+MOST_CELLS = 32_768
+"""Turns x actions that are chosen from at once: each may need some kilobytes while its odds are computed."""
 
 _COIN, _UNIFORM, _PICK, _PROPOSAL = range(4)
 
@@ -74,6 +77,11 @@ class Chance:
     noise: NDArray[np.float64]
     explores: NDArray[np.bool_] | None = None
 
+    def of(self, turns: NDArray[np.intp] | slice) -> "Chance":
+        """That of some of the turns."""
+        explores = None if self.explores is None else self.explores[turns]
+        return replace(self, keys=self.keys[turns], propensity=self.propensity[turns], explores=explores)
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -96,11 +104,22 @@ def choose(exploration: Exploration, scores: NDArray[np.float64], chance: Chance
     `scores` (m x A) are priorities, -inf where an action is no candidate. Of equal ones the first counts as
     the best. Without a `chance` nothing is left to it.
     """
+    if exploration.method == "none" or chance is None:
+        best = scores.argmax(axis=1)
+        some = _at(scores, best) > -np.inf
+        return Turn(np.where(some, best, -1), np.ones(len(scores)), np.zeros(len(scores)))
+    together = max(1, MOST_CELLS // max(1, scores.shape[1]))
+    if len(scores) <= together:
+        return _chosen(exploration, scores, chance)
+    turns = [slice(first, first + together) for first in range(0, len(scores), together)]
+    parts = [_chosen(exploration, scores[some], chance.of(some)) for some in turns]
+    return Turn(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Turn)))
+
+
+def _chosen(exploration: Exploration, scores: NDArray[np.float64], chance: Chance) -> Turn:
     best = scores.argmax(axis=1)
     top = _at(scores, best)
     some = top > -np.inf
-    if exploration.method == "none" or chance is None:
-        return Turn(np.where(some, best, -1), np.ones(len(scores)), np.zeros(len(scores)))
     mixture = _Mixture(exploration, scores, chance, best)
     choice = mixture.pick()
     expected_cost: NDArray[np.float64] = np.zeros(len(scores))
@@ -145,14 +164,8 @@ def odds(
     """The probabilities with which one turn takes some of its candidates, k of them: what `distribution` has
     of them. `scores` is 1 x A."""
     same = np.zeros(len(choices), np.intp)
-    repeated = replace(
-        chance,
-        keys=chance.keys[same],
-        propensity=chance.propensity[same],
-        explores=None if chance.explores is None else chance.explores[same],
-    )
     tiled = scores[same]
-    return _Mixture(exploration, tiled, repeated, tiled.argmax(axis=1)).probability(choices)
+    return _Mixture(exploration, tiled, chance.of(same), tiled.argmax(axis=1)).probability(choices)
 
 
 def _at(scores: NDArray[np.float64], choice: NDArray[np.intp]) -> NDArray[np.float64]:

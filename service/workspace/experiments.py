@@ -123,8 +123,8 @@ class _Reading:
             other_loc, other = deciding[0]
             if experiment.namespace != other.namespace:
                 message = (
-                    f"decides, as '{other_loc[1]}.{other_loc[3]}' in namespace "
-                    f"'{other.namespace}' does: both need the same one"
+                    f"'{other_loc[1]}.{other_loc[3]}' decides in its own way, too, in "
+                    f"'{other.namespace}': put both in one"
                 )
                 self._complain(loc, message)
 

@@ -291,3 +291,16 @@ def test_an_action_that_is_out_draws_nothing() -> None:
     out = np.where(np.arange(len(NAMES)) == 2, np.nan, PROPENSITY)
     for method in ("thompson", "random_propensity"):
         assert np.isnan(drawn(Exploration(method), chance_of(keys(3), out))[:, 2]).all()
+
+
+@pytest.mark.parametrize("exploration", EXPLORATIONS, ids=str)
+def test_a_batch_that_is_too_large_to_choose_at_once_chooses_the_same(
+    exploration: Exploration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = replace(chance_of(keys(50)), explores=np.arange(50) % 3 > 0)
+    scores = repeated(SCORES, 50)
+    whole = choose(exploration, scores, spent)
+    monkeypatch.setattr("service.decisioning.exploration.MOST_CELLS", 7 * len(NAMES) + 1)
+    parts = choose(exploration, scores, spent)
+    for column in ("choice", "probability", "expected_cost"):
+        np.testing.assert_array_equal(getattr(parts, column), getattr(whole, column))

@@ -203,7 +203,7 @@ def test_a_challenger_decides_by_what_it_says_and_else_as_everybody_does(files: 
             "withhold: everything",
             "conduct: no_levers",
             "16: experiments.impact.arms.random_eligible",
-            "decides, as 'universal_control.control' in namespace 'holdout' does: both need the same one",
+            "'universal_control.control' decides in its own way, too, in 'holdout': put both in one",
         ),
     ],
 )
