@@ -124,7 +124,7 @@ class _Reading:
             if experiment.namespace != other.namespace:
                 message = (
                     f"'{other_loc[1]}.{other_loc[3]}' decides in its own way, too, in "
-                    f"'{other.namespace}': put both in one"
+                    f"'{other.namespace}': both need one namespace"
                 )
                 self._complain(loc, message)
 

@@ -203,7 +203,7 @@ def test_a_challenger_decides_by_what_it_says_and_else_as_everybody_does(files: 
             "withhold: everything",
             "conduct: no_levers",
             "16: experiments.impact.arms.random_eligible",
-            "'universal_control.control' decides in its own way, too, in 'holdout': put both in one",
+            "'universal_control.control' decides in its own way, too, in 'holdout': both need one namespace",
         ),
     ],
 )
