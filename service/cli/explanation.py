@@ -171,6 +171,8 @@ def _why(entry: Candidate) -> Text:
 def _cap(cap: Candidate) -> str:
     """What a contact policy has counted, and until when it holds."""
     free = f"free at {cap['next_free']}" if cap["next_free"] else "not known when it is free"
+    if cap["within"] == "campaign" and cap["count"] is not None and not cap["next_free"]:
+        free = "the campaign has no more"
     if cap["at_most"] is None:
         return free
     count = "an unknown number" if cap["count"] is None else cap["count"]

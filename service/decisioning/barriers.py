@@ -20,11 +20,14 @@ class Threshold:
     least: float
     actions: NDArray[np.bool_]
     channels: NDArray[np.bool_]
+    description: str = ""
 
     @property
     def removal(self) -> Removal:
         """What a candidate says that does not reach it."""
-        return Removal(STAGE_OF[self.factor], self.name, f"the {self.factor} is below {self.least:g}")
+        below = f"the {self.factor} is below {self.least:g}"
+        meaning = f"{self.description} ({below})" if self.description else below
+        return Removal(STAGE_OF[self.factor], self.name, meaning)
 
     def stops(
         self, propensity: NDArray[np.float64], priority: NDArray[np.float64], channel: NDArray[np.intp]

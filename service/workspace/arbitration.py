@@ -89,10 +89,11 @@ class _Reading:
                 )
             first.setdefault(entry.name, self._document.line((*loc, "name")))
             actions, channels = self._coverage.actions(loc, entry), self._coverage.channels(loc, entry)
+            of = (actions, channels, entry.description)
             if entry.propensity is not None:
-                found.append(Threshold(entry.name, "propensity", entry.propensity, actions, channels))
+                found.append(Threshold(entry.name, "propensity", entry.propensity, *of))
             if entry.priority is not None:
-                found.append(Threshold(entry.name, "priority", entry.priority, actions, channels))
+                found.append(Threshold(entry.name, "priority", entry.priority, *of))
         return found
 
     def contact_cost(self, entry: DoNothingDocument) -> ContactCost:

@@ -33,6 +33,7 @@ class ThresholdDocument(Scoped):
     """The least propensity, the least priority, or both."""
 
     name: Name
+    description: str = ""
     propensity: Probability | None = None
     priority: Amount | None = None
 

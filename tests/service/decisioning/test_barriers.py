@@ -1,5 +1,6 @@
 """What a candidate has to reach: thresholds, and the worth of doing nothing. And who need not."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_an_explanation_tells_the_number_that_was_not_reached(
         ("b", 5.0, None),
         ("a", 2.0, "the priority is below 2.5"),
     ]
+    said = replace(threshold, description="Not worth a glance").removal
+    assert said.meaning == "Not worth a glance (the priority is below 2.5)"
 
 
 def test_doing_nothing_is_a_candidate_whose_priority_is_the_cost_of_a_contact_in_the_channel(
