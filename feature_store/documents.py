@@ -94,8 +94,9 @@ class Document:
         scalar = self.scalars.get(loc)
         if scalar is None:
             return self.problem(loc, message)
-        before = "".join(value.splitlines(keepends=True)[: line - 1])
-        wanted = len("".join((before + value.splitlines()[line - 1][: column - 1]).split()))
+        lines = value.splitlines(keepends=True)
+        before = "".join([*lines[: line - 1], *(part[: column - 1] for part in lines[line - 1 : line])])
+        wanted = len("".join(before.split()))
         offset = _offset(self.text, scalar, "".join(value.split()), wanted)
         found_line = self.text.count("\n", 0, offset) + 1
         found_column = offset - self.text.rfind("\n", 0, offset)

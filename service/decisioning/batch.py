@@ -25,7 +25,8 @@ class Batch:
     seeds           n      uint64 from the decision id, from which everything random is drawn; None: nothing
                            is left to chance
     units           n      uint64 hash of the customer, by which experiments assign; None: nobody takes part
-    account_units   n      the same of the account, or of the customer who has none
+    account_units   n      the same of the account, or of the customer who has none; `draws.UNKNOWN` where
+                           that can't be told
     touches                the contact history of the customers; None: nobody has any
     account_touches        that of their accounts
     promises               the offers that customers have been made and that still hold; None: there are none

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 
+UNKNOWN = np.uint64(0)
+"""The key of what is not known; no text has it but by a chance of one in 2^64."""
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.conduct import Conduct
-from service.decisioning.draws import Keys, branch, key_of, uniforms
+from service.decisioning.draws import UNKNOWN, Keys, branch, key_of, uniforms
 from service.decisioning.stages import STILL_IN, Removal, Stage
 
 DEFAULT_ARM = "next_best_action"
@@ -69,7 +69,7 @@ class Experiment:
         if units is None:
             return arms
         place = places(units, self.key)
-        runs = (self.start <= batch.now) & (batch.now < self.end)
+        runs = (self.start <= batch.now) & (batch.now < self.end) & (units != UNKNOWN)
         for number, arm in enumerate(self.arms):
             arms[runs & (arm.start <= place) & (place < arm.end)] = number
         return arms

@@ -82,7 +82,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
         if stage is Stage.ELIGIBILITY:
             offered = _offered(snapshot, batch, computed, removed_by)
         done(stage)
-    said = _said(snapshot, batch, computed)
+    said = _said(snapshot, batch, assigned, computed)
     placeable = said.placeable(batch)
     propensity = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
     done(Stage.PROPENSITY)
@@ -126,9 +126,7 @@ def _engagement(
     """Rules and consents of one stage, for the requests for which it speaks."""
     table = snapshot.rulebook.of_actions.get(stage)
     if table is not None:
-        before = removed_by[:, table.subjects]
-        takes = (before == STILL_IN) & assigned.hears(stage)[:, None]
-        removed_by[:, table.subjects] = np.where(takes, table.failed(computed, len(batch)), before)
+        table.remove(computed, assigned.hears(stage), removed_by)
     if stage is Stage.CONSENT:
         for position, (code, purpose) in enumerate(snapshot.coded_purposes):
             _remove(removed_by, purpose.refused(position, batch, computed), code)
@@ -181,12 +179,11 @@ def _barriers(
         removed_by[rows] = narrowed
 
 
-def _said(snapshot: Snapshot, batch: Batch, computed: Columns) -> Said:
+def _said(snapshot: Snapshot, batch: Batch, assigned: Assigned, computed: Columns) -> Said:
     if snapshot.alternatives is None:
         return Said(snapshot.catalogue)
     removed_by = np.zeros((len(batch), len(snapshot.catalogue.treatments)), np.int32)
-    table = snapshot.rulebook.of_treatments
-    if table is not None:
-        removed_by[:, table.subjects] = table.failed(computed, len(batch))
+    for stage, table in snapshot.rulebook.of_treatments.items():
+        table.remove(computed, assigned.hears(stage), removed_by)
     snapshot.contact.remove_treatments(batch, snapshot.first_code("contact"), removed_by)
     return RuledSaid(snapshot.catalogue, snapshot.alternatives, removed_by)

@@ -1,6 +1,6 @@
 """The engagement policies of a snapshot: rules over actions and over treatments, evaluated together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.rules.program import Array, Program
-from service.decisioning.stages import STAGES, Removal, Stage
+from service.decisioning.stages import STAGES, STILL_IN, Removal, Stage
 
 Columns = list[Array]
 
@@ -72,6 +72,12 @@ class RuleTable:
                 columns[row, nth], codes[row, nth] = column, code
         return cls(places, np.array(subjects_in_order, np.intp), columns, codes)
 
+    def remove(self, computed: Columns, heard: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
+        """Take out (in place, n x subjects) who is still in and fails a rule, where rules are heard (n)."""
+        before = removed_by[:, self.subjects]
+        takes = (before == STILL_IN) & heard[:, None]
+        removed_by[:, self.subjects] = np.where(takes, self.failed(computed, len(heard)), before)
+
     def failed(self, computed: Columns, n: int) -> NDArray[np.int32]:
         """The code of the first rule that does not hold, n x k; 0 where all hold."""
         fails = np.zeros((len(self.places) + 1, n), dtype=np.bool_)
@@ -98,24 +104,28 @@ class RuleBook:
 
     @cached_property
     def of_actions(self) -> Mapping[Stage, RuleTable]:
-        """The rules over actions of each stage that has some."""
+        """The rules over actions of each stage that has some, in the order of stages."""
+        return self._tables(lambda rule: rule.actions)
+
+    @cached_property
+    def of_treatments(self) -> Mapping[Stage, RuleTable]:
+        """The rules over treatments, likewise."""
+        return self._tables(lambda rule: rule.treatments)
+
+    @cached_property
+    def ruled_treatments(self) -> NDArray[np.intp]:
+        """The treatments that a rule may take out."""
+        covered = {treatment for rule in self.rules for treatment in rule.treatments}
+        return np.array(sorted(covered), np.intp)
+
+    def _tables(self, covered: Callable[[Rule], tuple[int, ...]]) -> Mapping[Stage, RuleTable]:
+        coded = list(enumerate(self.rules, start=self.first_code))
         tables = {
             stage: [
-                (code, rule.place, rule.actions)
-                for code, rule in enumerate(self.rules, start=self.first_code)
-                if rule.stage is stage and rule.actions
+                (code, rule.place, covered(rule))
+                for code, rule in coded
+                if rule.stage is stage and covered(rule)
             ]
             for stage in STAGES
         }
-        return {stage: RuleTable.of(covered) for stage, covered in tables.items() if covered}
-
-    @cached_property
-    def of_treatments(self) -> RuleTable | None:
-        """The rules over treatments, of all stages in their order; None where there are none."""
-        covered = [
-            (STAGES.index(rule.stage), code, rule.place, rule.treatments)
-            for code, rule in enumerate(self.rules, start=self.first_code)
-            if rule.treatments
-        ]
-        in_order = sorted(covered, key=lambda entry: entry[:2])
-        return RuleTable.of(entry[1:] for entry in in_order) if in_order else None
+        return {stage: RuleTable.of(rules) for stage, rules in tables.items() if rules}

@@ -192,12 +192,7 @@ class Snapshot:
     @cached_property
     def alternatives(self) -> Alternatives | None:
         """Where rules and contact policies may take out treatments; None where none does."""
-        table = self.rulebook.of_treatments
-        ruled = (
-            self.contact.of_treatments
-            if table is None
-            else np.union1d(table.subjects, self.contact.of_treatments)
-        )
+        ruled = np.union1d(self.rulebook.ruled_treatments, self.contact.of_treatments)
         return Alternatives.of(self.catalogue, ruled) if ruled.size else None
 
     @cached_property

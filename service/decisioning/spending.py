@@ -25,7 +25,9 @@ class ExplorationCost:
         """What exploring may cost under a snapshot: the least that one of its conducts declares, for all of
         them together; None where nobody declares a limit."""
         explorations = [conduct.exploration for conduct in (snapshot.conduct, *snapshot.experiments.conducts)]
-        declared = [found.daily_cost for found in explorations if found.has_means and found.daily_cost]
+        declared = [
+            found.daily_cost for found in explorations if found.has_means and found.daily_cost is not None
+        ]
         return cls(min(declared)) if declared else None
 
     @property

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from feature_store.keys import ACCOUNT
 from feature_store.store import CustomerRows
-from service.decisioning.draws import Keys, keys_of
+from service.decisioning.draws import UNKNOWN, Keys, key_of
 from service.runtime.requests import DecisionRequest
 
 
@@ -12,15 +14,19 @@ def account_units(
     requests: Sequence[DecisionRequest], positions: Sequence[int], rows: CustomerRows | None
 ) -> Keys:
     """A key of the account of each request: the one that it names, or else the one that is stored with its
-    customer at that position of a read. Who has none is a unit by themselves."""
-    return keys_of(
+    customer at that position of a read. Who has none is a unit by themselves. Where nothing could be read it
+    is not known: an arm that was guessed would be another one than at the next visit."""
+    return np.array(
         [
-            request.account_id or _stored(rows, position) or request.customer_key
+            key_of(request.account_id) if request.account_id else _stored(rows, position, request)
             for request, position in zip(requests, positions, strict=True)
-        ]
+        ],
+        dtype=np.uint64,
     )
 
 
-def _stored(rows: CustomerRows | None, position: int) -> str | None:
-    account = None if rows is None else rows.also[ACCOUNT][position]
-    return account.decode() if account else None
+def _stored(rows: CustomerRows | None, position: int, request: DecisionRequest) -> int:
+    if rows is None or rows.unread[position]:
+        return int(UNKNOWN)
+    account = rows.also[ACCOUNT][position]
+    return key_of(account.decode() if account else request.customer_key)

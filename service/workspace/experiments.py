@@ -151,8 +151,9 @@ class _Reading:
         if "levers" in entry.model_fields_set:
             arbitration = replace(arbitration, levers=self._levers((*loc, "levers"), entry.levers))
         place = (*loc, "exploration")
-        if entry.exploration is not None and entry.exploration.daily_cost is not None:
-            message = "is one limit for everybody: declare it in policies.yaml"
+        limits = entry.exploration is not None and entry.exploration.daily_cost is not None
+        if limits and standard.exploration.method != "none":
+            message = "is one limit for everybody who explores: declare it in policies.yaml"
             self._complain((*place, "daily_cost"), message)
         exploration = read_exploration(
             document, place, entry.exploration, arbitration, problems, standard.exploration

@@ -186,3 +186,10 @@ def test_a_problem_inside_a_text_is_told_with_its_line_and_column_in_the_file(
     lines = before.split("\n")
     problem = document.problem_within(loc, value, len(lines), len(lines[-1]) + 1, "is wrong")
     assert str(problem) == f"rules.yaml:{line}:{column}: {'.'.join(map(str, loc))}: is wrong"
+
+
+def test_a_problem_inside_an_empty_text_is_told_with_where_it_would_begin(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("when: ''\n")
+    problem = load_document(path).problem_within(("when",), "", 1, 1, "is empty")
+    assert str(problem) == "rules.yaml:1:8: when: is empty"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.workspace.shapes.basics import Amount, Document, Probability
 
@@ -20,6 +20,13 @@ class ExplorationDocument(Document):
     share: Probability = 1.0
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
     daily_cost: Amount | None = None
+
+    @field_validator("daily_cost")
+    @classmethod
+    def _pays_for_something(cls, value: float | None) -> float | None:
+        if value == 0:
+            raise ValueError("must be above 0: who wants to explore nothing writes method: none")
+        return value
 
     @model_validator(mode="after")
     def _says_nothing_that_nobody_reads(self) -> "ExplorationDocument":

@@ -10,11 +10,12 @@ from scipy.stats import chisquare
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action
 from service.decisioning.conduct import STANDING_ARMS, Conduct
-from service.decisioning.draws import branch, keys_of
+from service.decisioning.draws import UNKNOWN, branch, keys_of
 from service.decisioning.experiments import DEFAULT_ARM, Arm, Experiment, Experiments, arm_of, places
 from service.decisioning.exploration import Exploration
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.spending import ExplorationCost
 from service.decisioning.stages import STILL_IN, Stage
 
 from .conftest import NOW, MakeBatch, MakeSnapshot, book
@@ -90,6 +91,14 @@ def test_the_customers_of_an_account_are_in_one_arm(
     assert (by_account == by_account[:, :1]).all()
     assert len(np.unique(by_account)) == 2
     assert len(np.unique(takes_part(batch, Arm("half", 0.0, 0.5)).reshape(10, 5), axis=0)) > 2
+
+
+def test_who_can_not_be_told_from_others_takes_no_part(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    accounts = np.array([UNITS[0], UNKNOWN], np.uint64)
+    batch = make_batch(make_snapshot([A]), 2, units=UNITS[:2], account_units=accounts)
+    assert takes_part(batch, Arm("everybody", 0.0, 1.0), by_account=True).tolist() == [0, -1]
 
 
 def test_without_units_nobody_takes_part(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> None:
@@ -205,6 +214,23 @@ def test_eligibility_only_does_not_hear_what_is_relevant_or_right(
     assert decided(snapshot, replace(batch, units=None))[1] == []
 
 
+def test_eligibility_only_does_not_hear_what_is_relevant_or_right_of_treatments_either(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    """The catalogue has one treatment for each action, in their order."""
+    rules = book(
+        (Stage.ELIGIBILITY, "1 > 2", {"treatments": (0,)}),
+        (Stage.APPLICABILITY, "2 > 3", {"treatments": (1,)}),
+        (Stage.SUITABILITY, "3 > 4", {"treatments": (2,)}),
+    )
+    snapshot = standing(make_snapshot, "eligibility_only", [A, B, C], rules=rules)
+    batch = make_batch(snapshot, limits={"tiles": 3}, units=UNITS[:1])
+    assert decided(snapshot, batch)[1] == ["b", "c"]
+    decisions, chosen = decided(snapshot, replace(batch, units=None))
+    assert chosen == []
+    assert [snapshot.removals[code].rule for code in decisions.removed_by[0]] == ["1 > 2", "2 > 3", "3 > 4"]
+
+
 def drawn(snapshot: Snapshot, make_batch: MakeBatch, number: int) -> Decisions:
     seeds = branch(np.arange(number, dtype=np.uint64), 5)
     return decide(
@@ -232,6 +258,17 @@ def test_random_propensity_keeps_the_models_word_but_does_not_listen_to_it(
     assert decisions.factors.propensity[0].tolist() == [0.1, 0.2, 0.4]
     assert chisquare(np.bincount(decisions.slate.action)).pvalue > 1e-3
     assert decisions.slate.selection_probability == pytest.approx(np.full(3000, 1 / 3), abs=0.02)
+
+
+def test_what_an_arm_may_spend_on_exploring_is_a_budget(make_snapshot: MakeSnapshot) -> None:
+    bold = Conduct(exploration=Exploration("softmax", daily_cost=5.0))
+    snapshot = make_snapshot(
+        [A], experiments=Experiments((Experiment("e", "n", (Arm("bold", 0.0, 0.3, bold),)),))
+    )
+    cost = ExplorationCost.of(snapshot)
+    assert cost is not None
+    assert cost.at_most == 5
+    assert ExplorationCost.of(make_snapshot([A])) is None
 
 
 def test_who_is_in_no_arm_explores_as_everybody_does(

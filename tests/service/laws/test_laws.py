@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.decisioning.exploration import Exploration, Method
-from service.decisioning.pipeline import decide
+from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.stages import STILL_IN
 
-from .conftest import Case, answers, cases, compiled, order, reasons
+from .conftest import Case, Files, answers, cases, compiled, order, reasons
 
 EXAMPLES = 25
 """Of each law; each is a workspace of its own, which takes longer to load than to decide for."""
@@ -83,14 +83,8 @@ def test_probabilities_are_above_0_and_at_most_1(case: Case) -> None:
 def test_raising_a_lever_never_lowers_its_action_and_never_reorders_the_others(
     case: Case, percent: int
 ) -> None:
-    raised = copy.deepcopy(case.files)
-    for path, content in raised.items():
-        if path.startswith("actions/"):
-            for group in content["groups"].values():
-                if "alpha" in group["actions"]:
-                    group["actions"]["alpha"]["lever"] += percent
     before = decide(case.snapshot, case.without_chance())
-    after = decide(compiled(raised), case.without_chance())
+    after = decide(compiled(raised(case.files, percent)), case.without_chance())
     alpha = case.snapshot.catalogue.action_index["alpha"]
     for row in range(len(case.batch)):
         was, is_now = before.factors.priority[row], after.factors.priority[row]
@@ -99,6 +93,37 @@ def test_raising_a_lever_never_lowers_its_action_and_never_reorders_the_others(
         if not np.isnan(was[alpha]):
             assert is_now[alpha] >= was[alpha]
             assert (is_now[alpha] > is_now[others]).sum() >= (was[alpha] > was[others]).sum()
+
+
+@settings(max_examples=EXAMPLES)
+@given(cases(), st.sampled_from([5, 100, 1000]))
+def test_raising_a_lever_never_moves_its_action_to_a_later_place(case: Case, percent: int) -> None:
+    """Whatever limits, tiers, bundles and fallbacks there are: nothing changes until it has a place."""
+    before = decide(case.snapshot, case.without_chance())
+    after = decide(compiled(raised(case.files, percent)), case.without_chance())
+    was, is_now = first_places(case, before, "alpha"), first_places(case, after, "alpha")
+    for row, place in was.items():
+        assert is_now[row] <= place
+
+
+def raised(files: Files, percent: int) -> Files:
+    """The files with a higher lever of the action alpha."""
+    files = copy.deepcopy(files)
+    for path, content in files.items():
+        if path.startswith("actions/"):
+            for group in content["groups"].values():
+                if "alpha" in group["actions"]:
+                    group["actions"]["alpha"]["lever"] += percent
+    return files
+
+
+def first_places(case: Case, decisions: Decisions, action: str) -> dict[int, tuple[int, int]]:
+    """The first slot and rank of an action in each answer that has it."""
+    slate, found = decisions.slate, dict[int, tuple[int, int]]()
+    for at in np.flatnonzero(slate.action == case.snapshot.catalogue.action_index[action]).tolist():
+        place = int(slate.slot[at]), int(slate.rank[at])
+        found[int(slate.row[at])] = min(place, found.get(int(slate.row[at]), place))
+    return found
 
 
 @settings(max_examples=EXAMPLES)

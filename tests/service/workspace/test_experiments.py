@@ -182,12 +182,6 @@ def test_a_challenger_decides_by_what_it_says_and_else_as_everybody_does(files: 
             "of 'fibre_500' add up to -505 %: below -100 % the priority is negative",
         ),
         (
-            "method: softmax, temperature: 0.5",
-            "method: softmax, daily_cost: 5",
-            "25: experiments.impact.arms.challenger.configuration.exploration.daily_cost",
-            "is one limit for everybody: declare it in policies.yaml",
-        ),
-        (
             'when: "context.returning"',
             'when: "context.retuning"',
             "23:37: experiments.impact.arms.challenger.configuration.context_weights.0.when",
@@ -227,6 +221,24 @@ def test_policies_say_how_is_explored(files: Files) -> None:
     add(files, "exploration: {method: thompson, share: 0.2, floor: 0.01, daily_cost: 500, least_evidence: 5}")
     found = load_workspace(files.folder).engagement.exploration
     assert found == Exploration("thompson", share=0.2, floor=0.01, daily_cost=500.0, least_evidence=5.0)
+
+
+def test_arms_may_declare_what_their_exploring_costs_where_nobody_else_explores(files: Files) -> None:
+    found = experiments(files, EXPERIMENTS.replace("temperature: 0.5", "daily_cost: 5"))
+    assert [conduct.exploration.daily_cost for conduct in found.conducts] == [None, 5.0]
+
+
+def test_what_exploring_may_cost_is_declared_where_everybody_explores(files: Files) -> None:
+    add(files, "exploration: {method: epsilon}")
+    (files.folder / "experiments.yaml").write_text(EXPERIMENTS.replace("temperature: 0.5", "daily_cost: 5"))
+    place = "experiments.yaml:25: experiments.impact.arms.challenger.configuration.exploration.daily_cost"
+    assert f"{place}: is one limit for everybody who explores: declare it in policies.yaml" in problem(files)
+
+
+def test_exploring_that_may_cost_nothing_is_written_as_none(files: Files) -> None:
+    add(files, "exploration: {method: epsilon, daily_cost: 0}")
+    with pytest.raises(WorkspaceError, match=r"exploration.daily_cost: must be above 0: .* method: none"):
+        load_workspace(files.folder)
 
 
 def add(files: Files, line: str) -> None:
