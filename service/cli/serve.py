@@ -16,6 +16,7 @@ from feature_store.store import connect
 from service.cli.console import err, fail
 from service.cli.errors import explained
 from service.cli.options import Host, Port, RedisUrl, Workers, Workspace
+from service.observability.metrics import runs
 from service.settings import Settings
 from service.workspace.loading import load_workspace
 
@@ -115,21 +116,10 @@ def _fresh_metrics_folder(data: Path) -> Path:
     folder = (data / "metrics" / str(os.getpid())).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     for other in folder.parent.iterdir():
-        if other == folder or not _runs(other.name):  # of a run that was killed
+        if other == folder or not runs(other.name):  # of a run that was killed
             shutil.rmtree(other, ignore_errors=True)
     folder.mkdir()
     return folder
-
-
-def _runs(pid: str) -> bool:
-    """Whether there is a process of that number."""
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (ValueError, OSError):
-        return False
-    return True
 
 
 def _announce_when_ready(settings: Settings, announce: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.observability.metrics import forget_dead_workers
 
 
 def create_worker() -> FastAPI:
@@ -16,6 +17,7 @@ def create_worker() -> FastAPI:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    forget_dead_workers()
     return create_app()
 
 

@@ -5,6 +5,7 @@ worker adds them up.
 """
 
 import os
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
@@ -151,6 +152,28 @@ CATALOGUE_INFO = Gauge(
     multiprocess_mode="max",
 )
 WORKERS = Gauge("arbiter_workers", "Workers that are ready.", registry=REGISTRY, multiprocess_mode="livesum")
+
+
+def forget_dead_workers() -> None:
+    """Drop what workers that were killed have said of themselves: their gauges would stay for ever."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return
+    for path in Path(folder).glob("gauge_live*_*.db"):
+        pid = path.stem.rpartition("_")[2]
+        if not runs(pid):
+            multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+
+
+def runs(pid: str) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def exposition() -> bytes:
