@@ -174,12 +174,17 @@ class Ledger:
         now = float(decisions.batch.now[0])
         if plan.limits:
             for limit, amount in zip(plan.limits, plan.picks(decisions)[rows].sum(axis=0), strict=True):
-                self._purse(limit, now).spent += sign * int(amount)
+                self._spend(limit, now, sign * int(amount))
         if plan.cost is not None:
             cost = sign * float(decisions.slate.expected_cost[rows[decisions.slate.row]].sum())
-            self._purse(plan.cost, now).spent += cost
+            self._spend(plan.cost, now, cost)
             explored = rows if decisions.batch.explores is None else rows & decisions.batch.explores
             self._learn(cost, sign * int(np.count_nonzero(explored)))
+
+    def _spend(self, budget: Budget, now: float, amount: float) -> None:
+        """Book an amount. What is taken back from a period that is over and forgotten is of no use to it."""
+        if amount > 0 or (budget.counter, budget.period.span(now).start) in self._purses:
+            self._purse(budget, now).spent += amount
 
     def _learn(self, cost: float, requests: int) -> None:
         """Remember what exploring has cost the last requests."""

@@ -91,6 +91,23 @@ def test_requests_get_what_is_left_in_the_order_of_their_arrival(embedded_store_
     run(embedded_store_url, scenario)
 
 
+def test_what_is_taken_back_from_a_forgotten_period_frees_nothing(embedded_store_url: str) -> None:
+    async def scenario(worker: Callable[[], Ledger]) -> None:
+        snapshot, ledger, later = snapshot_of(4), worker(), worker()
+        await ledger.adopt(snapshot)
+        decisions = ledger.decide(snapshot, requests(1), np.ones(1, np.bool_), ignore)
+        assert decisions.slate.action.tolist() == [0]
+        await ledger.stop()
+        later.unbook(snapshot, decisions, np.ones(1, np.bool_))
+        chosen = 0
+        for _ in range(8):
+            await later.adopt(snapshot)
+            chosen += choose(later, snapshot)
+        assert chosen == 3
+
+    run(embedded_store_url, scenario)
+
+
 def test_plenty_is_no_budget_at_all(embedded_store_url: str) -> None:
     async def scenario(worker: Callable[[], Ledger]) -> None:
         snapshot, ledger = snapshot_of(1500), worker()
