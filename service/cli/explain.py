@@ -47,7 +47,8 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="The service's answer as it is.")] = False,
 ) -> None:
     """Show what would be decided for a customer now, and why: what was chosen, what lost and what it lacked,
-    what was taken out and by which rule. It is a dry run: nothing is counted."""
+    what was taken out and by which rule. The priority is P x C x V x L: propensity, context weight, value and
+    lever. It is a dry run: nothing is counted."""
     with explained():
         question = _question(customer_id, channel, placement or (), context or (), account)
         answer = _ask(_address(url or base_url(Settings())), question)

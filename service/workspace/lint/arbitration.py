@@ -15,8 +15,8 @@ def worthless(subject: Subject) -> Iterator[Problem]:
     """Actions whose priority is always 0: everything else goes first."""
     arbitration = subject.workspace.arbitration
     message = "makes the priority 0: the action is offered only where nothing else is left"
-    value = _highest_value(subject)
-    for index in np.flatnonzero(subject.live).tolist():
+    value, hopeless = _highest_value(subject), _hopeless(subject)[0]
+    for index in np.flatnonzero(subject.live & ~hopeless).tolist():
         if arbitration.value and value[index] == 0:
             yield warning(subject.action(index, "value"), message)
         if arbitration.lever and subject.catalogue.levers[index] == 0:
@@ -26,6 +26,16 @@ def worthless(subject: Subject) -> Iterator[Problem]:
 
 def unreachable(subject: Subject) -> Iterator[Problem]:
     """Actions whose highest possible priority, or propensity, is too low in all their channels."""
+    propensity, priority = _highest(subject)
+    hopeless, reasons = _hopeless(subject)
+    for index in np.flatnonzero(hopeless).tolist():
+        most = f"propensity at most {propensity[:, index].max():g} and priority {priority[:, index].max():g}"
+        message = f"is never offered: with {most} it fails in all its channels"
+        yield warning(subject.action(index), f"{message} ({' and '.join(reasons[index])})")
+
+
+def _hopeless(subject: Subject) -> tuple[NDArray[np.bool_], list[list[str]]]:
+    """A: the live actions that a barrier stops in each of their channels, and the barriers of each action."""
     catalogue, arbitration = subject.catalogue, subject.workspace.arbitration
     propensity, priority = _highest(subject)
     channels = np.arange(len(catalogue.channels))
@@ -41,14 +51,8 @@ def unreachable(subject: Subject) -> Iterator[Problem]:
             reasons[index].append(named)
     said = catalogue.channel_actions.any(axis=0)
     hopeless = said & (stopped | ~catalogue.channel_actions).all(axis=0) & subject.live
-    mandatory = {mandate.action for mandate in arbitration.mandates}
-    for index in np.flatnonzero(hopeless).tolist():
-        if index not in mandatory:
-            most = (
-                f"propensity at most {propensity[:, index].max():g} and priority {priority[:, index].max():g}"
-            )
-            message = f"is never offered: with {most} it fails in all its channels"
-            yield warning(subject.action(index), f"{message} ({' and '.join(reasons[index])})")
+    hopeless[[mandate.action for mandate in arbitration.mandates]] = False
+    return hopeless, reasons
 
 
 def _highest(subject: Subject) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -225,6 +225,10 @@ def test_an_action_that_can_not_reach_what_is_asked_for_is_told(files: Files) ->
     (only,) = told(files)
     assert "check_up: is never offered: with propensity at most 0.2 and priority 2" in only
     assert "(threshold 'worth_it')" in only
+    files.edit("actions/service.yaml", "value: 10", "value: 0")
+    (only,) = told(files)  # and not also that it is offered where nothing else is left
+    assert "check_up: is never offered" in only
+    files.edit("actions/service.yaml", "value: 0", "value: 10")
     weight = "  - {when: {intent: buy}, issue: service, weight: 60}\n"
     files.edit("policies.yaml", "thresholds:", weight + "thresholds:")
     assert told(files) == []
