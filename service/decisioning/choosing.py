@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,15 @@ TURN = 1
 class Explorer:
     """Who chooses among candidates, for all turns of a batch of n requests.
 
-    explorations      those of the conducts
-    conduct     n     the place of each request's among them
+    explorations      those of the conducts, each once
+    which       n     the place of each request's among them
     propensity  n x A
     """
 
     snapshot: Snapshot
     batch: Batch
     explorations: Sequence[Exploration]
-    conduct: NDArray[np.intp]
+    which: NDArray[np.intp]
     propensity: NDArray[np.float64]
 
     @classmethod
@@ -36,8 +37,9 @@ class Explorer:
         cls, snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDArray[np.float64]
     ) -> "Explorer":
         """By the conducts that experiments have assigned."""
-        explorations = [conduct.exploration for conduct in assigned.conducts]
-        return cls(snapshot, batch, explorations, assigned.conduct, propensity)
+        explorations = list(dict.fromkeys(conduct.exploration for conduct in assigned.conducts))
+        which = np.array([explorations.index(conduct.exploration) for conduct in assigned.conducts])
+        return cls(snapshot, batch, explorations, which[assigned.conduct], propensity)
 
     def choose(self, rows: NDArray[np.intp], slot: int, rank: int, scores: NDArray[np.float64]) -> Turn:
         """One turn of some rows of the batch: `scores` is their m x A, -inf where an action is no candidate.
@@ -58,7 +60,7 @@ class Explorer:
 
     def drawn(self, row: int, slot: int, rank: int) -> NDArray[np.float64]:
         """The propensities, A, with which actions compete at one turn of a row; NaN where none are drawn."""
-        exploration = self.explorations[self.conduct[row]]
+        exploration = self.explorations[self.which[row]]
         if self.batch.seeds is None or exploration.method not in DRAWING:
             return np.full(self.propensity.shape[1], np.nan)
         found: NDArray[np.float64] = drawn(
@@ -68,22 +70,24 @@ class Explorer:
 
     def _groups(self, rows: NDArray[np.intp]) -> Iterator[tuple[Exploration, NDArray[np.intp]]]:
         """The rows' explorations, with the places of those who explore so."""
-        conduct = self.conduct[rows]
-        for number in np.unique(conduct).tolist():
-            yield self.explorations[number], np.flatnonzero(conduct == number)
+        which = self.which[rows]
+        for number, exploration in enumerate(self.explorations):
+            mine = np.flatnonzero(which == number)
+            if mine.size:
+                yield exploration, mine
 
     def chance(self, exploration: Exploration, rows: NDArray[np.intp], slot: int, rank: int) -> Chance:
         """What one turn of some rows of the batch is drawn with; the batch has seeds."""
         batch = self.batch
         return Chance(
-            keys=turn_keys(batch.seeds[rows], slot, rank),  # type: ignore[index]
+            keys=branch(self._seeds[rows], slot, rank),
             actions=self.snapshot.catalogue.action_keys,
             propensity=self.propensity[rows],
             noise=self.snapshot.noise(exploration.least_evidence),
             explores=None if batch.explores is None else batch.explores[rows],
         )
 
-
-def turn_keys(seeds: Keys, slot: int, rank: int) -> Keys:
-    """What the turns of a slot and a rank draw with."""
-    return branch(seeds, TURN, slot, rank)
+    @cached_property
+    def _seeds(self) -> Keys:
+        """n: what the turns of each request draw with, by slot and rank."""
+        return branch(self.batch.seeds, TURN)  # type: ignore[arg-type]

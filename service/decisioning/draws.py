@@ -17,6 +17,7 @@ UNKNOWN = np.uint64(0)
 """The key of what is not known; no text has it but by a chance of one in 2^64."""
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
+_STEPS = np.array([(number + 1) * _GAMMA & _MASK for number in range(8)], np.uint64)
 
 
 @lru_cache(maxsize=65_536)
@@ -48,6 +49,11 @@ def branch(keys: Keys, *path: int) -> Keys:
     for number in path:
         keys = mixed(keys + np.uint64((number + 1) * _GAMMA & _MASK))
     return keys
+
+
+def branches(keys: Keys, count: int) -> Keys:
+    """`branch` by each of the first `count` numbers: m x count for m keys."""
+    return mixed(keys[:, None] + _STEPS[:count])
 
 
 def uniforms(keys: Keys) -> NDArray[np.float64]:

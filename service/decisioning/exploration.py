@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.draws import Keys, branch, uniforms
+from service.decisioning.draws import Keys, branch, branches, uniforms
 from service.decisioning.proposals import Best, Lottery, Proposal, Softmax, Uniform, levels, random_noise
 
 Method = Literal["none", "epsilon", "softmax", "thompson", "uniform", "random_propensity"]
@@ -26,7 +26,8 @@ DRAWING: frozenset[Method] = frozenset(("thompson", "random_propensity"))
 MOST_CELLS = 32_768
 """Turns x actions that are chosen from at once: each may need some kilobytes while its odds are computed."""
 
-_COIN, _UNIFORM, _PICK, _PROPOSAL = range(4)
+_PURPOSES = 4
+_COIN, _UNIFORM, _PICK, _PROPOSAL = range(_PURPOSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class _Mixture:
         chance: Chance,
         best: NDArray[np.intp],
     ) -> None:
-        self._best, self._keys = best, chance.keys
+        self._best, self._keys = best, branches(chance.keys, _PURPOSES)
         available = scores > -np.inf
         self._number = np.maximum(available.sum(axis=1), 1)
         self._share = _share(exploration, chance, len(scores))
@@ -191,12 +192,12 @@ class _Mixture:
         self._proposal = _proposal(exploration, scores, chance, best, self._uniform)
 
     def pick(self) -> NDArray[np.intp]:
-        explores = _explores(self._keys, self._share)
-        anything = uniforms(branch(self._keys, _UNIFORM)) < self._weight
-        proposed = self._proposal.pick(branch(self._keys, _PROPOSAL))
+        drawn = uniforms(self._keys[:, : _UNIFORM + 1])
+        proposed = self._proposal.pick(self._keys[:, _PROPOSAL])
         if self._weight.any():
-            proposed = np.where(anything, self._uniform.pick(branch(self._keys, _PICK)), proposed)
-        picked: NDArray[np.intp] = np.where(explores, proposed, self._best)
+            anything = drawn[:, _UNIFORM] < self._weight
+            proposed = np.where(anything, self._uniform.pick(self._keys[:, _PICK]), proposed)
+        picked: NDArray[np.intp] = np.where(drawn[:, _COIN] < self._share, proposed, self._best)
         return picked
 
     def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -120,14 +120,14 @@ class Lottery:
         return np.asarray(drawn.argmax(axis=1))
 
     def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        own = np.take_along_axis(self._place, choice[:, None], axis=1)[:, 0]
+        own = self._place[np.arange(len(choice)), choice]
         races = own >= 0
         probability = np.zeros(len(choice))
         rivals = np.flatnonzero(races[self._rows] & (self._columns != choice[self._rows]))
         below = np.ones((len(choice), LEVELS))
         if rivals.size:
             rows = self._rows[rivals]
-            first = np.flatnonzero(np.diff(rows, prepend=-1))
+            first = np.concatenate(([0], np.flatnonzero(rows[1:] != rows[:-1]) + 1))
             # floats that are not negative ascend as their bits do
             bits = self._values.view(np.uint32).astype(np.uint64) << np.uint64(1)
             shares = _shares_below(bits[own[rows]], bits[rivals], choice[rows] < self._columns[rivals])
