@@ -41,18 +41,26 @@ class Explorer:
         which = np.array([explorations.index(conduct.exploration) for conduct in assigned.conducts])
         return cls(snapshot, batch, explorations, which[assigned.conduct], propensity)
 
-    def choose(self, rows: NDArray[np.intp], slot: int, rank: int, scores: NDArray[np.float64]) -> Turn:
-        """One turn of some rows of the batch: `scores` is their m x A, -inf where an action is no candidate.
+    def choose(
+        self,
+        rows: NDArray[np.intp],
+        slots: NDArray[np.intp],
+        ranks: NDArray[np.intp],
+        scores: NDArray[np.float64],
+    ) -> Turn:
+        """One turn of some rows of the batch, each at its slot and rank (m): `scores` is their m x A, -inf
+        where an action is no candidate.
 
-        A slot and a rank have one turn, or else its choices would be drawn alike.
+        A request has one turn at a slot and a rank, or else its choices would be drawn alike.
         """
         if self.batch.seeds is None or all(e.method == "none" for e in self.explorations):
             return choose(self.explorations[0], scores)
         if len(self.explorations) == 1:
-            return choose(self.explorations[0], scores, self.chance(self.explorations[0], rows, slot, rank))
+            exploration = self.explorations[0]
+            return choose(exploration, scores, self.chance(exploration, rows, slots, ranks))
         turn = Turn(np.full(len(rows), -1), np.ones(len(rows)), np.zeros(len(rows)))
         for exploration, mine in self._groups(rows):
-            chance = self.chance(exploration, rows[mine], slot, rank)
+            chance = self.chance(exploration, rows[mine], slots[mine], ranks[mine])
             part = choose(exploration, scores[mine], chance)
             turn.choice[mine], turn.probability[mine] = part.choice, part.probability
             turn.expected_cost[mine] = part.expected_cost
@@ -76,11 +84,18 @@ class Explorer:
             if mine.size:
                 yield exploration, mine
 
-    def chance(self, exploration: Exploration, rows: NDArray[np.intp], slot: int, rank: int) -> Chance:
-        """What one turn of some rows of the batch is drawn with; the batch has seeds."""
+    def chance(
+        self,
+        exploration: Exploration,
+        rows: NDArray[np.intp],
+        slots: int | NDArray[np.intp],
+        ranks: int | NDArray[np.intp],
+    ) -> Chance:
+        """What one turn of some rows of the batch, at a slot and a rank or each at its own (m), is drawn
+        with; the batch has seeds."""
         batch = self.batch
         return Chance(
-            keys=branch(self._seeds[rows], slot, rank),
+            keys=branch(self._seeds[rows], slots, ranks),
             actions=self.snapshot.catalogue.action_keys,
             propensity=self.propensity[rows],
             noise=self.snapshot.noise(exploration.least_evidence),

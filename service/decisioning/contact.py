@@ -73,8 +73,9 @@ class Contact:
         another from `first_code`."""
         self._count(batch, first_code, removed_by, of_treatments=False)
         for code, hours in enumerate(self.quiet_hours, start=first_code + len(self.frequencies)):
-            rows = np.flatnonzero(~np.isnan(hours.until(batch.X, batch.now)))
+            rows = np.flatnonzero(hours.channels[batch.channel])
             if rows.size:
+                rows = rows[~np.isnan(hours.until(batch.X[rows], batch.now[rows]))]
                 _remove(removed_by, rows, hours.covers[batch.channel[rows]], code)
 
     def remove_treatments(self, batch: Batch, first_code: int, removed_by: NDArray[np.int32]) -> None:

@@ -50,7 +50,7 @@ class Contest:
             removed_by[:, bundle.members] = np.where(broken, bundle.code, removed_by[:, bundle.members])
 
     def narrowed(
-        self, rows: NDArray[np.intp], scores: NDArray[np.float64], ranks: NDArray[np.int32]
+        self, rows: NDArray[np.intp], scores: NDArray[np.float64], ranks: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """The scores (m x A, -inf for who may not be chosen) of the best class that has room, and the codes
         of what shuts out the others. `ranks` (m) says how many are left in the slot."""
@@ -89,9 +89,9 @@ class Contest:
         """Book what was chosen for these rows."""
         self._room.take(rows, actions)
 
-    def places(self, m: int) -> "Places":
-        """The ranks of a slot, for m rows."""
-        return Places(self, m)
+    def places(self, n: int) -> "Places":
+        """The ranks of the slots, for n requests."""
+        return Places(self, n)
 
     def note(
         self,
@@ -127,34 +127,39 @@ class Contest:
 
 
 class Places:
-    """The ranks of one slot while they are being filled, for m rows.
+    """The ranks of the slots while they are being filled, for n requests, each at one slot at a time.
 
-    bundle    m  which one is being placed, -1 for none
-    position  m  the place in it that was filled last, from 1; 0 where there is no bundle
+    bundle    n  which one is being placed, -1 for none
+    position  n  the place in it that was filled last, from 1; 0 where there is no bundle
     """
 
-    def __init__(self, contest: Contest, m: int) -> None:
+    def __init__(self, contest: Contest, n: int) -> None:
         self._contest = contest
-        self.bundle = np.full(m, NOBODY, np.intp)
-        self.position = np.zeros(m, np.intp)
+        self.bundle = np.full(n, NOBODY, np.intp)
+        self.position = np.zeros(n, np.intp)
+
+    def enter(self, rows: NDArray[np.intp]) -> None:
+        """These begin with another slot."""
+        self.bundle[rows], self.position[rows] = NOBODY, 0
 
     def take_turn(
         self,
         choose: Chooser,
         rows: NDArray[np.intp],
-        slot: int,
-        rank: int,
+        slots: NDArray[np.intp],
+        ranks: NDArray[np.intp],
         scores: NDArray[np.float64],
-        ranks: NDArray[np.int32],
+        left: NDArray[np.intp],
     ) -> tuple[NDArray[np.intp], Turn]:
-        """The next rank: which of the m rows fill it, and with what. Who follows in a bundle is certain.
-        `ranks` (m) says how many are left."""
-        contest, asks = self._contest, ranks > 0
-        candidates, shut = contest.narrowed(rows, scores, ranks)
-        action = np.where(asks, contest.followers(self.bundle, scores, shut), NOBODY)
+        """The next rank (m) of some slots (m): which of the m rows fill it, and with what. Who follows in a
+        bundle is certain. `left` (m) says how many ranks there are, this one among them."""
+        contest, bundle = self._contest, self.bundle[rows]
+        candidates, shut = contest.narrowed(rows, scores, left)
+        action = contest.followers(bundle, scores, shut)
         follows = action != NOBODY
-        contests = asks & ~follows
-        chooses, turn = take_turn(choose, rows, slot, rank, candidates, contests)
+        if follows.any():
+            candidates[follows] = -np.inf
+        chooses, turn = take_turn(choose, rows, slots, ranks, candidates)
         probability, cost = np.ones(len(rows)), np.zeros(len(rows))
         action[chooses], probability[chooses], cost[chooses] = (
             turn.choice,
@@ -162,9 +167,10 @@ class Places:
             turn.expected_cost,
         )
         if shut.any():
-            contest.note(rows, scores, shut, action, contests)
-        self.bundle = np.where(follows, self.bundle, contest.led_by(action))
-        self.position = np.where(follows, self.position + 1, self.bundle != NOBODY)
+            contest.note(rows, scores, shut, action, ~follows)
+        bundle = np.where(follows, bundle, contest.led_by(action))
+        self.bundle[rows] = bundle
+        self.position[rows] = np.where(follows, self.position[rows] + 1, bundle != NOBODY)
         at = np.flatnonzero(action != NOBODY)
         contest.chosen(rows[at], action[at])
         return at, Turn(action[at], probability[at], cost[at])

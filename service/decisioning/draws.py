@@ -44,10 +44,14 @@ def mixed(keys: Keys) -> Keys:
     return spread
 
 
-def branch(keys: Keys, *path: int) -> Keys:
-    """Keys of their own for what lies below a path of numbers, each from 0 to 2^64 - 1."""
+def branch(keys: Keys, *path: int | NDArray[np.integer]) -> Keys:
+    """Keys of their own for what lies below a path of numbers, each from 0 to 2^64 - 1, or one for each
+    key."""
     for number in path:
-        keys = mixed(keys + np.uint64((number + 1) * _GAMMA & _MASK))
+        if isinstance(number, int):
+            keys = mixed(keys + np.uint64((number + 1) * _GAMMA & _MASK))
+        else:
+            keys = mixed(keys + (number.astype(np.uint64) + np.uint64(1)) * np.uint64(_GAMMA))
     return keys
 
 

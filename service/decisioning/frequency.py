@@ -35,6 +35,10 @@ class Held:
     count: NDArray[np.intp]
 
 
+NOBODY = Held(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))
+"""Where a policy holds for nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a policy covers, and which records it counts: None does not narrow it."""
@@ -247,7 +251,10 @@ class Cap(Frequency):
         return Tally(rows[inside], keys[inside], ends[inside], (len(now), self.counting.size))
 
     def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
-        runs = self.tally(reading, now).runs(self.at_most)
+        tally = self.tally(reading, now)
+        if not tally.has(self.at_most):
+            return NOBODY
+        runs = tally.runs(self.at_most)
         until = runs.values[runs.starts + runs.sizes - self.at_most]
         return Held(runs.rows, runs.keys, until, runs.sizes)
 
@@ -283,7 +290,10 @@ class Pause(Frequency):
         rows, times = reading.touches.rows[positions], reading.times[positions]
         matters = times + self.horizon > now[rows]
         shape = len(now), self.counting.size
-        runs = Tally(rows[matters], keys[matters], times[matters], shape).runs(self.after)
+        tally = Tally(rows[matters], keys[matters], times[matters], shape)
+        if not tally.has(self.after):
+            return NOBODY
+        runs = tally.runs(self.after)
         times, first = runs.values, np.arange(len(runs.values)) - (self.after - 1)
         sets_off = (first >= runs.starts[runs.number]) & (times[np.maximum(first, 0)] + self.within > times)
         moment = np.full(len(runs.starts), -np.inf)
@@ -310,6 +320,10 @@ class Tally:
     ) -> None:
         self._cells, self._values = rows * shape[1] + keys, values
         self.counts = np.bincount(self._cells, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def has(self, least: int) -> bool:
+        """Whether any key has at least so many records."""
+        return bool(self.counts.max(initial=0) >= least)
 
     def runs(self, least: int) -> "Runs":
         """Those of keys that have at least so many records."""

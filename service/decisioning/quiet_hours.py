@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,11 @@ class QuietHours:
     left: NDArray[np.intp]
     zones: tuple[tzinfo, ...]
     column: int | None = None
+
+    @cached_property
+    def channels(self) -> NDArray[np.bool_]:
+        """C: where they are about anything."""
+        return np.array([actions.any() for actions in self.covers], np.bool_)
 
     @property
     def removal(self) -> Removal:

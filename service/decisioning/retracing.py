@@ -95,7 +95,7 @@ class Retracing:
             yield from self._of_slot(slot, among)
 
     def _of_slot(self, slot: int, among: NDArray[np.bool_]) -> Iterator[RetracedTurn]:
-        fits = among & (self._said.in_slot(slot, self._at)[0] >= 0)
+        fits = among & (self._said.in_slots(np.array([slot]), self._at)[0] >= 0)
         if not self._duplicates:
             fits &= ~self._chosen
         scores = np.where(fits & self.free, self._priority, -np.inf)[None]

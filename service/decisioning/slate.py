@@ -111,7 +111,6 @@ class _Filling:
         self._fallbacks = snapshot.catalogue.fallbacks
         self._filled = np.zeros_like(batch.limits, dtype=np.bool_)
         self._picks: list[tuple[NDArray[Any], ...]] = []
-        self._places: list[tuple[int, int, int]] = []
 
     def fill(self) -> None:
         """Every slot with the candidates; then, where that left one empty, with fallbacks."""
@@ -131,10 +130,9 @@ class _Filling:
         """The columns of what was chosen, in order of (row, slot, rank)."""
         if not self._picks:
             return tuple(np.empty(0, kind) for kind in (np.intp,) * 7 + (np.float64,) * 2)
-        row, action, treatment, probability, cost, *bundled = map(
+        row, slot, rank, action, treatment, probability, cost, *bundled = map(
             np.concatenate, zip(*self._picks, strict=True)
         )
-        slot, rank = np.repeat(np.array(self._places).T[:2], np.array(self._places).T[2], axis=1)
         # ranks are in order already: a stable sort by row and slot keeps them so
         order = np.argsort(row * self._filled.shape[1] + slot, kind="stable")
         if bundled:
@@ -145,38 +143,88 @@ class _Filling:
         return (*found, bundle, position, probability[order], cost[order])
 
     def _round(self, among: NDArray[np.bool_]) -> None:
-        asked = (self._batch.limits > 0) & ~self._filled
-        for slot in np.flatnonzero(asked.any(axis=0)).tolist():
-            self._fill_slot(slot, np.flatnonzero(asked[:, slot]), among)
-
-    def _fill_slot(self, slot: int, rows: NDArray[np.intp], among: NDArray[np.bool_]) -> None:
-        treatments = self._said.in_slot(slot, rows)
-        if not treatments.size:
-            return
-        open_here = among[rows] & (treatments >= 0)
-        if self.unneeded is not None:
-            self.unneeded[rows] &= ~open_here
-        if not self._duplicates:
-            open_here &= ~self.chosen[rows]
-        scores = np.where(open_here, self._priority[rows], -np.inf)
-        limits = self._batch.limits[rows, slot]
-        places = None if self._contest is None else self._contest.places(len(rows))
-        for rank in range(int(limits.max())):
+        """Every request takes its turns, all of them at the same time: each rank by rank in a slot of its
+        own, and then in its next one."""
+        visit = _Visit(self._batch.limits, (self._batch.limits > 0) & ~self._filled, among.shape[1])
+        places = None if self._contest is None else self._contest.places(len(self._batch))
+        self._enter(visit, np.arange(len(self._batch)), among)
+        while (rows := visit.rows).size:
+            slots, ranks, scores = visit.slot[rows], visit.rank[rows], visit.scores[rows]
             if places is None:
-                at, turn = take_turn(self._choose, rows, slot, rank + 1, scores, limits > rank)
+                at, turn = take_turn(self._choose, rows, slots, ranks, scores)
                 bundled: tuple[NDArray[np.intp], ...] = ()
             else:
-                at, turn = places.take_turn(self._choose, rows, slot, rank + 1, scores, limits - rank)
-                bundled = (places.bundle[at], places.position[at])
-            if not at.size:
-                break
-            scores[at, turn.choice] = -np.inf
-            won = rows[at]
+                left = self._batch.limits[rows, slots] - ranks + 1
+                at, turn = places.take_turn(self._choose, rows, slots, ranks, scores, left)
+                bundled = (places.bundle[rows[at]], places.position[rows[at]])
+            won, slots, ranks = rows[at], slots[at], ranks[at]
             self.chosen[won, turn.choice] = True
-            self._filled[won, slot] = True
-            said = treatments[at, turn.choice]
-            self._places.append((slot, rank + 1, len(at)))
-            self._picks.append((won, turn.choice, said, turn.probability, turn.expected_cost, *bundled))
+            self._filled[won, slots] = True
+            said = visit.treatments[won, turn.choice]
+            self._picks.append(
+                (won, slots, ranks, turn.choice, said, turn.probability, turn.expected_cost, *bundled)
+            )
+            leaves = visit.took(rows, at, turn.choice)
+            if leaves.size:
+                if places is not None:
+                    places.enter(leaves)
+                self._enter(visit, leaves, among)
+
+    def _enter(self, visit: "_Visit", rows: NDArray[np.intp], among: NDArray[np.bool_]) -> None:
+        """These requests go on to their next slot that has a candidate."""
+        while (rows := visit.next_slot(rows)).size:
+            treatments = self._said.in_slots(visit.slot[rows], rows)
+            open_here = among[rows] & (treatments >= 0)
+            if self.unneeded is not None:
+                self.unneeded[rows] &= ~open_here
+            if not self._duplicates:
+                open_here &= ~self.chosen[rows]
+            visit.treatments[rows] = treatments
+            visit.scores[rows] = np.where(open_here, self._priority[rows], -np.inf)
+            rows = rows[~open_here.any(axis=1)]
+
+
+class _Visit:
+    """Where each of n requests is on its way through its slots.
+
+    slot        n      the slot that is being filled; nobody's (-1) where all are done
+    rank        n      of the next turn there, from 1
+    scores      n x A  the priority of who may still be chosen there, -inf for the others
+    treatments  n x A  with which they would be said
+    """
+
+    def __init__(self, limits: NDArray[np.int32], asked: NDArray[np.bool_], actions: int) -> None:
+        self._limits, self._asked = limits, asked
+        self.slot = np.full(len(asked), NOBODY, np.intp)
+        self.rank = np.ones(len(asked), np.intp)
+        self.scores = np.full((len(asked), actions), -np.inf)
+        self.treatments = np.full((len(asked), actions), NOBODY, np.int32)
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """Who is not done."""
+        return np.flatnonzero(self.slot != NOBODY)
+
+    def next_slot(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Let some requests go on to their next slot: those that have one."""
+        asked = self._asked[rows]
+        slot = np.where(asked.any(axis=1), asked.argmax(axis=1), NOBODY) if asked.size else NOBODY
+        self.slot[rows], self.rank[rows] = slot, 1
+        rows = rows[self.slot[rows] != NOBODY]
+        self._asked[rows, self.slot[rows]] = False
+        return rows
+
+    def took(
+        self, rows: NDArray[np.intp], at: NDArray[np.intp], choice: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """After a turn of `rows`, of which those `at` these places have chosen: who is done with their
+        slot."""
+        won = rows[at]
+        self.scores[won, choice] = -np.inf
+        self.rank[won] += 1
+        done = np.ones(len(rows), np.bool_)
+        done[at] = self.rank[won] > self._limits[won, self.slot[won]]
+        return rows[done]
 
 
 def _together(

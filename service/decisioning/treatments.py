@@ -60,9 +60,9 @@ class Said:
     def __init__(self, catalogue: Catalogue) -> None:
         self._table = catalogue.slot_treatments
 
-    def in_slot(self, slot: int, rows: NDArray[np.intp]) -> NDArray[np.int32]:
-        """The treatment of each action in one slot, rows x A; read-only."""
-        return np.broadcast_to(self._table[slot], (len(rows), self._table.shape[1]))
+    def in_slots(self, slots: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """The treatment of each action in one slot (m) of each row, m x A."""
+        return self._table[slots]
 
     def placeable(self, batch: Batch) -> NDArray[np.bool_]:
         """n x A: whether an action has a treatment in a slot that is asked for."""
@@ -89,12 +89,10 @@ class RuledSaid(Said):
         chosen = pairs.treatments[np.arange(len(first.T)), first]
         self._chosen = np.where(fits.any(axis=2), chosen, -1).astype(np.int32)
 
-    def in_slot(self, slot: int, rows: NDArray[np.intp]) -> NDArray[np.int32]:
-        here = np.flatnonzero(self._pairs.slots == slot)
-        if not here.size:
-            return super().in_slot(slot, rows)
-        said = super().in_slot(slot, rows).copy()
-        said[:, self._pairs.actions[here]] = self._chosen[rows][:, here]
+    def in_slots(self, slots: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        said = super().in_slots(slots, rows)
+        at, pair = np.nonzero(self._pairs.slots == slots[:, None])
+        said[at, self._pairs.actions[pair]] = self._chosen[rows[at], pair]
         return said
 
     def placeable(self, batch: Batch) -> NDArray[np.bool_]:

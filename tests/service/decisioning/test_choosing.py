@@ -29,18 +29,19 @@ def explorer(
 
 
 @pytest.mark.parametrize("conduct", [[0], [1] * 4, [3, 0], [0, 1, 2, 3, 3, 2, 1, 0]], ids=str)
-@pytest.mark.parametrize(("slot", "rank"), [(0, 1), (1, 3)])
-def test_everybody_chooses_as_they_would_alone(
-    make_snapshot: MakeSnapshot, make_batch: MakeBatch, conduct: list[int], slot: int, rank: int
+@pytest.mark.parametrize(("slots", "ranks"), [(1, 1), (3, 3), (1, 4)])
+def test_everybody_chooses_at_their_place_as_they_would_alone(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch, conduct: list[int], slots: int, ranks: int
 ) -> None:
     seeds = branch(np.arange(len(conduct), dtype=np.uint64), 7)
     scores = np.arange(5.0) + np.arange(len(conduct))[:, None]
     together = explorer(make_snapshot, make_batch, seeds, conduct)
     rows = np.arange(len(conduct))[::-1]
-    turn = together.choose(rows, slot, rank, scores[rows])
+    slot, rank = np.arange(len(rows)) % slots, np.arange(len(rows)) % ranks + 1
+    turn = together.choose(rows, slot[rows], rank[rows], scores[rows])
     for place, row in enumerate(rows.tolist()):
         alone = explorer(make_snapshot, make_batch, seeds[[row]], [conduct[row]])
-        expected = alone.choose(np.array([0]), slot, rank, scores[[row]])
+        expected = alone.choose(np.array([0]), slot[[row]], rank[[row]], scores[[row]])
         assert turn.choice[place] == expected.choice[0]
         assert turn.probability[place] == expected.probability[0]
         assert turn.expected_cost[place] == expected.expected_cost[0]
@@ -52,7 +53,7 @@ def test_turns_of_other_slots_and_ranks_are_drawn_anew(
     seeds = branch(np.arange(200, dtype=np.uint64), 1)
     choosing = explorer(make_snapshot, make_batch, seeds, [2] * 200)
     choices = [
-        choosing.choose(np.arange(200), slot, rank, np.ones((200, 5))).choice
+        choosing.choose(np.arange(200), np.full(200, slot), np.full(200, rank), np.ones((200, 5))).choice
         for slot, rank in ((0, 1), (0, 2), (1, 1), (0, 1))
     ]
     assert (choices[0] == choices[3]).all()
@@ -65,7 +66,7 @@ def test_without_seeds_nothing_is_left_to_chance(make_snapshot: MakeSnapshot, ma
     batch = make_batch(snapshot, 2)
     assigned = Assigned(CONDUCTS, np.array([1, 2]), np.empty((2, 0), np.intp))
     turn = Explorer.of(snapshot, batch, assigned, np.full((2, 5), 0.1)).choose(
-        np.arange(2), 0, 1, np.array([[1.0, 3.0, 2.0, 0.0, 0.0]] * 2)
+        np.arange(2), np.zeros(2, np.intp), np.ones(2, np.intp), np.array([[1.0, 3.0, 2.0, 0.0, 0.0]] * 2)
     )
     assert turn.choice.tolist() == [1, 1]
     assert turn.probability.tolist() == [1.0, 1.0]
