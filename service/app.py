@@ -29,10 +29,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = await start_service(chosen)
-        app.state.service = service
-        app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)
-        app.state.example_answer = await example_answer(service, app.state.encoder)
         try:
+            app.state.service = service
+            app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)
+            app.state.example_answer = await example_answer(service, app.state.encoder)
             yield
         finally:
             await service.stop()

@@ -79,7 +79,7 @@ class Retracing:
 
     def turns(self) -> Iterator[RetracedTurn]:
         """The turns in their order, and one more for each placement that was not filled up."""
-        asked = [slot for slot, limit in enumerate(self._limits) if limit]
+        asked = [slot for slot, limit in enumerate(self._limits) if limit and len(self.free)]
         if self._fallbacks is None:
             yield from self._round(asked, np.ones_like(self.free))
             return

@@ -93,7 +93,8 @@ class SlateRules:
     ) -> "SlateRules":
         """`volumes` (V x A) are the actions of the volume limits. Codes follow one another from the first."""
         limits, bundles, actions = policy.limits, policy.bundles, volumes.shape[1]
-        counted = np.array([*(limit.actions for limit in limits), *volumes], np.bool_).reshape(-1, actions)
+        covered = [*(limit.actions for limit in limits), *volumes]
+        counted = np.array(covered, np.bool_).reshape(len(covered), actions)
         codes = [first_code + np.arange(len(limits)), first_volume_code + np.arange(len(volumes))]
         first_bundle = first_code + len(limits)
         fixed = [
@@ -108,7 +109,7 @@ class SlateRules:
         room = [np.where(limit.channels, limit.at_most, UNLIMITED) for limit in limits]
         return cls(
             limits=Counted.of(counted, np.concatenate(codes), bundles),
-            room=np.array(room, np.int64).reshape(-1, channels).T,
+            room=np.array(room, np.int64).reshape(len(limits), channels).T,
             bundles=bundles,
             fixed=tuple(fixed),
             leads=leads,

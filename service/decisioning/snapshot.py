@@ -176,7 +176,7 @@ class Snapshot:
     def volume_actions(self) -> NDArray[np.bool_]:
         """V x A: the actions that each volume limit counts. Their removals are the block `volumes`."""
         actions = len(self.catalogue.actions)
-        return np.array([limit.actions for limit in self.volumes], dtype=np.bool_).reshape(-1, actions)
+        return np.array([limit.actions for limit in self.volumes], dtype=np.bool_).reshape(len(self.volumes), actions)
 
     @cached_property
     def slate_rules(self) -> SlateRules:
