@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -92,10 +93,16 @@ def _stopped_by_signals() -> Iterator[Callable[[], None]]:
         if came:
             raise KeyboardInterrupt
 
+    def unraisable(what: "sys.UnraisableHookArgs") -> None:
+        if what.exc_type is not KeyboardInterrupt:  # that one came where nobody could pass it on, and is kept
+            sys.__unraisablehook__(what)
+
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    sys.unraisablehook = unraisable
     try:
         yield check
     finally:
+        sys.unraisablehook = sys.__unraisablehook__
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -175,8 +175,8 @@ class Snapshot:
     @cached_property
     def volume_actions(self) -> NDArray[np.bool_]:
         """V x A: the actions that each volume limit counts. Their removals are the block `volumes`."""
-        actions = len(self.catalogue.actions)
-        return np.array([limit.actions for limit in self.volumes], dtype=np.bool_).reshape(len(self.volumes), actions)
+        shape = len(self.volumes), len(self.catalogue.actions)
+        return np.array([limit.actions for limit in self.volumes], dtype=np.bool_).reshape(shape)
 
     @cached_property
     def slate_rules(self) -> SlateRules:
