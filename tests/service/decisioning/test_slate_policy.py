@@ -243,9 +243,11 @@ def test_a_limit_of_other_channels_keeps_nobody_out(world: World) -> None:
 def test_only_the_best_class_is_left_to_chance_and_who_follows_is_certain(world: World) -> None:
     seen = list[tuple[int, int, list[int]]]()
 
-    def last(rows: NDArray[np.intp], slot: int, rank: int, scores: NDArray[np.float64]) -> Turn:
+    def last(
+        rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp], scores: NDArray[np.float64]
+    ) -> Turn:
         candidates = np.flatnonzero(scores[0] > -np.inf)
-        seen.append((slot, rank, candidates.tolist()))
+        seen.append((int(slots[0]), int(ranks[0]), candidates.tolist()))
         return Turn(candidates[[-1]], np.array([0.25]), np.array([0.5]))
 
     policy = SlatePolicy(tiers=np.array([0, 0, 1, 1], np.int8), bundles=(Bundle("pair", (1, 2), fixed=True),))
