@@ -149,7 +149,7 @@ class Places:
         slots: NDArray[np.intp],
         ranks: NDArray[np.intp],
         scores: NDArray[np.float64],
-        left: NDArray[np.intp],
+        left: NDArray[np.integer],
     ) -> tuple[NDArray[np.intp], Turn]:
         """The next rank (m) of some slots (m): which of the m rows fill it, and with what. Who follows in a
         bundle is certain. `left` (m) says how many ranks there are, this one among them."""

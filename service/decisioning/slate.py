@@ -149,82 +149,89 @@ class _Filling:
         places = None if self._contest is None else self._contest.places(len(self._batch))
         self._enter(visit, np.arange(len(self._batch)), among)
         while (rows := visit.rows).size:
-            slots, ranks, scores = visit.slot[rows], visit.rank[rows], visit.scores[rows]
+            slots, ranks, scores = visit.slot, visit.rank, visit.scores
             if places is None:
                 at, turn = take_turn(self._choose, rows, slots, ranks, scores)
                 bundled: tuple[NDArray[np.intp], ...] = ()
             else:
-                left = self._batch.limits[rows, slots] - ranks + 1
-                at, turn = places.take_turn(self._choose, rows, slots, ranks, scores, left)
+                at, turn = places.take_turn(self._choose, rows, slots, ranks, scores, visit.left)
                 bundled = (places.bundle[rows[at]], places.position[rows[at]])
             won, slots, ranks = rows[at], slots[at], ranks[at]
             self.chosen[won, turn.choice] = True
             self._filled[won, slots] = True
-            said = visit.treatments[won, turn.choice]
+            said = visit.treatments[at, turn.choice]
             self._picks.append(
                 (won, slots, ranks, turn.choice, said, turn.probability, turn.expected_cost, *bundled)
             )
-            leaves = visit.took(rows, at, turn.choice)
-            if leaves.size:
+            done = visit.took(at, turn.choice)
+            if done.size:
                 if places is not None:
-                    places.enter(leaves)
-                self._enter(visit, leaves, among)
+                    places.enter(rows[done])
+                self._enter(visit, done, among)
 
-    def _enter(self, visit: "_Visit", rows: NDArray[np.intp], among: NDArray[np.bool_]) -> None:
-        """These requests go on to their next slot that has a candidate."""
-        while (rows := visit.next_slot(rows)).size:
-            treatments = self._said.in_slots(visit.slot[rows], rows)
+    def _enter(self, visit: "_Visit", at: NDArray[np.intp], among: NDArray[np.bool_]) -> None:
+        """The requests at these places of a visit go on to their next slot that has a candidate."""
+        while (at := visit.next_slot(at)).size:
+            rows = visit.rows[at]
+            treatments = self._said.in_slots(visit.slot[at], rows)
             open_here = among[rows] & (treatments >= 0)
             if self.unneeded is not None:
                 self.unneeded[rows] &= ~open_here
             if not self._duplicates:
                 open_here &= ~self.chosen[rows]
-            visit.treatments[rows] = treatments
-            visit.scores[rows] = np.where(open_here, self._priority[rows], -np.inf)
-            rows = rows[~open_here.any(axis=1)]
+            visit.treatments[at] = treatments
+            visit.scores[at] = np.where(open_here, self._priority[rows], -np.inf)
+            at = at[~open_here.any(axis=1)]
+        visit.end()
 
 
 class _Visit:
-    """Where each of n requests is on its way through its slots.
+    """The m requests that are on their way through their slots.
 
-    slot        n      the slot that is being filled; nobody's (-1) where all are done
-    rank        n      of the next turn there, from 1
-    scores      n x A  the priority of who may still be chosen there, -inf for the others
-    treatments  n x A  with which they would be said
+    rows        m      the requests
+    slot        m      the slot that is being filled; nobody's (-1) where all are done
+    rank, left  m      of the next turn there, from 1, and how many ranks there are, this one among them
+    scores      m x A  the priority of who may still be chosen there, -inf for the others
+    treatments  m x A  with which they would be said
     """
 
     def __init__(self, limits: NDArray[np.int32], asked: NDArray[np.bool_], actions: int) -> None:
         self._limits, self._asked = limits, asked
+        self.rows = np.arange(len(asked))
         self.slot = np.full(len(asked), NOBODY, np.intp)
         self.rank = np.ones(len(asked), np.intp)
-        self.scores = np.full((len(asked), actions), -np.inf)
-        self.treatments = np.full((len(asked), actions), NOBODY, np.int32)
+        self.left = np.zeros(len(asked), np.int32)
+        self.scores = np.empty((len(asked), actions))
+        self.treatments = np.empty((len(asked), actions), np.int32)
 
-    @property
-    def rows(self) -> NDArray[np.intp]:
-        """Who is not done."""
-        return np.flatnonzero(self.slot != NOBODY)
-
-    def next_slot(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Let some requests go on to their next slot: those that have one."""
+    def next_slot(self, at: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Let some go on to their next slot: those that have one."""
+        if not at.size:
+            return at
+        rows = self.rows[at]
         asked = self._asked[rows]
-        slot = np.where(asked.any(axis=1), asked.argmax(axis=1), NOBODY) if asked.size else NOBODY
-        self.slot[rows], self.rank[rows] = slot, 1
-        rows = rows[self.slot[rows] != NOBODY]
-        self._asked[rows, self.slot[rows]] = False
-        return rows
+        slot = asked.argmax(axis=1)
+        goes_on: NDArray[np.bool_] = asked[np.arange(len(at)), slot]
+        self.slot[at] = np.where(goes_on, slot, NOBODY)
+        self.rank[at], self.left[at] = 1, self._limits[rows, slot]
+        self._asked[rows, slot] = False
+        return at[goes_on]
 
-    def took(
-        self, rows: NDArray[np.intp], at: NDArray[np.intp], choice: NDArray[np.intp]
-    ) -> NDArray[np.intp]:
-        """After a turn of `rows`, of which those `at` these places have chosen: who is done with their
-        slot."""
-        won = rows[at]
-        self.scores[won, choice] = -np.inf
-        self.rank[won] += 1
-        done = np.ones(len(rows), np.bool_)
-        done[at] = self.rank[won] > self._limits[won, self.slot[won]]
-        return rows[done]
+    def took(self, at: NDArray[np.intp], choice: NDArray[np.intp]) -> NDArray[np.intp]:
+        """After a turn at which those `at` these places have chosen: who is done with their slot."""
+        self.scores[at, choice] = -np.inf
+        self.rank[at] += 1
+        self.left[at] -= 1
+        stays = np.zeros(len(self.rows), np.bool_)
+        stays[at] = self.left[at] > 0
+        return np.flatnonzero(~stays)
+
+    def end(self) -> None:
+        """Let those go that are done with all."""
+        stays = self.slot != NOBODY
+        if not stays.all():
+            for name in ("rows", "slot", "rank", "left", "scores", "treatments"):
+                setattr(self, name, getattr(self, name)[stays])
 
 
 def _together(

@@ -144,15 +144,15 @@ def batch(
 
 
 def read(snapshot: Snapshot, asked: Batch) -> Batch:
-    """A batch with the columns that a service reads for a snapshot."""
+    """A batch with the columns that a service reads for a snapshot, and nothing computed of them yet."""
     return replace(
         asked,
         consents=asked.consents if snapshot.purposes else None,
         seeds=asked.seeds if snapshot.leaves_to_chance else None,
         units=asked.units if snapshot.experiments.needs_units else None,
         account_units=asked.account_units if snapshot.experiments.needs_accounts else None,
-        touches=asked.touches if snapshot.contact.reads_customers else None,
-        account_touches=asked.account_touches if snapshot.contact.reads_accounts else None,
+        touches=replace(asked.touches) if snapshot.contact.reads_customers else None,
+        account_touches=replace(asked.account_touches) if snapshot.contact.reads_accounts else None,
         promises=asked.promises if snapshot.offers else None,
         budgets=asked.budgets if snapshot.volumes else None,
     )
