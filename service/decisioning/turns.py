@@ -23,7 +23,8 @@ class Chooser(Protocol):
     ) -> Turn:
         """Choose for m `rows` of the batch, each at its slot and rank (m); ranks count from 1. `scores` is
         m x A: the priority of who may be chosen, -inf for who may not. Each row has at least one candidate,
-        and all of one row are of the same class: mandatory, or of the same tier. `scores` is read-only."""
+        and all of one row are of the same class: mandatory, or of the same tier. All is read-only,
+        and holds for this turn alone."""
         ...
 
 

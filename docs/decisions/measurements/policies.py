@@ -40,6 +40,7 @@ ROUNDS = 7
 BATCHES = {1: 100, 16: 40, 64: 20}  # how many of each size
 TOUCHES = 20
 DAYS = 60.0
+HOUR = 3_600.0
 OUTCOMES = {"impression": 0.80, "click": 0.08, "dismiss": 0.05, "reject": 0.04, "accept": 0.03}
 
 BARE = {
@@ -242,6 +243,7 @@ def main() -> None:
     customers = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     with tempfile.TemporaryDirectory() as folder:
         full, X, now = prepared(Path(folder) / "telco", customers)
+    now += 12 * HOUR - now % (24 * HOUR)  # by day: at night no push message is sent
     reach(full, X, now)
     cost(full, X, now)
     profile(full, X, now)
