@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -33,7 +34,6 @@ GOLDEN_ROWS = 100
 PARAMETERS: dict[str, bool | int | float | str] = {
     "objective": "binary",
     "learning_rate": 0.08,
-    "num_leaves": 15,
     "max_bin": 63,
     "min_sum_hessian_in_leaf": 2.0,  # rare responses: a leaf stands on at least about two expected ones
     "lambda_l2": 30.0,
@@ -42,20 +42,39 @@ PARAMETERS: dict[str, bool | int | float | str] = {
 }
 
 
+@dataclass(frozen=True)
+class Growth:
+    """How large a model grows: up to `leaves` a tree, and exactly so many `trees`, or as many as help."""
+
+    trees: int | None = None
+    leaves: int = 15
+
+    @property
+    def most_trees(self) -> int:
+        """How many trees are grown at most."""
+        return self.trees or MAX_TREES
+
+
 def train(
-    table: TrainingTable, spec: ModelSpec, *, seed: int = 0, progress: Progress = silent
+    table: TrainingTable,
+    spec: ModelSpec,
+    *,
+    seed: int = 0,
+    growth: Growth = Growth(),
+    progress: Progress = silent,
 ) -> StagedModel:
     """Train, calibrate and evaluate a model, and stage it for a registry.
 
-    The same table, seed and library versions give the same trees, on any number of threads.
+    The same table, seed, growth and library versions give the same trees, on any number of threads.
 
     Raises:
         TrainingError: a part of the table has no response, or nothing but responses.
     """
     split = Split.by_customer(table.customer_ids, table.customers, seed)
     _check(table, spec, split)
-    booster = _boost(table, split, seed, lambda done: progress(f"Training {spec.name}", done, MAX_TREES))
-    progress(f"Training {spec.name}", MAX_TREES, MAX_TREES)
+    most = growth.most_trees
+    booster = _boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
+    progress(f"Training {spec.name}", most, most)
     validation = _margins(booster, table.rows[split.validation])
     calibration = Calibration.fit(validation, table.labels[split.validation])
     margins, labels = _margins(booster, table.rows[split.test]), table.labels[split.test]
@@ -76,7 +95,7 @@ def train(
         metrics=Metrics.measure(labels, calibration.apply(margins)),
         uncalibrated=Metrics.measure(labels, Calibration().apply(margins)),
         trees=booster.num_trees(),
-        parameters={**PARAMETERS, "seed": seed},
+        parameters={**_parameters(growth), "seed": seed},
         libraries={name: version(name) for name in ("lightgbm", "numpy", "scikit-learn")},
         files={},
     )
@@ -98,11 +117,20 @@ def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:
             )
 
 
+def _parameters(growth: Growth) -> dict[str, bool | int | float | str]:
+    return {**PARAMETERS, "num_leaves": growth.leaves}
+
+
 def _boost(
-    table: TrainingTable, split: Split, seed: int, progress: Callable[[int], None]
+    table: TrainingTable, split: Split, seed: int, growth: Growth, progress: Callable[[int], None]
 ) -> lightgbm.Booster:
     _silence()
-    parameters: dict[str, Any] = {**PARAMETERS, "seed": seed, "verbosity": -1, "metric": "binary_logloss"}
+    parameters: dict[str, Any] = {
+        **_parameters(growth),
+        "seed": seed,
+        "verbosity": -1,
+        "metric": "binary_logloss",
+    }
     categories = _categories(table)
     training = lightgbm.Dataset(
         _with_strangers(table, split, seed),
@@ -120,14 +148,14 @@ def _boost(
     booster = lightgbm.train(
         parameters,
         training,
-        MAX_TREES,
+        growth.most_trees,
         valid_sets=[validation],
         callbacks=[
-            lightgbm.early_stopping(PATIENCE, verbose=False),
+            *([lightgbm.early_stopping(PATIENCE, verbose=False)] if growth.trees is None else []),
             lambda state: progress(state.iteration),
         ],
     )
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    text = booster.model_to_string(num_iteration=booster.best_iteration)  # 0 without a stop: all of them
     return lightgbm.Booster(model_str=text)
 
 

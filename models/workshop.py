@@ -14,7 +14,7 @@ from models.package import StagedModel
 from models.registry import Registry
 from models.spec import ModelSpec
 from models.table import History
-from models.training import train
+from models.training import Growth, train
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def train_workspace(
     *,
     progress: Progress = silent,
     seed: int = 0,
+    growth: Growth = Growth(),  # noqa: B008 - it is frozen
 ) -> list[TrainingReport]:
     """Train every model that an action uses, publish them, check them as serving would, promote them.
 
@@ -62,6 +63,7 @@ def train_workspace(
         registry: where the models go.
         progress: told of every tree.
         seed: the same one gives the same models of the same data.
+        growth: how large the models get.
 
     Raises:
         TrainingError: the data or the declarations can't make the models. No champion has changed then.
@@ -75,7 +77,7 @@ def train_workspace(
     for name, names in actions.items():
         started = time.perf_counter()
         table = history.table(specs[name], names)
-        staged = train(table, specs[name], seed=seed, progress=progress)
+        staged = train(table, specs[name], seed=seed, growth=growth, progress=progress)
         trained.append(_Trained(staged, time.perf_counter() - started, table.warnings))
         del table  # before the next one is built: they are the largest thing in memory
     versions = [registry.publish(item.staged) for item in trained]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from models.training import Growth
 from models.workshop import TrainingReport, train_workspace
 from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
@@ -26,6 +27,13 @@ def train(
             show_default="those of the workspace, or its demo data",
         ),
     ] = None,
+    trees: Annotated[
+        int | None,
+        typer.Option(
+            help="Grow exactly so many trees.", min=1, max=10_000, show_default="as many as help, up to 300"
+        ),
+    ] = None,
+    leaves: Annotated[int, typer.Option(help="Leaves of a tree at most.", min=2, max=1_024)] = Growth.leaves,
     seed: Seed = 0,
 ) -> None:
     """Train the models of a workspace and make them its champions."""
@@ -41,6 +49,7 @@ def train(
                 checked.registry,
                 progress=display.update,
                 seed=seed,
+                growth=Growth(trees, leaves),
             )
         show_reports(reports)
 

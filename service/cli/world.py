@@ -23,6 +23,10 @@ def world(
         typer.Option(help="How many models.", show_default=f"{MODELS}, but no more than actions"),
     ] = None,
     decisions: Annotated[int, typer.Option(help="How many requests the logged history has.")] = 150_000,
+    policies: Annotated[
+        bool,
+        typer.Option("--policies", help="Rules, contact policies, exploration and so on, too."),
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Write a synthetic workspace with customers and a logged history."""
@@ -36,6 +40,7 @@ def world(
                 features=features,
                 models=models,
                 decisions=decisions,
+                policies=policies,
                 seed=seed,
                 progress=display.update,
             )

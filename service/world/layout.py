@@ -1,5 +1,6 @@
 """The YAML files of a synthetic workspace."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,17 @@ def _positive(number: int) -> tuple[str, ...]:
     return ("click", "accept", "convert") if number % 2 == 0 else ("accept", "convert")
 
 
-def write_workspace(folder: Path, schema: FeatureSchema, offers: Offers) -> None:
-    """Write features, channels, models, policies and the actions, one file for each issue."""
+def write_workspace(
+    folder: Path,
+    schema: FeatureSchema,
+    offers: Offers,
+    policies: Mapping[str, Any],
+    experiments: Mapping[str, Any],
+) -> None:
+    """Write features, channels, models, policies, experiments and the actions, one file for each issue.
+
+    `policies` is what policies.yaml has besides arbitration; without `experiments` there is no such file.
+    """
     _write(folder / "features.yaml", {"features": {f.name: _feature(f) for f in schema.features}})
     channels = {
         name: {
@@ -67,7 +77,9 @@ def write_workspace(folder: Path, schema: FeatureSchema, offers: Offers) -> None
         for name, positive in offers.positive.items()
     }
     _write(folder / "models.yaml", {"models": models})
-    _write(folder / "policies.yaml", _policies(offers))
+    _write(folder / "policies.yaml", {**_arbitration(offers), **policies})
+    if experiments:
+        _write(folder / "experiments.yaml", {"experiments": dict(experiments)})
     (folder / "actions").mkdir(exist_ok=True)
     for issue in dict.fromkeys(action.issue for action in offers.actions):
         _write(folder / "actions" / f"{issue}.yaml", _issue(offers, issue))
@@ -82,7 +94,7 @@ def _feature(feature: Feature) -> dict[str, Any]:
     return {**spec, "description": feature.description}
 
 
-def _policies(offers: Offers) -> dict[str, Any]:
+def _arbitration(offers: Offers) -> dict[str, Any]:
     weight = {"when": {"page": "cart"}, "issue": offers.actions[0].issue, "weight": 25}
     switches = {"propensity": True, "context_weight": True, "value": True, "lever": True}
     return {"arbitration": switches, "context_weights": [weight]}

@@ -12,6 +12,7 @@ from service.world.history import Reaction, Recorder, Visits
 from service.world.layout import synthetic_offers, write_workspace
 from service.world.nature import draw_truth
 from service.world.people import CONTEXT, DAY, EPOCH, People, synthetic_features
+from service.world.policies import EXPERIMENTS, synthetic_policies
 from service.world.tables import (
     CELLS,
     OUTCOMES,
@@ -45,13 +46,17 @@ def write_world(
     features: int = 64,
     models: int = 10,
     decisions: int = 150_000,
+    policies: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> None:
     """Write a synthetic workspace with its population, its logged history and its truth into `folder`.
 
     `decisions` counts requests: one that fills several ranks has several rows. The logging policy is
-    uniformly random. The same arguments write the same YAML, byte for byte, and equal tables.
+    uniformly random. With `policies` the workspace has rules, consent, contact policies, a volume limit,
+    exploration and experiments, too: see `service.world.policies`; its tables are the same.
+
+    The same arguments write the same YAML, byte for byte, and equal tables.
 
     Raises:
         ValueError: sizes that make no world.
@@ -72,7 +77,8 @@ def write_world(
     truth = draw_truth(rng, schema, names, [i % models for i in range(actions)], sample)
     priors = np.round(truth.probabilities(sample).mean(axis=0), 4)
     offers = offers.with_propensities(priors)
-    write_workspace(folder, schema, offers)
+    rules = synthetic_policies(np.random.default_rng([seed, 2]), schema, offers, sample) if policies else {}
+    write_workspace(folder, schema, offers, rules, EXPERIMENTS if policies else {})
     truth.save(folder)
     progress("catalogue and truth", 1, 1)
     recorder = Recorder(schema, offers, lambda X, _, chosen: truth.probability(X, None, chosen), _reaction)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from models.package import GoldenRows
 from models.registry import Registry
 from models.spec import ModelSpec
 from models.table import History, TrainingTable
-from models.training import train
+from models.training import Growth, train
 from models.workshop import TrainingReport
 
 
@@ -46,6 +47,14 @@ def test_propensities_mean_what_they_say_on_customers_that_were_not_trained_on(
         manifest.data.rows
         == manifest.data.training_rows + manifest.data.validation_rows + manifest.data.test_rows
     )
+
+
+def test_a_model_can_be_grown_to_an_exact_size(table: TrainingTable, specs: dict[str, ModelSpec]) -> None:
+    staged = train(table, specs["service"], growth=Growth(trees=7, leaves=4))
+    assert staged.manifest.trees == 7
+    assert staged.manifest.parameters["num_leaves"] == 4
+    leaves = re.findall(rb"^num_leaves=(\d+)$", staged.model, re.MULTILINE)
+    assert [int(number) for number in leaves] == [4] * 7
 
 
 def test_the_same_seed_gives_the_same_model_and_another_one_another(
