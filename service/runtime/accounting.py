@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feature_store.schema import FeatureSchema, Source
 from feature_store.store import CustomerRows
 from service.observability import metrics
 from service.runtime.offers import OFFERS_UNAVAILABLE
@@ -17,6 +18,16 @@ from service.runtime.timing import StageTimer
 if TYPE_CHECKING:
     from service.runtime.decision import Decision
 
+# finding the series of some labels takes the client longer than counting does
+_decisions = cache(metrics.DECISIONS.labels)
+_stage_seconds = cache(metrics.STAGE_SECONDS.labels)
+_degraded = cache(metrics.DEGRADED.labels)
+_ignored = cache(metrics.CONTEXT_IGNORED.labels)
+_offered = cache(metrics.ACTION_OFFERED.labels)
+_no_action = cache(metrics.NO_ACTION.labels)
+_offers = cache(metrics.OFFERS.labels)
+_missing = cache(metrics.FEATURE_MISSING.labels)
+
 
 def count(answers: Sequence[Decision], timer: StageTimer) -> None:
     """Count the decisions of a batch and observe its timings."""
@@ -24,15 +35,13 @@ def count(answers: Sequence[Decision], timer: StageTimer) -> None:
     if not real:
         return
     metrics.BATCH_SIZE.observe(len(answers))
+    metrics.DECISION_SECONDS.observe_all([answer.total_seconds for answer in real])
     for stage, seconds in timer.seconds.items():
-        metrics.STAGE_SECONDS.labels(stage).observe(seconds)
-    made = Counter((answer.request.channel, answer.mode, answer.arm) for answer in real)
-    for labels, number in made.items():
-        metrics.DECISIONS.labels(*labels).inc(number)
-    for what, number in Counter(what for answer in real for what in answer.degraded).items():
-        metrics.DEGRADED.labels(what).inc(number)
-    for answer in real:
-        metrics.DECISION_SECONDS.observe(answer.total_seconds)
+        _stage_seconds(stage).observe(seconds)
+    for labels, number in Counter((a.request.channel, a.mode, a.arm) for a in real).items():
+        _decisions(*labels).inc(number)
+    for what, number in Counter(chain.from_iterable(answer.degraded for answer in real)).items():
+        _degraded(what).inc(number)
     _count_ignored(real)
     for together in _by_batch(real):
         _count_slate(together)
@@ -64,10 +73,11 @@ def _by_batch(real: Sequence[Decision]) -> Iterable[list[Decision]]:
 def _count_ignored(real: Sequence[Decision]) -> None:
     ignored = Counter[str]()
     for answer in real:
-        ignored.update(answer.checked.ignored)
+        if answer.checked.ignored:
+            ignored.update(answer.checked.ignored)
     for reason, number in ignored.items():
         if number:
-            metrics.CONTEXT_IGNORED.labels(reason).inc(number)
+            _ignored(reason).inc(number)
 
 
 def _count_slate(real: Sequence[Decision]) -> None:
@@ -80,11 +90,10 @@ def _count_slate(real: Sequence[Decision]) -> None:
     pairs = zip(slate.slot[offered].tolist(), slate.action[offered].tolist(), strict=True)
     for (slot, index), number in Counter(pairs).items():
         action = catalogue.actions[index]
-        labels = (action.issue, action.group, action.name, catalogue.slots[slot].channel)
-        metrics.ACTION_OFFERED.labels(*labels).inc(number)
+        _offered(action.issue, action.group, action.name, catalogue.slots[slot].channel).inc(number)
     empty = slate.empty_code[counts[slate.empty_row]]
     for code, number in Counter(empty.tolist()).items():
-        metrics.NO_ACTION.labels(snapshot.no_actions[code].reason).inc(number)
+        _no_action(snapshot.no_actions[code].reason).inc(number)
 
 
 def _count_offers(real: Sequence[Decision]) -> None:
@@ -92,33 +101,34 @@ def _count_offers(real: Sequence[Decision]) -> None:
     slate, offered = real[0].decisions.slate, real[0].decisions.offered
     if offered is None:
         return
-    new = offered.new(slate.row, slate.action)
-    for answer in real:
-        first, last = slate.row.searchsorted([answer.row, answer.row + 1]).tolist()
-        for pick in range(first, last):
-            index = int(slate.action[pick])
-            offer = answer.offer(index)
-            if offer is not None:
-                promise = (
-                    "kept" if not new[pick] else "unkept" if OFFERS_UNAVAILABLE in answer.degraded else "made"
-                )
-                labels = (answer.snapshot.catalogue.actions[index].name, offer.name, promise)
-                metrics.OFFERS.labels(*labels).inc()
+    actions = real[0].snapshot.catalogue.actions
+    by_row = {answer.row: answer for answer in real}
+    new = offered.new(slate.row, slate.action).tolist()
+    made = Counter[tuple[str, str, str]]()
+    for row, index, is_new in zip(slate.row.tolist(), slate.action.tolist(), new, strict=True):
+        answer = by_row.get(row)
+        offer = answer.offer(index) if answer is not None else None
+        if answer is None or offer is None:
+            continue
+        unkept = OFFERS_UNAVAILABLE in answer.degraded
+        made[actions[index].name, offer.name, "kept" if not is_new else "unkept" if unkept else "made"] += 1
+    for labels, number in made.items():
+        _offers(*labels).inc(number)
 
 
-def count_features(schema: FeatureSchema, rows: CustomerRows, positions: Sequence[int], now: float) -> None:
+def count_features(
+    stored: Mapping[str, int], rows: CustomerRows, positions: Sequence[int], now: float
+) -> None:
     """Count what the store did not know of the customers at these positions of a read, and how old the rest
-    was."""
-    known = [position for position in positions if rows.known[position]]
-    if len(known) < len(positions):
-        metrics.CUSTOMER_UNKNOWN.inc(len(positions) - len(known))
-    if not known:
+    was. `stored` has the first column of each stored feature."""
+    chosen = np.array(positions, np.intp)
+    known = chosen[rows.known[chosen]]
+    if len(known) < len(chosen):
+        metrics.CUSTOMER_UNKNOWN.inc(len(chosen) - len(known))
+    if not len(known):
         return
-    for position in known:
-        metrics.FEATURE_AGE_SECONDS.observe(max(0.0, now - float(rows.assembled_at[position])))
-    missing = np.isnan(rows.X[known]).sum(axis=0)
-    for source in (Source.PROFILE, Source.BEHAVIOUR):
-        for feature in schema.by_source(source):
-            number = int(missing[schema.slice(feature.name).start])
-            if number:
-                metrics.FEATURE_MISSING.labels(feature.name).inc(number)
+    metrics.FEATURE_AGE_SECONDS.observe_all(np.maximum(0.0, now - rows.assembled_at[known]).tolist())
+    missing = np.count_nonzero(np.isnan(rows.X[known]), axis=0)[list(stored.values())].tolist()
+    for name, number in zip(stored, missing, strict=True):
+        if number:
+            _missing(name).inc(number)

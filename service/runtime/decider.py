@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.store import CustomerRows
+from service.decisioning.experiments import Assigned, Experiments
 from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher
@@ -104,7 +105,7 @@ class Decider:
         """Decide everything as soon as the features are there, and each request at its deadline if they are
         not."""
         live, started = self.live, time.perf_counter()
-        waiting = list(fitting(live.snapshot, batch))
+        waiting = fitting(live, batch)
         keys = [pending.request.customer_key for pending in waiting]
         accounts = None
         if live.snapshot.contact.reads_accounts:
@@ -142,6 +143,10 @@ class Decider:
         decisions = self._ledger.decide(snapshot, batch, _real(due), timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
+        known = _known(due, rows)
+        degraded = _degraded(live, due, rows, batch.scored, missing)
+        arms = _arms(snapshot.experiments, decisions.assigned)
+        scoring = timer.seconds[Stage.PROPENSITY]
         answers = [
             Decision(
                 decision_id=pending.decision_id,
@@ -150,14 +155,14 @@ class Decider:
                 snapshot=snapshot,
                 decisions=decisions,
                 row=row,
-                known=rows is not None and bool(rows.known[pending.position]),
-                degraded=missing + _degraded(live, rows, pending.position, scored=bool(batch.scored[row])),
+                known=known[row],
+                degraded=degraded[row],
                 decided_at=now,
                 features_seconds=read_seconds,
-                scoring_seconds=timer.seconds[Stage.PROPENSITY],
+                scoring_seconds=scoring,
                 total_seconds=finished - pending.arrived,
                 account_id=contacts[row].account_id if contacts else None,
-                experiments=snapshot.experiments.arms(decisions.assigned, row),
+                experiments=arms[row],
             )
             for row, pending in enumerate(due)
         ]
@@ -168,7 +173,7 @@ class Decider:
         accounting.count(answers, timer)
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
-            accounting.count_features(snapshot.schema, rows, positions, now)
+            accounting.count_features(live.stored, rows, positions, now)
 
 
 def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:
@@ -176,14 +181,43 @@ def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:
     return np.array([not pending.request.dry_run for pending in due], dtype=np.bool_)
 
 
-def _degraded(live: Live, rows: CustomerRows | None, position: int, *, scored: bool) -> tuple[str, ...]:
-    """What was not known of one request."""
-    degraded: tuple[str, ...] = ()
-    if rows is not None and rows.incomplete[position]:
-        degraded += (FEATURES_INCOMPLETE,)
-    if live.snapshot.offers and (rows is None or rows.unread[position]):
-        degraded += (OFFERS_UNAVAILABLE,)
-    return degraded if scored else (*degraded, SCORING_DEADLINE)
+def _known(due: Sequence[Pending], rows: CustomerRows | None) -> list[bool]:
+    """Of whom something is stored."""
+    if rows is None:
+        return [False] * len(due)
+    known: list[bool] = rows.known[[pending.position for pending in due]].tolist()
+    return known
+
+
+def _degraded(
+    live: Live,
+    due: Sequence[Pending],
+    rows: CustomerRows | None,
+    scored: NDArray[np.bool_],
+    missing: tuple[str, ...],
+) -> list[tuple[str, ...]]:
+    """What was not known of each request: what is `missing` for all of them, and what only for some."""
+    nobody = np.zeros(len(due), np.bool_)
+    positions = [pending.position for pending in due]
+    unread = ~nobody if rows is None else rows.unread[positions]
+    faults = (
+        (FEATURES_INCOMPLETE, nobody if rows is None else rows.incomplete[positions]),
+        (OFFERS_UNAVAILABLE, unread if live.snapshot.offers else nobody),
+        (SCORING_DEADLINE, ~scored),
+    )
+    degraded = [missing] * len(due)
+    for what, hit in faults:
+        for row in np.flatnonzero(hit).tolist():
+            degraded[row] += (what,)
+    return degraded
+
+
+def _arms(experiments: Experiments, assigned: Assigned) -> list[Mapping[str, str]]:
+    """The arms of each request by experiment; who is in the same ones shares them."""
+    taken = [tuple(arms) for arms in assigned.arms.tolist()]
+    rows = {arms: row for row, arms in enumerate(taken)}
+    named = {arms: experiments.arms(assigned, row) for arms, row in rows.items()}
+    return [named[arms] for arms in taken]
 
 
 def _answer(answer: Decision | BaseException) -> Decision | InvalidRequest:

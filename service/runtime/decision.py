@@ -1,7 +1,9 @@
 """The answer to a request, as the runtime has it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
 
 from service.decisioning.experiments import arm_of
 from service.decisioning.offers import Promise
@@ -17,8 +19,7 @@ FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = 
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The answer to one request: a row of the batch that it was decided in. Durations are in seconds."""
 
     decision_id: str
@@ -35,8 +36,12 @@ class Decision:
     total_seconds: float
     account_id: str | None = None
     """The account for which contacts count, too."""
-    experiments: Mapping[str, str] = field(default_factory=dict)
+    experiments: Mapping[str, str] = {}
     """The arm of each experiment that the customer takes part in."""
+
+    def but(self, **changes: Any) -> Self:
+        """The same decision with other values in some fields."""
+        return msgspec.structs.replace(self, **changes)
 
     @property
     def arm(self) -> str:

@@ -46,7 +46,7 @@ class Leaving:
         leaving = [asyncio.create_task(part(free))] if free else []
         async for settled in self._reserver.settle(store.contacts, claims):
             now = time.perf_counter()
-            timed = {p: replace(a, total_seconds=now - due[p].arrived) for p, a in settled.items()}
+            timed = {p: a.but(total_seconds=now - due[p].arrived) for p, a in settled.items()}
             if timed:
                 leaving.append(asyncio.create_task(part(timed)))
         await asyncio.gather(*leaving)
@@ -69,13 +69,15 @@ class Leaving:
             for position in promising(answers)
             if not (answers[position].request.dry_run or OFFERS_UNAVAILABLE in answers[position].degraded)
         ]
-        for position in set(range(len(answers))).difference(held):
-            due[position].tell(answers[position])
+        kept_back = frozenset(held)
+        for position, answer in enumerate(answers):
+            if position not in kept_back:
+                due[position].tell(answer)
 
         def tell(position: int, answer: Decision) -> None:
             row = held[position]
             seconds = time.perf_counter() - due[row].arrived
-            answers[row] = replace(answer, total_seconds=seconds)
+            answers[row] = answer.but(total_seconds=seconds)
             due[row].tell(answers[row])
 
         if held:

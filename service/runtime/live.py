@@ -1,5 +1,6 @@
 """What decides now."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,8 +8,10 @@ from feature_store.consents import ConsentNames
 from feature_store.contacts import FIELDS as CONTACTS
 from feature_store.keys import ACCOUNT
 from feature_store.offers import FIELD as OFFERS
+from feature_store.schema import Source
 from feature_store.store import CustomerStore
 from service.decisioning.snapshot import Snapshot
+from service.runtime.requests import RequestChecker
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,18 @@ class Live:
 
     snapshot: Snapshot
     store: CustomerStore
+
+    @cached_property
+    def checker(self) -> RequestChecker:
+        """What finds the names of requests."""
+        return RequestChecker(self.snapshot)
+
+    @cached_property
+    def stored(self) -> Mapping[str, int]:
+        """The features that come from the store, each with its first column of X."""
+        schema = self.snapshot.schema
+        sources = (Source.PROFILE, Source.BEHAVIOUR)
+        return {f.name: schema.slice(f.name).start for source in sources for f in schema.by_source(source)}
 
     @cached_property
     def also(self) -> tuple[bytes, ...]:

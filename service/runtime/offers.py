@@ -142,7 +142,7 @@ class OfferKeeper:
 
     def _decided(self, decision: "Decision", batch: Batch) -> "Decision":
         decisions = self._again(decision.snapshot, decision.decisions, [decision.row], batch)
-        return replace(decision, decisions=decisions, row=0)
+        return decision.but(decisions=decisions, row=0)
 
     async def _keep(
         self, store: CustomerStore, made: Mapping[int, tuple[str, list[KeptOffer]]]
@@ -204,4 +204,4 @@ def _reserved(decision: "Decision") -> frozenset[tuple[str, int, int]]:
 
 
 def _unkept(decision: "Decision") -> "Decision":
-    return replace(decision, degraded=(*decision.degraded, OFFERS_UNAVAILABLE))
+    return decision.but(degraded=(*decision.degraded, OFFERS_UNAVAILABLE))

@@ -1,10 +1,11 @@
 """Requests that wait for their answer, and the batch that they become."""
 
 import asyncio
+import os
 import time
-import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from service.runtime.contacts import Contacts, contacts_of, touches_of
 from service.runtime.decision import Decision
 from service.runtime.live import Live
 from service.runtime.offers import binding
-from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest, check
+from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest
 from service.runtime.units import account_units
 
 
@@ -33,7 +34,7 @@ class Pending:
     deadline: float
     read_until: float
     answer: "asyncio.Future[Decision]"
-    decision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    decision_id: str = ""
     checked: CheckedRequest | None = None
     position: int = -1
 
@@ -48,20 +49,31 @@ class Pending:
         return self.checked
 
 
-def fitting(snapshot: Snapshot, batch: Iterable[Pending]) -> Iterable[Pending]:
-    """The requests that fit the snapshot; the others are told what is wrong with them."""
-    position = 0
-    for pending in batch:
+def fitting(live: Live, batch: list[Pending]) -> list[Pending]:
+    """The requests that fit the snapshot, each with an id and a position; the others are told what is wrong
+    with them."""
+    check = live.checker.check
+    fit: list[Pending] = []
+    for pending, decision_id in zip(batch, random_ids(len(batch)), strict=True):
         if pending.answer.done():  # its client has gone
             continue
         try:
-            pending.checked = check(snapshot, pending.request)
+            pending.checked = check(pending.request)
         except InvalidRequest as error:
             pending.answer.set_exception(error)
             continue
-        pending.position = position
-        position += 1
-        yield pending
+        pending.decision_id, pending.position = decision_id, len(fit)
+        fit.append(pending)
+    return fit
+
+
+def random_ids(count: int) -> Iterator[str]:
+    """UUIDs of version 4 (RFC 9562), by one call of the system."""
+    digits = os.urandom(16 * count).hex()
+    for at in range(0, 32 * count, 32):
+        id_ = digits[at : at + 32]
+        variant = "89ab"[int(id_[16], 16) & 3]
+        yield f"{id_[:8]}-{id_[8:12]}-4{id_[13:16]}-{variant}{id_[17:20]}-{id_[20:]}"
 
 
 def contacts_for(snapshot: Snapshot, due: list[Pending], rows: CustomerRows | None) -> list[Contacts] | None:
@@ -82,19 +94,17 @@ def columns(
     snapshot, catalogue = live.snapshot, live.snapshot.catalogue
     consents, promises = None, None
     accounts = snapshot.contact.reads_accounts
-    X = np.stack([pending.fit.context for pending in due])
+    X = np.full((len(due), snapshot.schema.width), np.nan)
     if rows is not None:
-        stored = rows.X[[pending.position for pending in due]]
-        np.copyto(X, stored, where=np.isnan(X))
+        X[:] = rows.X[[pending.position for pending in due]]
         consents = live.consents.decode([rows.consents[pending.position] for pending in due])
         if snapshot.offers:
             kept = [unpack_offers(rows.also[OFFERS][pending.position]) for pending in due]
             promises = binding(snapshot, kept, now)
-    np.copyto(X, np.broadcast_to(snapshot.schema.defaults, X.shape), where=np.isnan(X))
+    _put(X, [pending.fit.context for pending in due])
+    np.copyto(X, snapshot.schema.defaults, where=np.isnan(X))
     limits = np.zeros((len(due), len(catalogue.slots)), dtype=np.int32)
-    for row, pending in enumerate(due):
-        for slot, limit in pending.fit.slots:
-            limits[row, slot] = limit
+    _put(limits, [pending.fit.slots for pending in due])
     deadlines = np.array([pending.deadline for pending in due])
     return Batch(
         X=X,
@@ -111,6 +121,13 @@ def columns(
         units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
         account_units=_account_units(due, rows) if snapshot.experiments.needs_accounts else None,
     )
+
+
+def _put(matrix: NDArray[Any], entries: Sequence[Sequence[tuple[int, float]]]) -> None:
+    """Write the (column, number) pairs of each row into a matrix."""
+    width = matrix.shape[1]
+    places = [row * width + column for row, found in enumerate(entries) for column, _ in found]
+    matrix.reshape(-1)[places] = [number for found in entries for _, number in found]
 
 
 def _account_units(due: list[Pending], rows: CustomerRows | None) -> Keys:

@@ -86,7 +86,7 @@ def decide_again(decision_id: str, record: Record, snapshot: Snapshot) -> Decisi
     slots = snapshot.catalogue.slots
     placements = tuple(PlacementRequest(slots[slot].placement.id, limit) for slot, limit in record.slots)
     request = DecisionRequest(channel=record.channel, customer_id="", placements=placements)
-    checked = CheckedRequest(int(batch.channel[0]), record.slots, batch.X[0], (), record.warnings, {})
+    checked = CheckedRequest(int(batch.channel[0]), record.slots, warnings=record.warnings)
     return Decision(
         decision_id=decision_id,
         request=request,

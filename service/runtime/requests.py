@@ -2,14 +2,14 @@
 it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
 from feature_store.documents import did_you_mean
-from feature_store.schema import FeatureType, Source
+from feature_store.schema import FeatureType
 from service.decisioning.snapshot import Snapshot
 
 ANONYMOUS_PREFIX = "anonymous:"
@@ -20,18 +20,20 @@ MOST_HINTED = 200
 """Names among which the one meant is looked for; among more it would take longer than the decision."""
 LONGEST_SHOWN = 64
 """Characters of a client's own text that a warning repeats."""
+KNOWN_QUESTIONS = 1024
+"""Channels with placements whose slots are remembered: a site asks for the same ones again and again."""
+
+NOTHING_IGNORED: Mapping[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementRequest:
+class PlacementRequest(NamedTuple):
     """One placement asked for; no limit means the placement's own."""
 
     id: str
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRequest:
+class DecisionRequest(msgspec.Struct, frozen=True, gc=False):
     """What a channel asks: see the contract's `POST /v1/decisions`."""
 
     channel: str
@@ -39,7 +41,7 @@ class DecisionRequest:
     anonymous_id: str | None = None
     account_id: str | None = None
     placements: tuple[PlacementRequest, ...] | None = None
-    context: Mapping[str, object] = field(default_factory=dict)
+    context: Mapping[str, object] = {}
     exclude: tuple[str, ...] = ()
     explain: str = "none"
     dry_run: bool = False
@@ -73,106 +75,130 @@ class InvalidRequest(ValueError):
         super().__init__("; ".join(f"{fault.path}: {fault.message}" for fault in self.faults))
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRequest:
-    """A request in the terms of one snapshot: indexes instead of names, context as a row of X."""
+class CheckedRequest(msgspec.Struct, frozen=True, gc=False):
+    """A request in the terms of one snapshot, with indexes instead of names: the (slot, limit) of each
+    placement, and the context as (column of X, number) pairs."""
 
     channel: int
     slots: tuple[tuple[int, int], ...]
-    context: NDArray[np.float64]
-    excluded: tuple[int, ...]
-    warnings: tuple[str, ...]
-    ignored: Mapping[str, int]
+    context: tuple[tuple[int, float], ...] = ()
+    excluded: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    ignored: Mapping[str, int] = NOTHING_IGNORED
 
 
-def check(snapshot: Snapshot, request: DecisionRequest) -> CheckedRequest:
-    """Find every name of a request in the catalogue and the schema.
+class RequestChecker:
+    """Finds the names of requests in the catalogue and the schema of one snapshot."""
 
-    Raises:
-        InvalidRequest: with all faults at once.
-    """
-    faults: list[Fault] = []
-    warnings = list(request.warnings)
-    channel = snapshot.catalogue.channel_index.get(request.channel)
-    if channel is None:
-        hint = did_you_mean(request.channel, snapshot.catalogue.channel_index)
-        faults.append(Fault("channel", f"is not a channel of the catalogue{hint}"))
-        slots: tuple[tuple[int, int], ...] = ()
-    else:
-        slots = _slots(snapshot, request, faults)
-    context, ignored = _context(snapshot, request.context, faults, warnings)
-    excluded = _excluded(snapshot, request.exclude, warnings)
-    if faults:
-        raise InvalidRequest(faults)
-    return CheckedRequest(channel or 0, slots, context, excluded, tuple(warnings), ignored)
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._catalogue = snapshot.catalogue
+        self._context = {
+            name: (feature, snapshot.schema.slice(name).start)
+            for name, feature in snapshot.context_features.items()
+        }
+        self._asked = lru_cache(maxsize=KNOWN_QUESTIONS)(self._slots)
 
+    def check(self, request: DecisionRequest) -> CheckedRequest:
+        """A request as the snapshot sees it.
 
-def _slots(snapshot: Snapshot, request: DecisionRequest, faults: list[Fault]) -> tuple[tuple[int, int], ...]:
-    """(slot, limit) of each placement, in the order of the request."""
-    catalogue = snapshot.catalogue
-    if request.placements is None:
-        return tuple(
-            (slot, catalogue.slots[slot].placement.limit) for slot in catalogue.channel_slots[request.channel]
-        )
-    found: dict[int, int] = {}
-    for index, asked in enumerate(request.placements):
-        slot = catalogue.slot_index.get((request.channel, asked.id))
-        if slot is None:
-            names = [catalogue.slots[s].placement.id for s in catalogue.channel_slots[request.channel]]
-            message = f"channel '{request.channel}' has no such placement{did_you_mean(asked.id, names)}"
-            faults.append(Fault(f"placements[{index}].id", message))
-        elif slot in found:
-            faults.append(Fault(f"placements[{index}].id", "is asked for twice"))
-        else:
-            found[slot] = catalogue.slots[slot].placement.limit if asked.limit is None else asked.limit
-    return tuple(found.items())
+        Raises:
+            InvalidRequest: with all faults at once.
+        """
+        channel, slots, misplaced = self._asked(request.channel, request.placements)
+        faults, warnings = list(misplaced), list(request.warnings)
+        context: list[tuple[int, float]] = []
+        ignored = self._encode(request.context, context, faults, warnings)
+        excluded = self._excluded(request.exclude, warnings) if request.exclude else ()
+        if faults:
+            raise InvalidRequest(faults)
+        return CheckedRequest(channel, slots, tuple(context), excluded, tuple(warnings), ignored)
 
+    def _slots(
+        self, name: str, placements: tuple[PlacementRequest, ...] | None
+    ) -> tuple[int, tuple[tuple[int, int], ...], tuple[Fault, ...]]:
+        """A channel, the (slot, limit) of each placement in the order of the request, and what is wrong with
+        them."""
+        catalogue = self._catalogue
+        channel = catalogue.channel_index.get(name)
+        if channel is None:
+            hint = did_you_mean(name, catalogue.channel_index)
+            return 0, (), (Fault("channel", f"is not a channel of the catalogue{hint}"),)
+        own = {catalogue.slots[slot].placement.id: slot for slot in catalogue.channel_slots[name]}
+        if placements is None:
+            return channel, tuple((slot, catalogue.slots[slot].placement.limit) for slot in own.values()), ()
+        found: dict[int, int] = {}
+        faults = []
+        for index, (id_, limit) in enumerate(placements):
+            slot = own.get(id_)
+            if slot is None:
+                message = f"channel '{name}' has no such placement{did_you_mean(id_, own)}"
+                faults.append(Fault(f"placements[{index}].id", message))
+            elif slot in found:
+                faults.append(Fault(f"placements[{index}].id", "is asked for twice"))
+            else:
+                found[slot] = catalogue.slots[slot].placement.limit if limit is None else limit
+        return channel, tuple(found.items()), tuple(faults)
 
-def _context(
-    snapshot: Snapshot, values: Mapping[str, object], faults: list[Fault], warnings: list[str]
-) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """The context as a row of X, NaN where nothing is said.
+    def _encode(
+        self,
+        values: Mapping[str, object],
+        context: list[tuple[int, float]],
+        faults: list[Fault],
+        warnings: list[str],
+    ) -> Mapping[str, int]:
+        """Add the columns of X and their numbers to `context`; how much of it was ignored, and why.
 
-    An unknown key and a category's unknown level are left out with a warning: a site that sends something
-    new is still answered. A value of the wrong type is a fault.
-    """
-    schema, declared = snapshot.schema, snapshot.context_features
-    row = np.full(schema.width, np.nan)
-    usable: dict[str, object] = {}
-    unknown_keys: list[str] = []
-    unknown_levels: list[str] = []
-    for name, value in values.items():
-        feature = declared.get(name)
-        if feature is None:
-            unknown_keys.append(name)
-        elif feature.type is FeatureType.CATEGORY and isinstance(value, str) and value not in feature.codes:
-            unknown_levels.append(
-                f"context.{name}: {_shown(value)!r} is not one of its levels, taken as missing"
-                f"{_hint(_shown(value), feature.levels)}"
-            )
-        else:
-            usable[name] = value
-    warnings += [
-        f"context.{_shown(name)}: is not a context feature, ignored{_hint(_shown(name), tuple(declared))}"
-        for name in unknown_keys[:MOST_WARNINGS]
-    ]
-    if len(unknown_keys) > MOST_WARNINGS:
-        warnings.append(f"context: {len(unknown_keys) - MOST_WARNINGS} more keys are no context features")
-    warnings += unknown_levels
-    ignored = {"unknown_key": len(unknown_keys), "unknown_level": len(unknown_levels)}
-    errors = schema.encode(usable, row, (Source.CONTEXT,))
-    faults += [Fault(f"context.{error.field}", error.message) for error in errors]
-    return row, ignored
+        An unknown key and a category's unknown level are left out with a warning: a site that sends something
+        new is still answered. A value of the wrong type is a fault.
+        """
+        unknown_keys: list[str] = []
+        unknown_levels: list[str] = []
+        for name, value in values.items():
+            place = self._context.get(name)
+            if place is None:
+                unknown_keys.append(name)
+                continue
+            if value is None:
+                continue
+            feature, start = place
+            if feature.type is FeatureType.CATEGORY and isinstance(value, str) and value not in feature.codes:
+                unknown_levels.append(
+                    f"context.{name}: {_shown(value)!r} is not one of its levels, taken as missing"
+                    f"{_hint(_shown(value), feature.levels)}"
+                )
+                continue
+            try:
+                encoded = feature.encode(value)
+            except ValueError as error:
+                faults.append(Fault(f"context.{name}", str(error)))
+                continue
+            context += enumerate(encoded, start)
+        if not (unknown_keys or unknown_levels):
+            return NOTHING_IGNORED
+        warnings += self._strangers(unknown_keys) + unknown_levels
+        return {"unknown_key": len(unknown_keys), "unknown_level": len(unknown_levels)}
 
+    def _strangers(self, keys: list[str]) -> list[str]:
+        """What is said of keys that are no context features."""
+        known = tuple(self._context)
+        said = [
+            f"context.{_shown(name)}: is not a context feature, ignored{_hint(_shown(name), known)}"
+            for name in keys[:MOST_WARNINGS]
+        ]
+        if len(keys) > MOST_WARNINGS:
+            said.append(f"context: {len(keys) - MOST_WARNINGS} more keys are no context features")
+        return said
 
-def _excluded(snapshot: Snapshot, names: tuple[str, ...], warnings: list[str]) -> tuple[int, ...]:
-    """An action that is no more in the catalogue is excluded already."""
-    index = snapshot.catalogue.action_index
-    unknown = [name for name in names if name not in index]
-    warnings += [f"exclude: no action {_shown(name)!r} in the catalogue" for name in unknown[:MOST_WARNINGS]]
-    if len(unknown) > MOST_WARNINGS:
-        warnings.append(f"exclude: {len(unknown) - MOST_WARNINGS} more are no actions of the catalogue")
-    return tuple(index[name] for name in names if name in index)
+    def _excluded(self, names: tuple[str, ...], warnings: list[str]) -> tuple[int, ...]:
+        """An action that is no more in the catalogue is excluded already."""
+        index = self._catalogue.action_index
+        unknown = [name for name in names if name not in index]
+        warnings += [
+            f"exclude: no action {_shown(name)!r} in the catalogue" for name in unknown[:MOST_WARNINGS]
+        ]
+        if len(unknown) > MOST_WARNINGS:
+            warnings.append(f"exclude: {len(unknown) - MOST_WARNINGS} more are no actions of the catalogue")
+        return tuple(index[name] for name in names if name in index)
 
 
 def _shown(text: str) -> str:

@@ -154,7 +154,7 @@ class Reserver:
         """The answers without what they could not reserve."""
         self._decide(claims.values(), closed=True)
         return {
-            key: replace(claim.answer, degraded=(*claim.answer.degraded, CONTACT_RESERVATION))
+            key: claim.answer.but(degraded=(*claim.answer.degraded, CONTACT_RESERVATION))
             for key, claim in claims.items()
         }
 
@@ -177,7 +177,7 @@ class Reserver:
                 batch = without_reserving(batch)
             decisions = self._again(answer.snapshot, answer.decisions, rows, batch)
             for row, claim in enumerate(found):
-                claim.answer = replace(claim.answer, decisions=decisions, row=row)
+                claim.answer = claim.answer.but(decisions=decisions, row=row)
 
     def _warn(self, reason: str) -> None:
         """Log what could not be reserved, now and then: it may be so for every batch."""
