@@ -11,9 +11,8 @@ from starlette.responses import Response
 
 from feature_store.documents import Problem as Finding
 from feature_store.feature import iso_timestamp
-from service.api.encoding import JSON_TYPE
 from service.api.problems import Problem
-from service.api.routes import parse, read_body
+from service.api.routes import Encoded, parse, read_body
 from service.api.schemas import CheckedView, FilesBody, FindingView, ProblemView
 from service.decisioning.catalogue import Action, Catalogue, Channel, Treatment
 from service.runtime.checking import BadArchive, check, unpacked
@@ -36,7 +35,7 @@ async def read_catalogue(request: Request) -> Response:
         "channels": [_channel(channel) for channel in catalogue.channels],
         "actions": [_action(action, treatments[action.name]) for action in catalogue.actions],
     }
-    return Response(msgspec.json.encode(document), media_type=JSON_TYPE)
+    return Encoded(msgspec.json.encode(document))
 
 
 ZIP = "application/zip"

@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from feature_store.store import InvalidFeatures, StoreUnavailable
 from service.api.decisions import PROBLEMS
-from service.api.encoding import JSON_TYPE
 from service.api.problems import Problem, faults_of, invalid_body, store_unavailable
-from service.api.routes import RawBodyRoute
+from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import ConsentsBody, CustomerBody, CustomerId, CustomerView, ProblemView
 from service.runtime.requests import Fault
 
@@ -46,7 +45,7 @@ async def read_customer(request: Request, customer_id: InPath) -> Response:
         raise store_unavailable() from None
     if customer is None:
         raise Problem(404, "unknown-customer", "nothing is known of this customer")
-    return Response(msgspec.json.encode({"customer_id": customer_id, **customer}), media_type=JSON_TYPE)
+    return Encoded(msgspec.json.encode({"customer_id": customer_id, **customer}))
 
 
 @router.put(

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from service.api.encoding import JSON_TYPE, encode
+from service.api.encoding import encode
 from service.api.problems import Problem, faults_of, invalid_body, overloaded
-from service.api.routes import RawBodyRoute
+from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
@@ -48,9 +48,9 @@ async def decide(request: Request, body: DecisionBody) -> Response:
     except Overloaded:
         service.shed()
         raise overloaded() from None
-    document = request.app.state.encoder.document(decision)
-    service.recorder.keep(decision, document)
-    return Response(encode(document), media_type=JSON_TYPE)
+    answer = request.app.state.encoder.encode(decision)
+    service.recorder.keep(decision, answer)
+    return Encoded(answer)
 
 
 @router.post(
@@ -73,19 +73,19 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
     except Overloaded:
         service.shed()
         raise overloaded() from None
-    answers: list[dict[str, Any]] = []
+    answers: list[bytes] = []
     for index, entry in enumerate(asked):
         if index % (1 if explained else ENCODED_AT_ONCE) == 0:
             await asyncio.sleep(0)  # others may be waiting for a decision
         answer = entry if isinstance(entry, Problem) else next(decided)
         if isinstance(answer, Decision):
-            document = request.app.state.encoder.document(answer)
-            service.recorder.keep(answer, document)
-            answers.append(document)
+            encoded = request.app.state.encoder.encode(answer)
+            service.recorder.keep(answer, encoded)
+            answers.append(encoded)
         else:
             problem = answer if isinstance(answer, Problem) else invalid_body(answer.faults)
-            answers.append(problem.document())
-    return Response(encode({"decisions": answers}), media_type=JSON_TYPE)
+            answers.append(encode(problem.document()))
+    return Encoded(b'{"decisions":[%b]}' % b",".join(answers))
 
 
 def _request(index: int, raw: object) -> DecisionRequest | Problem:

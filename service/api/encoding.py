@@ -1,153 +1,270 @@
-"""Decisions as JSON, straight from their columns."""
+"""Decisions as JSON, straight from their columns, each encoded once."""
 
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from msgspec import UNSET, Raw, UnsetType
 
 from feature_store.feature import iso_timestamp
 from service.decisioning.catalogue import Treatment
 from service.decisioning.content import rendered
 from service.decisioning.explain import Candidate, explain
 from service.decisioning.offers import Promise
-from service.decisioning.slate import Slate
+from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.runtime.decision import Decision
-from service.runtime.tokens import Grant, Signer
+from service.runtime.tokens import Signer, packed
 
-JSON_TYPE = "application/json"
 Explanation = list[Candidate]
 encode = msgspec.json.Encoder().encode
 
 
+class _NoAction(msgspec.Struct, gc=False):
+    reason: str
+    stage: str
+
+
+class _Bundle(msgspec.Struct, gc=False):
+    name: str
+    position: int
+
+
+class _Offer(msgspec.Struct, gc=False):
+    name: str
+    terms: Raw
+    valid_until: str
+
+
+class _Action(msgspec.Struct, gc=False):
+    rank: int
+    issue: str
+    group: str
+    action: str
+    treatment: str
+    propensity: float
+    context_weight: float
+    value: float
+    lever: float
+    priority: float
+    selection_probability: float
+    bundle: _Bundle | None
+    offer: _Offer | None
+    content: Raw
+    token: str
+    reasons: list[str] | UnsetType | None
+
+
+class _Placement(msgspec.Struct, gc=False):
+    id: str
+    actions: list[_Action]
+    no_action: _NoAction | None
+
+
+class _Timings(msgspec.Struct, gc=False):
+    features: float
+    scoring: float
+    total: float
+
+
+class _Answer(msgspec.Struct, gc=False):
+    """`schemas.DecisionView` in the form that encodes fastest."""
+
+    decision_id: str
+    customer_id: str | None
+    anonymous_id: str | None
+    channel: str
+    placements: list[_Placement]
+    arm: str
+    experiments: dict[str, str]
+    mode: str
+    degraded: tuple[str, ...]
+    warnings: tuple[str, ...]
+    versions: Raw
+    timings_ms: _Timings
+    explanation: Explanation | UnsetType
+
+
 class DecisionEncoder:
-    """Turns decisions into their JSON documents, with a signed token for every offered action."""
+    """Turns decisions into JSON, with a signed token for every offered action.
+
+    What depends on the snapshot alone is made once for it, and what is gathered from the columns of a batch
+    once for that: answers of one batch are encoded one after another.
+    """
 
     def __init__(self, signer: Signer, token_seconds: float) -> None:
         self.sign, self.token_seconds = signer.sign, token_seconds
+        self._seal = signer.seal
+        self._wording: _Wording | None = None
+        self._chosen: _Chosen | None = None
 
-    def document(self, decision: Decision) -> dict[str, Any]:
-        """The answer to one request, ready to be encoded; the treatments' content is JSON already."""
-        request, snapshot = decision.request, decision.snapshot
+    def encode(self, decision: Decision) -> bytes:
+        """The answer to one request."""
+        request, snapshot, taken = decision.request, decision.snapshot, decision.decisions
+        wording, chosen = self._wording, self._chosen
+        if wording is None or wording.snapshot is not snapshot:
+            wording = self._wording = _Wording(snapshot)
+        if chosen is None or chosen.decisions is not taken:
+            chosen = self._chosen = _Chosen(taken)
         explained = _explained(decision)
-        filled, empty = self._filled(decision, explained), _empty(decision)
-        document: dict[str, Any] = {
-            "decision_id": decision.decision_id,
-            "customer_id": request.customer_id,
-            "anonymous_id": request.anonymous_id,
-            "channel": request.channel,
-            "placements": [
-                {
-                    "id": snapshot.catalogue.slots[slot].placement.id,
-                    "actions": filled.get(slot, []),
-                    "no_action": empty.get(slot),
-                }
-                for slot, _ in decision.checked.slots
-            ],
-            "arm": decision.arm,
-            "experiments": decision.experiments,
-            "mode": decision.mode,
-            "degraded": decision.degraded,
-            "warnings": decision.checked.warnings,
-            "versions": snapshot.versions,
-            "timings_ms": {
-                "features": round(decision.features_seconds * 1000, 3),
-                "scoring": round(decision.scoring_seconds * 1000, 3),
-                "total": round(decision.total_seconds * 1000, 3),
-            },
-        }
-        if explained is not None:
-            document["explanation"] = explained
-        return document
+        filled = self._filled(decision, wording, chosen, explained)
+        empty = chosen.empty(decision.row)
+        placements = []
+        for slot, _ in decision.checked.slots:
+            no_action = wording.no_actions[empty[slot]] if slot in empty else None
+            placements.append(_Placement(wording.placements[slot], filled.get(slot, []), no_action))
+        answer = _Answer(
+            decision.decision_id,
+            request.customer_id,
+            request.anonymous_id,
+            request.channel,
+            placements,
+            decision.arm,
+            decision.experiments,  # type: ignore[arg-type]  # encoded as a mapping of any kind is
+            decision.mode,
+            decision.degraded,
+            decision.checked.warnings,
+            wording.versions,
+            _Timings(
+                round(decision.features_seconds * 1000, 3),
+                round(decision.scoring_seconds * 1000, 3),
+                round(decision.total_seconds * 1000, 3),
+            ),
+            UNSET if explained is None else explained,
+        )
+        return encode(answer)
 
     def _filled(
-        self, decision: Decision, explained: list[Candidate] | None
-    ) -> dict[int, list[dict[str, Any]]]:
+        self, decision: Decision, wording: "_Wording", chosen: "_Chosen", explained: Explanation | None
+    ) -> dict[int, list[_Action]]:
         """The actions of each slot that has some."""
-        slate, catalogue, row = decision.decisions.slate, decision.snapshot.catalogue, decision.row
-        filled: dict[int, list[dict[str, Any]]] = {}
+        first, last = chosen.first[decision.row], chosen.first[decision.row + 1]
+        if first == last:
+            return {}
         reasons = {candidate.action: candidate.reasons for candidate in explained or ()}
-        first, last = slate.row.searchsorted([row, row + 1]).tolist()
+        until = decision.decided_at + self.token_seconds
+        whom = packed(decision.decision_id, decision.request.customer_key)
+        when = packed(decision.decided_at, until, decision.request.dry_run)
+        within = packed(decision.experiments, decision.account_id)
+        filled: dict[int, list[_Action]] = {}
         for pick in range(first, last):
-            slot, index = int(slate.slot[pick]), int(slate.action[pick])
-            action, treatment = catalogue.actions[index], catalogue.treatments[int(slate.treatment[pick])]
-            propensity = float(decision.decisions.factors.propensity[row, index])
-            probability = float(slate.selection_probability[pick])
-            offer = decision.offer(index)
-            grant = Grant(
-                decision_id=decision.decision_id,
-                customer=decision.request.customer_key,
-                account=decision.account_id,
-                channel=decision.request.channel,
-                placement=catalogue.slots[slot].placement.id,
-                issue=action.issue,
-                group=action.group,
-                action=action.name,
-                treatment=treatment.name,
-                rank=int(slate.rank[pick]),
-                propensity=propensity,
-                selection_probability=probability,
-                decided_at=decision.decided_at,
-                expires_at=decision.decided_at + self.token_seconds,
-                dry_run=decision.request.dry_run,
-                offer=offer.name if offer else None,
-                experiments=dict(decision.experiments),
+            slot, index = chosen.slot[pick], chosen.action[pick]
+            said = wording.said(slot, index, chosen.treatment[pick])
+            offer = None if chosen.decisions.offered is None else decision.offer(index)
+            rank, propensity, probability = (
+                chosen.rank[pick],
+                chosen.propensity[pick],
+                chosen.selection_probability[pick],
             )
+            token = self._seal(
+                whom, said.packed, packed(rank, propensity, probability), when,
+                packed(offer.name if offer else None), within,
+            )  # fmt: skip
             filled.setdefault(slot, []).append(
-                {
-                    "rank": grant.rank,
-                    "issue": action.issue,
-                    "group": action.group,
-                    "action": action.name,
-                    "treatment": treatment.name,
-                    "propensity": propensity,
-                    "context_weight": float(decision.decisions.factors.context_weight[row, index]),
-                    "value": float(decision.decisions.factors.value[row, index]),
-                    "lever": float(decision.decisions.factors.lever[row, index]),
-                    "priority": float(decision.decisions.factors.priority[row, index]),
-                    "selection_probability": probability,
-                    "bundle": _bundle(decision.snapshot, slate, pick),
-                    "offer": _offer(offer) if offer else None,
-                    "content": msgspec.Raw(_content(decision.snapshot, index, treatment, offer)),
-                    "token": self.sign(grant),
-                    **({} if explained is None else {"reasons": reasons[action.name]}),
-                }
+                _Action(
+                    rank,
+                    *said.names,
+                    propensity,
+                    chosen.context_weight[pick],
+                    chosen.value[pick],
+                    chosen.lever[pick],
+                    chosen.priority[pick],
+                    probability,
+                    wording.bundle(chosen.bundle[pick], chosen.position[pick]),
+                    None if offer is None else _offer(offer),
+                    said.content if offer is None else wording.content(said, index, offer),
+                    token,
+                    UNSET if explained is None else reasons[said.names.action],
+                )
             )
         return filled
 
 
-def _bundle(snapshot: Snapshot, slate: Slate, pick: int) -> dict[str, Any] | None:
-    """The bundle that a chosen action stands in, and its place there."""
-    number = int(slate.bundle[pick])
-    if number < 0:
-        return None
-    bundle = snapshot.slate_policy.bundles[number]
-    return {"name": bundle.name, "position": int(slate.position[pick])}
+class _Chosen:
+    """What was chosen for a batch, by pick: gathered for all of its requests at once.
+
+    Those of row r are the picks from `first[r]` up to `first[r + 1]`.
+    """
+
+    def __init__(self, decisions: Decisions) -> None:
+        slate, factors = decisions.slate, decisions.factors
+        self.decisions = decisions
+        rows = np.arange(len(decisions.batch) + 1)
+        self.first: list[int] = slate.row.searchsorted(rows).tolist()
+        self._first_empty: list[int] = slate.empty_row.searchsorted(rows).tolist()
+        self._empty = list(zip(slate.empty_slot.tolist(), slate.empty_code.tolist(), strict=True))
+        self.slot, self.action, self.treatment = (
+            column.tolist() for column in (slate.slot, slate.action, slate.treatment)
+        )
+        self.rank, self.bundle, self.position = (
+            column.tolist() for column in (slate.rank, slate.bundle, slate.position)
+        )
+        at = slate.row, slate.action
+        self.propensity, self.context_weight, self.value, self.lever, self.priority = (
+            factor[at].tolist()
+            for factor in (
+                factors.propensity, factors.context_weight, factors.value, factors.lever, factors.priority
+            )
+        )  # fmt: skip
+        self.selection_probability: list[float] = slate.selection_probability.tolist()
+
+    def empty(self, row: int) -> dict[int, int]:
+        """By slot without an action the code of the removal that left it so."""
+        return dict(self._empty[self._first_empty[row] : self._first_empty[row + 1]])
 
 
-def _offer(offer: Promise) -> dict[str, Any]:
-    return {
-        "name": offer.name,
-        "terms": msgspec.Raw(offer.terms),
-        "valid_until": iso_timestamp(offer.valid_until),
-    }
+class _Names(NamedTuple):
+    issue: str
+    group: str
+    action: str
+    treatment: str
 
 
-def _content(snapshot: Snapshot, action: int, treatment: Treatment, offer: Promise | None) -> bytes:
-    """What a treatment says, with the terms that it names."""
-    if offer is None or not snapshot.offers.named.get(action):
-        return treatment.content
-    return rendered(treatment.content, offer.terms)
+class _Said(NamedTuple):
+    """What is the same whenever a treatment is said in a slot; `packed` is its part of a grant."""
+
+    names: _Names
+    treatment: Treatment
+    content: Raw
+    packed: bytes
 
 
-def _empty(decision: Decision) -> dict[int, dict[str, str]]:
-    """Why each slot without an action has none."""
-    slate = decision.decisions.slate
-    first, last = slate.empty_row.searchsorted([decision.row, decision.row + 1]).tolist()
-    empty = {}
-    for index in range(first, last):
-        no_action = decision.snapshot.no_actions[int(slate.empty_code[index])]
-        empty[int(slate.empty_slot[index])] = {"reason": no_action.reason, "stage": str(no_action.stage)}
-    return empty
+class _Wording:
+    """What answers take from a snapshot, in the form in which they need it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.versions = Raw(encode(snapshot.versions))
+        self.placements = [slot.placement.id for slot in snapshot.catalogue.slots]
+        self.no_actions = [_NoAction(no.reason, str(no.stage)) for no in snapshot.no_actions]
+        self._said: dict[tuple[int, int], _Said] = {}
+
+    def said(self, slot: int, action: int, treatment: int) -> _Said:
+        """An action said by a treatment in a slot; made at its first use."""
+        said = self._said.get((slot, treatment))
+        if said is None:
+            said = self._said[slot, treatment] = self._make(slot, action, treatment)
+        return said
+
+    def _make(self, slot: int, action: int, treatment: int) -> _Said:
+        catalogue = self.snapshot.catalogue
+        where, what, how = catalogue.slots[slot], catalogue.actions[action], catalogue.treatments[treatment]
+        names = _Names(what.issue, what.group, what.name, how.name)
+        return _Said(names, how, Raw(how.content), packed(where.channel, where.placement.id, *names))
+
+    def content(self, said: _Said, action: int, offer: Promise) -> Raw:
+        """What a treatment says, with the terms that it names."""
+        if not self.snapshot.offers.named.get(action):
+            return said.content
+        return Raw(rendered(said.treatment.content, offer.terms))
+
+    def bundle(self, number: int, position: int) -> _Bundle | None:
+        """The bundle that a chosen action stands in, and its place there; a number below 0 is none."""
+        return None if number < 0 else _Bundle(self.snapshot.slate_policy.bundles[number].name, position)
+
+
+def _offer(offer: Promise) -> _Offer:
+    return _Offer(offer.name, Raw(offer.terms), iso_timestamp(offer.valid_until))
 
 
 def _explained(decision: Decision) -> Explanation | None:

@@ -8,7 +8,7 @@ import msgspec
 from starlette.datastructures import State
 
 from feature_store.schema import Feature, FeatureType, Source
-from service.api.encoding import DecisionEncoder, encode
+from service.api.encoding import DecisionEncoder
 from service.api.schemas import MAX_DEADLINE_MS, DecisionBody
 from service.runtime.service import Service
 from service.runtime.tokens import Grant
@@ -21,9 +21,8 @@ async def example_answer(service: Service, encoder: DecisionEncoder) -> dict[str
     body = DecisionBody.model_validate(
         {**example_decision(service), "dry_run": True, "deadline_ms": MAX_DEADLINE_MS}
     )
-    answer: dict[str, Any] = msgspec.json.decode(
-        encode(encoder.document(await service.decider.decide(body.to_request())))
-    )
+    decision = await service.decider.decide(body.to_request())
+    answer: dict[str, Any] = msgspec.json.decode(encoder.encode(decision))
     return answer
 
 

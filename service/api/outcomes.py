@@ -8,9 +8,8 @@ from starlette.responses import Response
 
 from feature_store.store import StoreUnavailable
 from service.api.decisions import PROBLEMS
-from service.api.encoding import JSON_TYPE
 from service.api.problems import faults_of, invalid_body, overloaded, store_unavailable
-from service.api.routes import RawBodyRoute
+from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import Misfit, OutcomeBodies, OutcomeBody, ReceiptView
 from service.runtime.batching import Overloaded
 from service.runtime.outcomes import OutcomeReport
@@ -54,7 +53,7 @@ async def take_outcomes(request: Request, body: OutcomeBody | OutcomeBodies) -> 
         problem = invalid_body([_placed(i, fault, isinstance(body, list)) for i, fault in faults])
         problem.extensions.update(counts)
         raise problem
-    return Response(msgspec.json.encode(counts), 202, media_type=JSON_TYPE)
+    return Encoded(msgspec.json.encode(counts), 202)
 
 
 def _misfits(rows: list[OutcomeBody | Misfit]) -> Iterator[tuple[int, Fault]]:

@@ -44,7 +44,7 @@ def replay(
         except NotReplayable as error:
             fail(f"{decision_id}: {error}")
     encoder = DecisionEncoder(Signer(bytes(LEAST_SECRET)), 0.0)
-    now = json.loads(msgspec.json.encode(repeatable(encoder.document(again))))
+    now = repeatable(json.loads(encoder.encode(again)))
     changed = list(differences(json.loads(record.answer), now))
     if not changed:
         out.print(f"{decision_id}: the same, field by field (snapshot {record.snapshot})")

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -24,6 +25,13 @@ READY_WITHIN = 120.0
 WORKER_PATIENCE = 60
 """Seconds for which a worker may be silent until it counts as hung and is started again. On a busy machine
 it takes longer than uvicorn's five to import what it needs: it would be ended and begun again for ever."""
+UVICORN: dict[str, Any] = {
+    "ws": "none",
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+}
+"""What keeps uvicorn's own work for a request small. Nothing here asks for the address of a client."""
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -99,8 +107,8 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            access_log=False,
             log_level="warning",
+            **UVICORN,
             timeout_graceful_shutdown=5,
             timeout_worker_healthcheck=WORKER_PATIENCE,
         )

@@ -1,5 +1,6 @@
 """Counting HTTP requests, as plain ASGI: no wrapper around requests or responses."""
 
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.observability.metrics import HTTP_REQUESTS
@@ -10,6 +11,7 @@ class CountRequests:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._counters: dict[tuple[str, str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -18,13 +20,19 @@ class CountRequests:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "none")
-                HTTP_REQUESTS.labels(route, scope["method"], message["status"]).inc()
+                self._count(scope, message["status"])
             await send(message)
 
         try:
             await self.app(scope, receive, counted)
         except Exception:
             # answered further out, where no route is known any more
-            HTTP_REQUESTS.labels(getattr(scope.get("route"), "path", "none"), scope["method"], 500).inc()
+            self._count(scope, 500)
             raise
+
+    def _count(self, scope: Scope, status: int) -> None:
+        labels = getattr(scope.get("route"), "path", "none"), scope["method"], status
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = HTTP_REQUESTS.labels(*labels)
+        counter.inc()

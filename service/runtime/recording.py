@@ -133,14 +133,14 @@ class Recorder:
         """From now on decisions are made by this snapshot; those of the last ones are still recorded."""
         self._snapshots = dict([*self._snapshots.items(), (version, packed)][-MOST_SNAPSHOTS:])
 
-    def keep(self, decision: "Decision", document: Mapping[str, Any]) -> None:
-        """Record a decision, if it is in the share and no dry run. `document` is its answer."""
+    def keep(self, decision: "Decision", answer: bytes) -> None:
+        """Record a decision, if it is in the share and no dry run. `answer` is what is answered, JSON."""
         if decision.request.dry_run or not self._sampled(decision.decision_id):
             return
         if len(self._waiting) >= MOST_WAITING:
             metrics.DECISIONS_UNRECORDED.inc()
             return
-        self._waiting.append((decision.decision_id, self._record(decision, document)))
+        self._waiting.append((decision.decision_id, self._record(decision, answer)))
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._write_all())
 
@@ -154,7 +154,7 @@ class Recorder:
         digest = hashlib.blake2b(decision_id.encode(), digest_size=4).digest()
         return int.from_bytes(digest, "little") < self._share * 2**32
 
-    def _record(self, decision: "Decision", document: Mapping[str, Any]) -> Record:
+    def _record(self, decision: "Decision", answer: bytes) -> Record:
         return Record(
             snapshot=decision.snapshot.version,
             software=self._software,
@@ -167,7 +167,7 @@ class Recorder:
             batch=msgspec.msgpack.encode(
                 pack_columns(decision.decisions.batch.take(np.array([decision.row])))
             ),
-            answer=msgspec.json.encode(repeatable(document)),
+            answer=msgspec.json.encode(repeatable(msgspec.json.decode(answer))),
         )
 
     async def _write_all(self) -> None:

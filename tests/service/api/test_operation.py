@@ -129,7 +129,7 @@ def test_an_error_of_the_service_is_counted_as_500(
         raise RuntimeError("broken on purpose")
 
     before = metric(client, "arbiter_http_requests_total", status="500")
-    monkeypatch.setattr("service.api.encoding.DecisionEncoder.document", broken)
+    monkeypatch.setattr("service.api.encoding.DecisionEncoder.encode", broken)
     # on a connection of its own: the server closes it after such an error
     asked = {"customer_id": "c1", "channel": "web"}
     answer = httpx.post(client.base_url.join("/v1/decisions"), json=asked)
