@@ -1,7 +1,7 @@
 """MLServer: an inference runtime of one's own; adaptive batching is a setting of the model.
 
 `mlserver start FOLDER` on the settings of `fleet.py`.
-Guides: https://mlserver.readthedocs.io/en/latest/user-guide/custom.html, .../user-guide/adaptive-batching.html
+Guide: https://mlserver.readthedocs.io/en/latest/user-guide/adaptive-batching.html
 """
 
 import json
