@@ -9,11 +9,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
 from feature_store.store import connect
+from service.api.server import OPTIONS
 from service.cli.console import err, fail
 from service.cli.errors import explained
 from service.cli.options import Host, Port, RedisUrl, Workers, Workspace
@@ -25,13 +25,6 @@ READY_WITHIN = 120.0
 WORKER_PATIENCE = 60
 """Seconds for which a worker may be silent until it counts as hung and is started again. On a busy machine
 it takes longer than uvicorn's five to import what it needs: it would be ended and begun again for ever."""
-UVICORN: dict[str, Any] = {
-    "ws": "none",
-    "access_log": False,
-    "proxy_headers": False,
-    "server_header": False,
-}
-"""What keeps uvicorn's own work for a request small. Nothing here asks for the address of a client."""
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -108,7 +101,7 @@ def start(settings: Settings, announce: Callable[[], None]) -> None:
             port=settings.port,
             workers=settings.workers,
             log_level="warning",
-            **UVICORN,
+            **OPTIONS,
             timeout_graceful_shutdown=5,
             timeout_worker_healthcheck=WORKER_PATIENCE,
         )

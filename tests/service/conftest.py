@@ -18,6 +18,7 @@ from feature_store.embedded import EmbeddedStore
 from feature_store.ingestion import load_customers
 from feature_store.store import CustomerStore, connect
 from models.workshop import train_workspace
+from service.api.server import OPTIONS
 from service.app import create_app
 from service.settings import Settings
 from service.workspace.loading import Workspace, load_workspace
@@ -95,7 +96,7 @@ def listening(app: Any) -> Iterator[str]:
     """An app behind a real server in a thread; yields its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", **OPTIONS))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -111,7 +111,14 @@ def test_every_documented_example_works_as_it_stands(client: httpx.Client) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "status"), [("/nothing", "GET", 404), ("/v1/decisions", "GET", 405)]
+    ("path", "method", "status"),
+    [
+        ("/nothing", "GET", 404),
+        ("/v1/decisions", "GET", 405),
+        ("/v1/decisions", "OPTIONS", 405),
+        ("/v1/outcomes", "PUT", 405),
+        ("/v1/decisions/nothing", "POST", 404),
+    ],
 )
 def test_what_is_not_there_is_a_problem_document_too(
     client: httpx.Client, path: str, method: str, status: int

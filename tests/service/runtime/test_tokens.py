@@ -3,14 +3,16 @@
 import base64
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.decisioning.experiments import MOST_NAMESPACES
-from service.runtime.tokens import MAX_TOKEN, Grant, InvalidToken, Signer, kept_secret
+from service.runtime.tokens import MAX_TOKEN, Grant, InvalidToken, Signer, kept_secret, packed
 
 NOW = 1_800_000_000.0
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -43,6 +45,27 @@ def grant(expires_at: float = NOW + 60, offer: str | None = None) -> Grant:
 @given(grants)
 def test_a_token_gives_back_the_grant_that_was_signed(signed: Grant) -> None:
     assert SIGNER.verify(SIGNER.sign(signed), NOW) == signed
+
+
+@given(grants, st.data())
+def test_a_grant_packed_in_parts_makes_the_same_token(signed: Grant, data: st.DataObject) -> None:
+    fields = msgspec.structs.astuple(signed)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(fields) - 1), min_size=2)))
+    parts = [fields[start:end] for start, end in pairwise([0, *cuts, len(fields)])]
+    assume(all(len(part) <= 15 for part in parts))
+    assert SIGNER.seal(*(packed(*part) for part in parts)) == SIGNER.sign(signed)
+
+
+def test_a_token_made_before_grants_were_packed_in_parts_is_read() -> None:
+    token = (
+        "AdwAEaJkMaNjMTKjd2ViqWhvbWVfaGVyb6VzYWxlc6hpbnRlcm5ldKlmaWJyZV81MDCuZmlicmVfNTAwX2hlcm8Byz-1P3ztkWhz"
+        "yz_wAAAAAAAAy0Ha0nSAAAAAy0Ha0nSPAAAAwqhsb3lhbF8yMIGlcHJpY2WkaGlnaKJhMZFPmHBCvxo8rZfl4kS52OE"
+    )
+    read = SIGNER.verify(token, NOW)
+    assert read == msgspec.structs.replace(
+        grant(offer="loyal_20"), experiments={"price": "high"}, account="a1"
+    )
+    assert SIGNER.sign(read) == token
 
 
 @given(grants, st.data())
