@@ -26,7 +26,8 @@ Floats = NDArray[np.float64]
 Definition = dict[str, Any]
 
 _LAYOUT = 1
-_CODE_VALUES = np.append(np.arange(2.0**15), np.nan)  # indexed by a code; -1 takes the last, which is missing
+_CODE_VALUES = np.append(np.arange(2.0**15), np.nan)  # of a code; the last, -1, is missing
+_NEVER_OLD = 2**32 - 1
 _FLOATS = frozenset({FeatureType.NUMBER, FeatureType.TIMESTAMP})
 _CODES = frozenset({FeatureType.CATEGORY})
 _BITS = frozenset({FeatureType.FLAG, FeatureType.SET})
@@ -83,6 +84,15 @@ class Codec:
         self._mark = bytes.fromhex(self.fingerprint)
         self._number = np.frombuffer(self._mark, "<u8")[0]
         self._migrations: dict[bytes, _Migration] = {}
+        self._blank = self._blank_record()
+
+    def _blank_record(self) -> bytes:
+        """The vector of somebody of whom nothing is known."""
+        record = np.zeros(1, self.dtype)
+        record["fingerprint"], record["updated"] = self._number, _NEVER_OLD
+        record["assembled_at"] = record["floats"] = np.nan
+        record["codes"] = -1
+        return record.tobytes()
 
     @property
     def definition(self) -> Definition:
@@ -137,22 +147,30 @@ class Codec:
         return [data[start : start + size] for start in range(0, len(data), size)]
 
     def decode_into(self, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
-        """Write each customer's vector into their row of X, shape (n, schema.width).
+        """Like `decode`, but into each customer's row of X, shape (n, schema.width)."""
+        block = np.empty((len(X), len(self.columns)))
+        decoded = self.decode(blobs, block, now)
+        X[:, self.columns] = block
+        return decoded
 
-        What is older than its max_age at `now` is NaN; rows without a readable vector are left alone. The
-        number of numpy calls doesn't depend on the number of rows or features.
+    def decode(self, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
+        """Write each customer's vector into their row of `block`, shape (n, len(columns)), in that order.
+
+        What is older than its max_age at `now` is NaN, and so is a row without a readable vector. The number
+        of numpy calls doesn't depend on the number of rows or features.
         """
-        size = self.dtype.itemsize
-        if None not in blobs:
-            data = b"".join(blobs)  # type: ignore[arg-type]
-            if len(data) == len(blobs) * size:
-                records = np.frombuffer(data, self.dtype)
-                if (records["fingerprint"] == self._number).all():
-                    X[:, self.columns] = self._fresh(*self._unpack(records), now)
-                    return Decoded(records["assembled_at"].astype(np.float64))
-        return self._decode_groups(blobs, X, now)
+        filled = blobs if all(blobs) else [self._blank if blob is None else blob for blob in blobs]
+        data = b"".join(filled)  # type: ignore[arg-type]
+        if len(data) == len(blobs) * self.dtype.itemsize:
+            records = np.frombuffer(data, self.dtype)
+            if (records["fingerprint"] == self._number).all():
+                self._unpack(records, block)
+                self._age(block, records["updated"], now)
+                return Decoded(records["assembled_at"])
+        return self._decode_groups(blobs, block, now)
 
-    def _decode_groups(self, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
+    def _decode_groups(self, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
+        block.fill(np.nan)
         decoded = Decoded(np.full(len(blobs), np.nan))
         groups: dict[bytes, list[int]] = {}
         for row, blob in enumerate(blobs):
@@ -163,9 +181,10 @@ class Codec:
             if found is None:
                 decoded.unknown[mark.hex()] = rows
                 continue
-            good, assembled_at, block, updated = found
+            good, assembled_at, values, updated = found
+            self._age(values, updated, now)
             chosen = np.array(rows, np.intp)[good]
-            X[chosen[:, None], self.columns] = self._fresh(block, updated, now)
+            block[chosen] = values
             decoded.assembled_at[chosen] = assembled_at
             decoded.broken += [row for row, fine in zip(rows, good, strict=True) if not fine]
         return decoded
@@ -193,31 +212,30 @@ class Codec:
         good = np.array([len(blob) == writer.dtype.itemsize for blob in blobs], bool)
         whole = (blob for blob, fine in zip(blobs, good, strict=True) if fine)
         records = np.frombuffer(b"".join(whole), writer.dtype)
-        block, updated = writer._unpack(records)
+        block, updated = np.empty((len(records), len(writer.columns))), records["updated"]
+        writer._unpack(records, block)
         if migration:
             block, updated = migration.apply(block, updated, records["assembled_at"])
         return good, records["assembled_at"], block, updated
 
-    def _unpack(self, records: NDArray[np.void]) -> tuple[Floats, NDArray[np.uint32]]:
-        """The records' values in the order of `columns`, and their update times."""
-        block = np.empty((len(records), len(self.columns)))
+    def _unpack(self, records: NDArray[np.void], block: Floats) -> None:
+        """Write the records' values into a block."""
         block[:, : self._floats] = records["floats"]
-        block[:, self._floats : self._codes] = _CODE_VALUES[records["codes"]]
+        if self._codes > self._floats:
+            block[:, self._floats : self._codes] = _CODE_VALUES.take(records["codes"], mode="wrap")
         if self._bit_count:
-            bits = np.unpackbits(records["bits"], axis=1)
+            bits = np.unpackbits(records["bits"], axis=1).view(bool)
             known = bits.take(self._known_bits, axis=1)
             block[:, self._codes :] = np.where(known, bits.take(self._value_bits, axis=1), np.nan)
-        return block, records["updated"]
 
-    def _fresh(self, block: Floats, updated: NDArray[np.uint32], now: float) -> Floats:
-        """The block without what is too old."""
+    def _age(self, block: Floats, updated: NDArray[np.uint32], now: float) -> None:
+        """Take what is too old out of a block."""
         if self.timed:
             stale = updated < now - self._max_ages
             if stale.any():
                 old = np.zeros(block.shape, bool)
                 old[:, self._timed_columns] = stale.take(self._timed_owners, axis=1)
                 block[old] = np.nan
-        return block
 
 
 class _Migration:

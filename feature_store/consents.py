@@ -4,7 +4,7 @@ Names are kept as stable hashes, as in the contact history, so a record costs 17
 the server without reading it first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,10 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.history import name_hash
+from feature_store.records import join
 
 RECORD = np.dtype([("purpose", "<u4"), ("channel", "<u4"), ("state", "i1"), ("time", "<f8")])
 KEY_BYTES = 8
 """What tells a record from the others: its purpose and its channel."""
+
+_KEYED = np.dtype(
+    {
+        "names": ["key", "state"],
+        "formats": ["<u8", "i1"],
+        "offsets": [0, KEY_BYTES],
+        "itemsize": RECORD.itemsize,
+    }
+)
 
 GRANTED, DENIED, UNKNOWN = 1, 0, -1
 
@@ -42,12 +52,12 @@ class ConsentNames:
     channels: tuple[str, ...]
 
     @cached_property
-    def _places(self) -> Mapping[tuple[int, int], tuple[int, int]]:
-        return {
-            (name_hash(purpose), name_hash(channel)): (p, c)
-            for p, purpose in enumerate(self.purposes)
-            for c, channel in enumerate(self.channels)
-        }
+    def _known(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+        """The keys that mean something, in order, and the place of each in (purposes, channels) as one
+        axis."""
+        keys = [name_hash(p) | name_hash(c) << 32 for p in self.purposes for c in self.channels]
+        found, places = np.unique(np.array(keys, np.uint64), return_index=True)
+        return found, places
 
     def decode(self, blobs: Sequence[bytes | None]) -> NDArray[np.int8] | None:
         """The states of a batch, shape (n, purposes, channels); None where nothing is stored of anybody.
@@ -56,18 +66,17 @@ class ConsentNames:
         """
         if not self.purposes or not any(blobs):
             return None
-        states = np.full((len(blobs), len(self.purposes), len(self.channels)), UNKNOWN, np.int8)
-        for row, blob in enumerate(blobs):
-            for record in unpack(blob):
-                place = self._places.get((record[0], record[1]))
-                if place is not None:
-                    states[row, *place] = record[2]
-        return states
+        records, counts = join(blobs, _KEYED)
+        keys, places = self._known
+        at = keys.searchsorted(records["key"])
+        meant = keys.take(at, mode="clip") == records["key"]
+        rows = np.arange(len(blobs)).repeat(counts)
+        states = np.full((len(blobs), len(self.purposes) * len(self.channels)), UNKNOWN, np.int8)
+        states[rows[meant], places[at[meant]]] = records["state"][meant]
+        return states.reshape(len(blobs), len(self.purposes), len(self.channels))
 
 
 def unpack(blob: bytes | None) -> list[tuple[int, int, int, float]]:
     """The records of one customer as (purpose, channel, state, time)."""
-    if not blob or len(blob) % RECORD.itemsize:
-        return []
-    records: list[tuple[int, int, int, float]] = np.frombuffer(blob, RECORD).tolist()
+    records: list[tuple[int, int, int, float]] = join([blob], RECORD)[0].tolist()
     return records

@@ -56,7 +56,7 @@ class Contacts:
 
     async def read(self, keys: Sequence[bytes]) -> list[Kept | None]:
         """What is kept under each key; None where that can't be read."""
-        replies = await self._client.run([("HMGET", key, *FIELDS) for key in keys])
+        replies = await self._client.read(keys, FIELDS)
         return [Kept(*reply) if isinstance(reply, list) else None for reply in replies]
 
     async def reserve(self, bookings: Sequence[Booking], now: float) -> list[Kept | StoreUnavailable | None]:

@@ -9,6 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.records import join
+
 RECORD = np.dtype(
     [
         ("time", "<f8"),
@@ -58,8 +60,5 @@ def unpack(blobs: Sequence[bytes | None]) -> tuple[NDArray[np.void], NDArray[np.
     Returns the records, shape (total,) of `RECORD`, and offsets, shape (n + 1,): row i has the records from
     offsets[i] up to offsets[i + 1]. Bytes after a last whole record are ignored.
     """
-    size = RECORD.itemsize
-    counts = [len(blob) // size if blob else 0 for blob in blobs]
-    whole = (blob[: count * size] for blob, count in zip(blobs, counts, strict=True) if blob)
-    offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.intp)))
-    return np.frombuffer(b"".join(whole), RECORD), offsets
+    records, counts = join(blobs, RECORD)
+    return records, np.concatenate(([0], np.cumsum(counts)))

@@ -2,10 +2,17 @@
 cluster, so that everything of one lies on one node.
 """
 
+from collections.abc import Sequence
+
 
 def customer_key(customer_id: str) -> bytes:
     """The key of a customer's hash."""
     return b"arb:{%b}" % customer_id.encode("utf-8", "surrogatepass")
+
+
+def customer_keys(customer_ids: Sequence[str]) -> list[bytes]:
+    """The keys of many customers."""
+    return [b"arb:{%b}" % customer_id.encode("utf-8", "surrogatepass") for customer_id in customer_ids]
 
 
 def account_key(account_id: str) -> bytes:

@@ -12,28 +12,27 @@ import asyncio
 import json
 import random
 import struct
-import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feature_store import history
 from feature_store.budgets import Budgets
 from feature_store.client import Client, Command, StoreUnavailable, connect
-from feature_store.codec import Codec, Decoded
+from feature_store.codec import Codec
 from feature_store.consents import KEY_BYTES, Consent, unpack
 from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.contacts import Contacts, reservation_id
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
-from feature_store.keys import account_key, customer_key
+from feature_store.keys import account_key, customer_key, customer_keys
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
 from feature_store.schema import FeatureSchema, Source
 from feature_store.scripts import KEEP_OFFERS, PUT, RECORD_OUTCOME, SET_CONSENTS
+from feature_store.vectors import Vectors, schema_key
 
 __all__ = [
     "Customer",
@@ -53,7 +52,6 @@ RELOAD = "arb:reload"
 _BULK_ROWS = 1_000
 _BULK_TIMEOUT = 30.0
 _PUT_ATTEMPTS = 100
-_ASK_AGAIN = 30.0
 _LAST_U4 = 2**32 - 1
 
 
@@ -80,7 +78,7 @@ class CustomerStore:
         self._codecs = {source: Codec(schema, source) for source in STORED}
         self._ttl = customer_ttl or 0
         self._log_length = outcome_log_length
-        self._asked: dict[str, float] = {}
+        self._vectors = Vectors(client, schema, self._codecs)
         self._registered = False
 
     @property
@@ -118,7 +116,7 @@ class CustomerStore:
         """
         if not self._registered:
             definitions = {codec.fingerprint: json.dumps(codec.definition) for codec in self._codecs.values()}
-            await self._run([("SET", f"arb:schema:{name}", text) for name, text in definitions.items()])
+            await self._run([("SET", schema_key(name), text) for name, text in definitions.items()])
             self._registered = True
 
     @property
@@ -133,65 +131,31 @@ class CustomerStore:
             nobody = np.empty(0, bool)
             return CustomerRows(np.empty((0, self.schema.width)), nobody, np.empty(0), nobody)
         fields = (b"p", b"b", b"c", *also)
-        replies = await self._client.run([("HMGET", customer_key(id_), *fields) for id_ in customer_ids])
-        unread = np.array([not isinstance(reply, list) for reply in replies])
-        incomplete = unread.copy()
-        faults = [str(reply) for reply in replies if not isinstance(reply, list)]
+        replies = await self._client.read(customer_keys(customer_ids), fields)
+        unread, faults = _unread(replies)
         if len(faults) == len(replies):
             raise StoreUnavailable(faults[0])
         if faults:
-            nothing = (None,) * len(fields)
-            replies = [reply if isinstance(reply, list) else nothing for reply in replies]
-        X = np.full((len(replies), self.schema.width), np.nan)
-        known = np.zeros(len(replies), bool)
-        assembled_at = np.full(len(replies), np.nan)
+            nothing = [None] * len(fields)
+            replies = [nothing if gone else reply for gone, reply in zip(unread, replies, strict=True)]
         profiles, behaviours, consents, *more = zip(*replies, strict=True)
-        vectors = (profiles, behaviours)
-        for codec, blobs in zip(self._codecs.values(), vectors, strict=True):
-            decoded = await self._decode(codec, blobs, X, now)
-            known |= np.array([blob is not None for blob in blobs])
-            assembled_at = np.fmax(assembled_at, decoded.assembled_at)
-            if decoded.unknown or decoded.broken:
-                faults += _faults(codec, decoded)
-                incomplete[[*decoded.broken, *chain.from_iterable(decoded.unknown.values())]] = True
+        found = await self._vectors.rows((profiles, behaviours), now)
+        known = ~np.isnan(found.assembled_at)
+        incomplete = unread
+        if found.unreadable:
+            known[found.unreadable] = True
+            incomplete = unread.copy()
+            incomplete[found.unreadable] = True
         return CustomerRows(
-            X=X,
+            X=found.X,
             known=known,
-            assembled_at=assembled_at,
+            assembled_at=found.assembled_at,
             incomplete=incomplete,
-            faults=tuple(faults),
+            faults=(*faults, *found.faults),
             consents=consents,
             also=dict(zip(also, more, strict=True)),
             unread=unread,
         )
-
-    async def _decode(self, codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
-        decoded = codec.decode_into(blobs, X, now)
-        if decoded.unknown and await self._learn(codec, decoded.unknown):
-            decoded = codec.decode_into(blobs, X, now)
-        return decoded
-
-    async def _learn(self, codec: Codec, fingerprints: Collection[str]) -> bool:
-        """Look up definitions that the codec has not met; whether it knows more than before."""
-        moment = time.monotonic()
-        wanted = [name for name in fingerprints if self._asked.get(name, -_ASK_AGAIN) + _ASK_AGAIN <= moment]
-        if not wanted:
-            return False
-        try:
-            replies = await self._client.run([("GET", f"arb:schema:{name}") for name in wanted])
-        except StoreUnavailable:
-            return False
-        learned = False
-        for name, reply in zip(wanted, replies, strict=True):
-            if isinstance(reply, Exception):
-                continue
-            self._asked[name] = moment
-            if reply is not None:
-                # ValueError and its like: not a definition that this version can use
-                with suppress(ValueError, KeyError, TypeError):
-                    codec.learn(json.loads(reply))
-                    learned = True
-        return learned
 
     async def get(self, customer_id: str) -> Customer | None:
         """All that is stored of one customer, or None."""
@@ -201,17 +165,13 @@ class CustomerStore:
         if all(field is None for field in fields):
             return None
         profile, behaviour, touches, account, consents, offers = fields
-        X = np.full((1, self.schema.width), np.nan)
-        times = [
-            (await self._decode(self._codecs[source], [blob], X, -np.inf)).assembled_at[0]
-            for source, blob in zip(STORED, (profile, behaviour), strict=True)
-        ]
-        updated_at = float(np.fmax(*times))
+        found = await self._vectors.rows(([profile], [behaviour]), -np.inf)
+        updated_at = float(found.assembled_at[0])
         return Customer(
             customer_id=customer_id,
             account_id=account.decode() if account else None,
-            profile=self.schema.decode(X[0], Source.PROFILE),
-            behaviour=self.schema.decode(X[0], Source.BEHAVIOUR),
+            profile=self.schema.decode(found.X[0], Source.PROFILE),
+            behaviour=self.schema.decode(found.X[0], Source.BEHAVIOUR),
             updated_at=None if np.isnan(updated_at) else updated_at,
             history=history.unpack([touches])[0],
             consents=tuple(unpack(consents)),
@@ -252,10 +212,7 @@ class CustomerStore:
         X = np.full((1, self.schema.width), np.nan)
         updated = np.full(len(codec.timed), int(now), np.uint32)
         if stored is not None:
-            decoded = await self._decode(codec, [stored], X, -np.inf)
-            if decoded.unknown:  # a moment later it may be readable, and what is overwritten is lost
-                raise StoreUnavailable(f"can't change what can't be read: {_faults(codec, decoded)[0]}")
-            found = codec.read(stored)
+            found = await self._vectors.read(codec, stored)
             if found is not None:
                 X[0], updated = found[0], found[1].copy()
         self.schema.encode(profile, X[0], (Source.PROFILE,))
@@ -400,6 +357,14 @@ async def announced(client: Client) -> str | None:
 _FIELDS = {Source.PROFILE: b"p", Source.BEHAVIOUR: b"b"}
 
 
+def _unread(replies: Sequence[Any]) -> tuple[NDArray[np.bool_], list[str]]:
+    """Of whom nothing could be read, and why."""
+    if set(map(type, replies)) == {list}:
+        return np.zeros(len(replies), bool), []
+    unread = np.array([not isinstance(reply, list) for reply in replies])
+    return unread, [str(reply) for reply in replies if not isinstance(reply, list)]
+
+
 def _all_good(replies: list[Any]) -> list[Any]:
     for reply in replies:
         if isinstance(reply, Exception):
@@ -417,13 +382,3 @@ def _redeemed(outcome: Outcome, redeems: Mapping[str, Collection[str]]) -> bytes
         reservation_id(outcome.decision_id, outcome.placement, outcome.action, policy)
         for policy in redeems.get(outcome.outcome, ())
     )
-
-
-def _faults(codec: Codec, decoded: Decoded) -> list[str]:
-    faults = [
-        f"{len(rows)} {codec.source} vectors of the unknown fingerprint {name}"
-        for name, rows in decoded.unknown.items()
-    ]
-    if decoded.broken:
-        faults.append(f"{len(decoded.broken)} {codec.source} vectors are not as long as they must be")
-    return faults

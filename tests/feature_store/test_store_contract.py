@@ -499,6 +499,24 @@ def test_consents_are_set_one_by_one_replaced_and_taken_back(
     run_with_store(scenario)
 
 
+def test_consents_of_a_batch_are_told_apart_and_what_means_nothing_is_passed_over() -> None:
+    names = ConsentNames(("marketing", "research"), ("web", "email", "push"))
+    known = [Consent(p, c, GRANTED).record(NOW) for p in names.purposes for c in names.channels]
+    other = Consent("surveys", "web", GRANTED).record(NOW)
+    no = Consent("research", "push", DENIED).record(NOW)
+    states = names.decode([None, b"".join(known), b"", other + no + known[0][:9], b"\xff" * len(no)])
+    assert states is not None
+    assert states.tolist() == [
+        [[-1, -1, -1], [-1, -1, -1]],
+        [[1, 1, 1], [1, 1, 1]],
+        [[-1, -1, -1], [-1, -1, -1]],
+        [[-1, -1, -1], [-1, -1, 0]],
+        [[-1, -1, -1], [-1, -1, -1]],
+    ]
+    assert names.decode([None, b""]) is None
+    assert ConsentNames((), ("web",)).decode([no]) is None
+
+
 def test_consents_of_many_writers_are_all_kept(run_with_store: RunWithStore, customer: str) -> None:
     channels = tuple(f"channel_{number}" for number in range(20))
 
