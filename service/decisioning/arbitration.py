@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.barriers import Barrier
-from service.decisioning.batch import Batch
+from service.decisioning.batch import Batch, Rows
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.quantities import Formula, Quantity, computed_numbers
-from service.decisioning.rulebook import Columns
+from service.decisioning.rules.program import Columns
+from service.decisioning.spreading import spread, with_rows
 from service.decisioning.valuation import Valuation
 
 
@@ -26,15 +27,16 @@ class ContextWeight:
     percent: Quantity
     channels: NDArray[np.bool_] | None = None
 
-    def percents(self, batch: Batch, computed: Columns, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The percent for each of m rows, 0 where the condition does not hold."""
+    def percents(self, batch: Batch, computed: Columns, rows: Rows) -> NDArray[np.float64] | None:
+        """The percent for each of m rows, 0 where the condition does not hold; None where it does nowhere."""
+        holds = np.ones(len(batch), np.bool_) if self.when is None else computed[self.when]
+        if self.channels is not None and holds.any():
+            holds = holds & self.channels[batch.channel]
+        if not holds.any():
+            return None
         if isinstance(self.percent, Formula):
-            found = computed_numbers([self.percent], computed, rows)[0][:, 0]
-        else:
-            found = np.full(len(rows), self.percent)
-        if self.channels is not None:
-            found = np.where(self.channels[batch.channel[rows]], found, 0.0)
-        return found if self.when is None else np.where(computed[self.when][rows], found, 0.0)
+            return np.where(holds[rows], computed_numbers([self.percent], computed, rows)[0][:, 0], 0.0)
+        return np.where(holds[rows], self.percent, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +101,17 @@ class Factors:
     mandatory: NDArray[np.bool_] | None = None
     assumed: NDArray[np.bool_] | None = None
 
-    @classmethod
-    def joined(cls, parts: "Sequence[tuple[NDArray[np.intp], Factors]]") -> "Factors":
-        """The factors of disjoint rows as those of all rows."""
-        order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    def with_rows(self, rows: NDArray[np.intp], others: "Factors") -> "Factors":
+        """These factors, with those of some rows replaced by `others` (m x A)."""
         joined = {}
-        for each in fields(cls):
-            columns = [getattr(factors, each.name) for _, factors in parts]
-            if all(column is None for column in columns):
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(others, each.name)
+            if mine is None and theirs is None:
                 continue
-            shapes = [factors.priority.shape for _, factors in parts]
-            filled = [
-                np.zeros(shape, dtype=np.bool_) if column is None else column
-                for column, shape in zip(columns, shapes, strict=True)
-            ]
-            joined[each.name] = np.concatenate(filled)[order]
-        return cls(**joined)
+            mine = np.zeros(self.priority.shape, np.bool_) if mine is None else mine
+            theirs = np.zeros(others.priority.shape, np.bool_) if theirs is None else theirs
+            joined[each.name] = with_rows(mine, rows, theirs)
+        return Factors(**joined)
 
 
 def arbitrate(
@@ -122,56 +119,59 @@ def arbitrate(
     catalogue: Catalogue,
     batch: Batch,
     computed: Columns,
-    rows: NDArray[np.intp],
+    rows: Rows,
     propensity: NDArray[np.float64],
 ) -> Factors:
     """The factors of every candidate of some rows of a batch.
 
     `propensity` is m x A for the m rows, NaN for who is out; `computed` has the rules' columns for the batch.
     """
-    shape = propensity.shape
-    context_weight = _context_weights(arbitration, batch, computed, rows, shape)
-    values = arbitration.valuation.values(catalogue, computed, rows)
+    n = len(propensity)
+    context_weight = _context_weights(arbitration, batch, computed, rows)
+    values = arbitration.valuation.values(catalogue, computed, rows, n)
     levers = catalogue.levers if arbitration.levers is None else arbitration.levers
     priority = propensity if arbitration.propensity else np.where(np.isnan(propensity), np.nan, 1.0)
-    priority = priority * context_weight
-    if arbitration.value:
-        priority *= values.scaled
-    if arbitration.lever:
-        priority *= levers
+    for factor in (
+        context_weight,
+        values.scaled if arbitration.value else None,
+        levers if arbitration.lever else None,
+    ):
+        if factor is not None:
+            priority = priority * factor
     return Factors(
         propensity=propensity,
-        context_weight=context_weight,
+        context_weight=spread(catalogue.ones, n) if context_weight is None else context_weight,
         value=values.scaled,
-        lever=np.broadcast_to(levers, shape),
+        lever=spread(levers, n),
         priority=priority,
         raw_value=values.raw,
         business_value=values.business,
         customer_value=values.customer,
-        mandatory=_mandatory(arbitration.mandates, computed, rows, shape),
+        mandatory=_mandatory(arbitration.mandates, computed, rows, propensity.shape),
         assumed=values.assumed,
     )
 
 
 def _context_weights(
-    arbitration: Arbitration, batch: Batch, computed: Columns, rows: NDArray[np.intp], shape: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """C of every action, m x A: 1 + the sum of the matching context weights / 100, never below 0."""
+    arbitration: Arbitration, batch: Batch, computed: Columns, rows: Rows
+) -> NDArray[np.float64] | None:
+    """C of every action, m x A: 1 + the sum of the matching context weights / 100, never below 0. None where
+    none matches."""
     total: NDArray[np.float64] | None = None
     for number, weight in enumerate(arbitration.context_weights if arbitration.context_weight else ()):
         percents = weight.percents(batch, computed, rows)
-        if percents.any():
+        if percents is not None:
             kinds, _ = arbitration.weighed
-            total = np.zeros((len(rows), kinds.shape[1])) if total is None else total
+            total = np.zeros((len(percents), kinds.shape[1])) if total is None else total
             total += np.where(kinds[number], percents[:, None], 0.0)
     if total is None:
-        return np.broadcast_to(1.0, shape)
+        return None
     by_kind = np.maximum(1.0 + total / 100.0, 0.0)
     return by_kind[:, arbitration.weighed[1]]
 
 
 def _mandatory(
-    mandates: Sequence[Mandate], computed: Columns, rows: NDArray[np.intp], shape: tuple[int, ...]
+    mandates: Sequence[Mandate], computed: Columns, rows: Rows, shape: tuple[int, ...]
 ) -> NDArray[np.bool_] | None:
     if not mandates:
         return None

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from service.decisioning.offers import Promises
 from service.decisioning.touches import Touches
 
+Rows = NDArray[np.intp] | slice
+"""Some requests of a batch; a slice takes them as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -165,6 +165,11 @@ class Catalogue:
         return np.array([action.lever for action in self.actions], dtype=np.float64)
 
     @cached_property
+    def ones(self) -> NDArray[np.float64]:
+        """A: what a factor is that says nothing."""
+        return np.ones(len(self.actions))
+
+    @cached_property
     def priors(self) -> NDArray[np.float64]:
         """The declared propensity of each action; NaN where none is declared."""
         return np.array(

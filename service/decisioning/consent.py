@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from feature_store.consents import DENIED, GRANTED, UNKNOWN
 from service.decisioning.batch import Batch
-from service.decisioning.rulebook import Columns
+from service.decisioning.removal import remove_at
+from service.decisioning.rules.program import Columns
 from service.decisioning.stages import Removal, Stage
 
 STATES = {GRANTED: "granted", DENIED: "denied", UNKNOWN: "unknown"}
@@ -38,20 +39,24 @@ class Purpose:
     def removal(self) -> Removal:
         return Removal(Stage.CONSENT, self.name, self.meaning, purpose=self.name)
 
-    def refused(self, position: int, batch: Batch, computed: Columns) -> NDArray[np.bool_]:
-        """n x A: what may not be said. `position` is that of the purpose in `batch.consents`."""
+    def remove(
+        self, position: int, batch: Batch, computed: Columns, code: int, removed_by: NDArray[np.int32]
+    ) -> None:
+        """Take out (in place, n x A) what may not be said. `position` is that of the purpose in
+        `batch.consents`."""
         state = self.states(position, batch, computed)
-        state = np.where(state == UNKNOWN, self.unknown, state)
-        refused: NDArray[np.bool_] = (state == DENIED)[:, None] & self.needs[batch.channel]
-        return refused
+        refused = state == DENIED
+        if self.unknown == DENIED:
+            refused |= state == UNKNOWN
+        rows = refused.nonzero()[0]
+        remove_at(removed_by, rows, self.needs[batch.channel[rows]], code)
 
     def states(self, position: int, batch: Batch, computed: Columns) -> NDArray[np.int8]:
         """The consent of each request in its channel: as it is stored, or else as it was imported."""
-        rows = np.arange(len(batch))
         if batch.consents is None:
             state = np.full(len(batch), UNKNOWN, np.int8)
         else:
-            state = batch.consents[rows, position, batch.channel].copy()
+            state = batch.consents[np.arange(len(batch)), position, batch.channel]
         for channel, imported in enumerate(self.imported):
             if imported is not None:
                 open_here = (state == UNKNOWN) & (batch.channel == channel)

@@ -5,17 +5,18 @@ of the line. So arms of one namespace never overlap, a share that grows moves no
 namespaces have nothing to do with one another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.batch import Batch
+from service.decisioning.batch import Batch, Rows
 from service.decisioning.conduct import Conduct
 from service.decisioning.draws import UNKNOWN, Keys, branch, key_of, uniforms
-from service.decisioning.stages import STILL_IN, Removal, Stage
+from service.decisioning.removal import remove_at
+from service.decisioning.stages import Removal, Stage
 
 DEFAULT_ARM = "next_best_action"
 MOST_NAMESPACES = 10
@@ -62,59 +63,64 @@ class Experiment:
         meaning = self.description or "the customer is in a control group that is not offered the action"
         return Removal(Stage.ARBITRATION, f"experiment:{self.name}", meaning, no_action="control_group")
 
-    def assigned(self, batch: Batch) -> NDArray[np.intp]:
-        """The arm of each request, n; -1 where it takes no part."""
-        arms = np.full(len(batch), -1, dtype=np.intp)
-        units = batch.account_units if self.by_account else batch.units
-        if units is None:
-            return arms
-        place = places(units, self.key)
-        runs = (self.start <= batch.now) & (batch.now < self.end) & (units != UNKNOWN)
-        for number, arm in enumerate(self.arms):
-            arms[runs & (arm.start <= place) & (place < arm.end)] = number
-        return arms
+
+def places(units: Keys, namespaces: int | Keys) -> NDArray[np.float64]:
+    """Where each unit lies on the line of a namespace, or of one for each row of units, from 0 to 1."""
+    return uniforms(branch(units, namespaces))
 
 
-def places(units: Keys, namespace: int) -> NDArray[np.float64]:
-    """Where each unit lies on the line of a namespace, from 0 to 1."""
-    return uniforms(branch(units, namespace))
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What an experiment does not offer to some rows of a batch, its control group. `number` is that of the
+    experiment, `actions` A."""
+
+    number: int
+    rows: NDArray[np.intp]
+    actions: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """The arms of the n requests of a batch.
 
+    conducts         the standard one, and behind it those of arms; alone where everybody is decided for so
     conduct   n      index into `conducts`
     arms      n x E  the arm of each experiment; -1 where the request takes no part
-    withheld  n x A  number, from 1, of the experiment that withholds an action from a control group; 0: none
-                     does. None where nothing is withheld from anybody
+    withheld         in the order of experiments, of which the first counts
+    parts            the conducts that occur, by index, each with its rows
     """
 
     conducts: tuple[Conduct, ...]
     conduct: NDArray[np.intp]
     arms: NDArray[np.intp]
-    withheld: NDArray[np.int32] | None = None
+    withheld: tuple[Withheld, ...] = ()
+    parts: tuple[tuple[int, NDArray[np.intp]], ...] = ()
 
-    def of_each(self) -> Iterator[tuple[Conduct, NDArray[np.intp]]]:
+    def of_each(self) -> Iterator[tuple[Conduct, Rows]]:
         """The conducts that occur, with their rows."""
         if len(self.conducts) == 1:
-            yield self.conducts[0], np.arange(len(self.conduct))
-            return
-        for number in np.unique(self.conduct).tolist():
-            yield self.conducts[number], np.flatnonzero(self.conduct == number)
+            yield self.conducts[0], slice(None)
+        for number, rows in self.parts:
+            yield self.conducts[number], rows
 
-    def hears(self, stage: Stage) -> NDArray[np.bool_]:
-        """n: for which requests a stage speaks."""
-        skips = np.array([stage in conduct.skips for conduct in self.conducts])
-        heard: NDArray[np.bool_] = ~skips[self.conduct]
-        return heard
+    def of_arms(self) -> Iterator[tuple[Conduct, NDArray[np.intp]]]:
+        """The same without the standard one."""
+        return ((self.conducts[number], rows) for number, rows in self.parts if number)
+
+    def skipping(self) -> Iterator[tuple[frozenset[Stage], NDArray[np.intp]]]:
+        """The rows for which some stages do not speak, with these stages."""
+        return ((conduct.skips, rows) for conduct, rows in self.of_arms() if conduct.skips)
+
+    def withholds(self, row: int) -> NDArray[np.bool_]:
+        """A: whether an action is withheld from a request."""
+        found = [part.actions for part in self.withheld if row in part.rows]
+        return np.logical_or.reduce(found) if found else np.zeros(1, np.bool_)
 
     def withhold(self, removed_by: NDArray[np.int32], first_code: int) -> None:
         """Take out (in place, n x A) what control groups are not offered; `first_code` is the code of the
         first experiment."""
-        if self.withheld is not None:
-            taken = (self.withheld > 0) & (removed_by == STILL_IN)
-            removed_by[taken] = first_code - 1 + self.withheld[taken]
+        for part in self.withheld:
+            remove_at(removed_by, part.rows, part.actions, first_code - 1 + part.number)
 
 
 @dataclass(frozen=True)
@@ -146,21 +152,44 @@ class Experiments:
 
     def assign(self, batch: Batch, standard: Conduct) -> Assigned:
         """Everybody to their arms. Whoever is in none is decided for by the `standard` conduct."""
-        n = len(batch)
-        arms = np.full((n, len(self.experiments)), -1, dtype=np.intp)
-        conduct, number, withheld = np.zeros(n, np.intp), 0, None
-        for place, experiment in enumerate(self.experiments):
-            arms[:, place] = experiment.assigned(batch)
-            for index, arm in enumerate(experiment.arms):
-                rows = np.flatnonzero(arms[:, place] == index)
-                if arm.conduct is not None:
-                    number += 1
-                    conduct[rows] = number
-                if arm.withheld is not None and rows.size:
-                    withheld = _withheld(withheld, rows, arm.withheld, place + 1, n)
+        conduct = np.zeros(len(batch), np.intp)
+        arms = np.full((len(batch), len(self.experiments)), -1, dtype=np.intp)
+        rows, taken = self._taken(batch)
+        if not rows.size:
+            return Assigned((standard,), conduct, arms)
+        table = self._table
+        arms[rows, table.experiment[taken]] = table.number[taken]
+        withheld = tuple(
+            Withheld(int(table.experiment[arm]) + 1, rows[taken == arm], actions)
+            for arm, actions in table.withheld
+            if arm in taken
+        )
+        for arm, number in table.conducts:  # of several arms with a conduct of their own the last decides
+            conduct[rows[taken == arm]] = number
         if not conduct.any():
             return Assigned((standard,), conduct, arms, withheld)
-        return Assigned((standard, *self.conducts), conduct, arms, withheld)
+        parts = tuple((number, np.flatnonzero(conduct == number)) for number in np.unique(conduct).tolist())
+        return Assigned((standard, *self.conducts), conduct, arms, withheld, parts)
+
+    def _taken(self, batch: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Who takes part in what: rows, and the arm of each among those of `_table`."""
+        table, n = self._table, len(batch)
+        if not table.number.size or (batch.units is None and batch.account_units is None):
+            return np.empty(0, np.intp), np.empty(0, np.intp)
+        nobody = np.full(n, UNKNOWN)
+        units = np.stack([nobody if u is None else u for u in (batch.units, batch.account_units)])
+        theirs = units.take(table.by_account, axis=0)  # of each experiment
+        now = batch.now
+        runs = (table.start <= now) & (now < table.end) & (theirs != UNKNOWN)
+        place = places(theirs, table.namespaces)
+        place[~runs] = np.nan
+        of_arm = place.take(table.experiment, axis=0)
+        taken, rows = ((table.first <= of_arm) & (of_arm < table.last)).nonzero()
+        return rows, taken
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _Table.of(self.experiments)
 
     def arms(self, assigned: Assigned, row: int) -> Mapping[str, str]:
         """The experiments that a request takes part in, each with its arm."""
@@ -173,11 +202,48 @@ def arm_of(arms: Mapping[str, str]) -> str:
     return next((f"{experiment}.{arm}" for experiment, arm in arms.items()), DEFAULT_ARM)
 
 
-def _withheld(
-    known: NDArray[np.int32] | None, rows: NDArray[np.intp], actions: NDArray[np.bool_], number: int, n: int
-) -> NDArray[np.int32]:
-    """`known`, with some actions withheld from some rows; the first experiment counts."""
-    withheld = np.zeros((n, len(actions)), dtype=np.int32) if known is None else known
-    mine = withheld[rows]
-    withheld[rows] = np.where(actions & (mine == 0), number, mine)
-    return withheld
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """All experiments as columns, E x 1, and their arms, r in all.
+
+    namespaces, by_account, start, end   E x 1, `by_account` E; namespaces as keys
+    experiment, number                   r      which an arm belongs to, and its number there
+    first, last                          r x 1  its part of the line
+    withheld                                    the arms that withhold something, with what (A, bool)
+    conducts                                    the arms with a conduct of their own, with its number from 1
+    """
+
+    namespaces: Keys
+    by_account: NDArray[np.intp]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    experiment: NDArray[np.intp]
+    number: NDArray[np.intp]
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    withheld: tuple[tuple[int, NDArray[np.bool_]], ...]
+    conducts: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, experiments: Sequence[Experiment]) -> "_Table":
+        """From their declarations."""
+        arms = [
+            (place, number, arm)
+            for place, experiment in enumerate(experiments)
+            for number, arm in enumerate(experiment.arms)
+        ]
+        own = (arm for arm, (_, _, declared) in enumerate(arms) if declared.conduct is not None)
+        return cls(
+            namespaces=np.array([[experiment.key] for experiment in experiments], np.uint64),
+            by_account=np.array([experiment.by_account for experiment in experiments], np.intp),
+            start=np.array([[experiment.start] for experiment in experiments]),
+            end=np.array([[experiment.end] for experiment in experiments]),
+            experiment=np.array([place for place, _, _ in arms], np.intp),
+            number=np.array([number for _, number, _ in arms], np.intp),
+            first=np.array([[arm.start] for _, _, arm in arms]),
+            last=np.array([[arm.end] for _, _, arm in arms]),
+            withheld=tuple(
+                (at, arm.withheld) for at, (_, _, arm) in enumerate(arms) if arm.withheld is not None
+            ),
+            conducts=tuple((arm, number) for number, arm in enumerate(own, start=1)),
+        )

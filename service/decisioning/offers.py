@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.rules.program import Array
+from service.decisioning.rules.program import Columns
 from service.decisioning.stages import Removal, Stage
 
 REMOVALS = (
@@ -154,7 +154,7 @@ class OfferBook:
 
     def choose(
         self,
-        computed: Sequence[Array],
+        computed: Columns,
         now: NDArray[np.float64],
         actions: int,
         promises: Promises | None,
@@ -172,13 +172,15 @@ class OfferBook:
             numbers[promises.rows, promises.actions] = len(self.offers) + np.arange(len(promises.rows))
         return Offered(self.offers, promises, numbers, now)
 
-    def withhold(self, offered: Offered, removed_by: NDArray[np.int32], first_code: int) -> None:
-        """Take out the candidates, still in, that have nothing to say; `removals` has the reasons, in the
-        order of their codes."""
+    def withhold(
+        self, offered: Offered, removed_by: NDArray[np.int32], first_code: int, eligible: NDArray[np.bool_]
+    ) -> None:
+        """Take out the candidates that have nothing to say; `removals` has the reasons, in the order of their
+        codes. `eligible` tells of every code of `removed_by` whether it is no reason yet, or a later one."""
         removed = removed_by[:, self._actions]
-        without = (offered.numbers[:, self._actions] < 0) & (removed == 0)
+        without = (offered.numbers[:, self._actions] < 0) & eligible[removed]
         removed_by[:, self._actions] = np.where(without, first_code, removed)
         if offered.promises is not None:
             rows, actions = offered.promises.rows, offered.promises.actions
-            out = ~offered.promises.sayable & (removed_by[rows, actions] == 0)
+            out = ~offered.promises.sayable & eligible[removed_by[rows, actions]]
             removed_by[rows[out], actions[out]] = first_code + 1

@@ -12,14 +12,13 @@ from service.decisioning.choosing import Explorer
 from service.decisioning.experiments import Assigned
 from service.decisioning.offers import Offered
 from service.decisioning.propensity import propensities
-from service.decisioning.rulebook import Columns
+from service.decisioning.removal import remove
+from service.decisioning.rules.program import Columns
 from service.decisioning.slate import Slate, fill
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import (
-    EMERGENCY,
     ENDED,
     EXCLUDED,
-    INACTIVE,
     NOT_IN_CHANNEL,
     NOT_IN_PLACEMENT,
     NOT_STARTED,
@@ -29,13 +28,8 @@ from service.decisioning.stages import (
 from service.decisioning.treatments import RuledSaid, Said
 from service.decisioning.volumes import remove_exhausted
 
-POLICY_STAGES = (
-    Stage.ELIGIBILITY,
-    Stage.APPLICABILITY,
-    Stage.SUITABILITY,
-    Stage.CONSENT,
-    Stage.CONTACT_POLICY,
-)
+ENGAGEMENT = (Stage.ELIGIBILITY, Stage.APPLICABILITY, Stage.SUITABILITY)
+"""Stages whose rules are evaluated together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +64,27 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
 
     `done` is called after each stage.
     """
-    removed_by = np.zeros((len(batch), len(snapshot.catalogue.actions)), dtype=np.int32)
     assigned = snapshot.experiments.assign(batch, snapshot.conduct)
-    _availability(snapshot, batch, removed_by)
+    removed_by = _opened(snapshot, batch)
     done(Stage.AVAILABILITY)
-    _remove(removed_by, ~snapshot.catalogue.channel_actions[batch.channel], NOT_IN_CHANNEL)
     done(Stage.CHANNEL)
     computed = snapshot.rulebook.evaluate(batch)
-    for stage in POLICY_STAGES:
-        _engagement(snapshot, batch, stage, computed, removed_by, assigned)
-        if stage is Stage.ELIGIBILITY:
-            offered = _offered(snapshot, batch, computed, removed_by)
+    snapshot.rulebook.of_actions.remove(computed, assigned, removed_by)
+    offered = _offered(snapshot, batch, computed, removed_by)
+    for stage in ENGAGEMENT:
         done(stage)
+    for position, (code, purpose) in enumerate(snapshot.coded_purposes):
+        purpose.remove(position, batch, computed, code, removed_by)
+    done(Stage.CONSENT)
+    snapshot.contact.remove(batch, snapshot.first_code("contact"), removed_by)
+    remove_exhausted(snapshot.volumes, snapshot.first_code("volumes"), batch, removed_by)
+    done(Stage.CONTACT_POLICY)
     said = _said(snapshot, batch, assigned, computed)
     placeable = said.placeable(batch)
     propensity = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
     done(Stage.PROPENSITY)
     said.left(batch, placeable, removed_by)
-    _remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
+    remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
     done(Stage.TREATMENT)
     factors = _arbitrate(snapshot, batch, assigned, computed, propensity)
     _barriers(snapshot, batch, assigned, factors, removed_by)
@@ -99,40 +96,17 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     return Decisions(removed_by, factors, assigned, slate, batch, said, offered)
 
 
-def _remove(removed_by: NDArray[np.int32], out: NDArray[np.bool_], code: int) -> None:
-    """Take out candidates that are still in; the first reason stays."""
-    removed_by[out & (removed_by == STILL_IN)] = code
-
-
-def _availability(snapshot: Snapshot, batch: Batch, removed_by: NDArray[np.int32]) -> None:
-    catalogue, now = snapshot.catalogue, batch.now[:, None]
-    if snapshot.stopped is not None:
-        removed_by[:, snapshot.stopped] = EMERGENCY
-    _remove(removed_by, np.broadcast_to(~catalogue.active, removed_by.shape), INACTIVE)
-    _remove(removed_by, now < catalogue.starts, NOT_STARTED)
-    _remove(removed_by, now >= catalogue.ends, ENDED)
+def _opened(snapshot: Snapshot, batch: Batch) -> NDArray[np.int32]:
+    """Who is available and has something to say in the channel: `removed_by` at its beginning, n x A."""
+    removed_by = snapshot.opening.take(batch.channel, axis=0)
     if batch.excluded is not None:
-        _remove(removed_by, batch.excluded, EXCLUDED)
-
-
-def _engagement(
-    snapshot: Snapshot,
-    batch: Batch,
-    stage: Stage,
-    computed: Columns,
-    removed_by: NDArray[np.int32],
-    assigned: Assigned,
-) -> None:
-    """Rules and consents of one stage, for the requests for which it speaks."""
-    table = snapshot.rulebook.of_actions.get(stage)
-    if table is not None:
-        table.remove(computed, assigned.hears(stage), removed_by)
-    if stage is Stage.CONSENT:
-        for position, (code, purpose) in enumerate(snapshot.coded_purposes):
-            _remove(removed_by, purpose.refused(position, batch, computed), code)
-    if stage is Stage.CONTACT_POLICY:
-        snapshot.contact.remove(batch, snapshot.first_code("contact"), removed_by)
-        remove_exhausted(snapshot.volumes, snapshot.first_code("volumes"), batch, removed_by)
+        asked = (removed_by == STILL_IN) | (removed_by == NOT_IN_CHANNEL)
+        np.copyto(removed_by, EXCLUDED, where=batch.excluded & asked)
+    if snapshot.dated.size:
+        now, catalogue, dated = batch.now[:, None], snapshot.catalogue, snapshot.dated
+        ended = np.where(now >= catalogue.ends[dated], ENDED, removed_by[:, dated])
+        removed_by[:, dated] = np.where(now < catalogue.starts[dated], NOT_STARTED, ended)
+    return removed_by
 
 
 def _offered(
@@ -142,7 +116,7 @@ def _offered(
     if not snapshot.offers:
         return None
     offered = snapshot.offers.choose(computed, batch.now, removed_by.shape[1], batch.promises)
-    snapshot.offers.withhold(offered, removed_by, snapshot.first_code("offers"))
+    snapshot.offers.withhold(offered, removed_by, snapshot.first_code("offers"), snapshot.eligible)
     return offered
 
 
@@ -154,11 +128,14 @@ def _arbitrate(
     propensity: NDArray[np.float64],
 ) -> Factors:
     """The factors of every candidate, each request by the arbitration of its arm."""
-    parts = [
-        (rows, arbitrate(conduct.arbitration, snapshot.catalogue, batch, computed, rows, propensity[rows]))
-        for conduct, rows in assigned.of_each()
-    ]
-    return parts[0][1] if len(parts) == 1 else Factors.joined(parts)
+    everybody = slice(None)
+    factors = arbitrate(
+        assigned.conducts[0].arbitration, snapshot.catalogue, batch, computed, everybody, propensity
+    )
+    for conduct, rows in assigned.of_arms():
+        theirs = arbitrate(conduct.arbitration, snapshot.catalogue, batch, computed, rows, propensity[rows])
+        factors = factors.with_rows(rows, theirs)
+    return factors
 
 
 def _barriers(
@@ -175,7 +152,7 @@ def _barriers(
             stopped = barrier.stops(propensity, priority, channel)
             if factors.mandatory is not None:
                 stopped &= ~factors.mandatory[rows]
-            _remove(narrowed, stopped, snapshot.barrier_codes[barrier])
+            remove(narrowed, stopped, snapshot.barrier_codes[barrier])
         removed_by[rows] = narrowed
 
 
@@ -183,7 +160,6 @@ def _said(snapshot: Snapshot, batch: Batch, assigned: Assigned, computed: Column
     if snapshot.alternatives is None:
         return Said(snapshot.catalogue)
     removed_by = np.zeros((len(batch), len(snapshot.catalogue.treatments)), np.int32)
-    for stage, table in snapshot.rulebook.of_treatments.items():
-        table.remove(computed, assigned.hears(stage), removed_by)
+    snapshot.rulebook.of_treatments.remove(computed, assigned, removed_by)
     snapshot.contact.remove_treatments(batch, snapshot.first_code("contact"), removed_by)
     return RuledSaid(snapshot.catalogue, snapshot.alternatives, removed_by)

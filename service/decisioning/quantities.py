@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.rulebook import Columns
+from service.decisioning.batch import Rows
+from service.decisioning.rules.program import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ Quantity = float | Formula
 
 
 def computed_numbers(
-    formulas: Sequence[Formula], computed: Columns, rows: NDArray[np.intp]
+    formulas: Sequence[Formula], computed: Columns, rows: Rows
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The numbers of k formulas for m rows, m x k, and where `otherwise` stands in for them."""
     columns = np.concatenate([computed[formula.value] for formula in formulas])

@@ -73,8 +73,7 @@ class Retracing:
         self.barred = barred[0] & scored
         for bundle in snapshot.slate_policy.bundles:
             self.barred[list(bundle.actions)] = False
-        if decisions.assigned.withheld is not None:
-            self.barred &= decisions.assigned.withheld[row] == 0
+        self.barred &= ~decisions.assigned.withholds(row)
         self.lost = (self.free | self.barred) & (codes[0] != STILL_IN)
 
     def turns(self) -> Iterator[RetracedTurn]:

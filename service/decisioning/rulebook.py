@@ -1,6 +1,6 @@
 """The engagement policies of a snapshot: rules over actions and over treatments, evaluated together."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
-from service.decisioning.rules.program import Array, Program
-from service.decisioning.stages import STAGES, STILL_IN, Removal, Stage
+from service.decisioning.experiments import Assigned
+from service.decisioning.removal import remove
+from service.decisioning.rules.program import Columns, Program
+from service.decisioning.stages import STAGES, Removal, Stage
 
-Columns = list[Array]
+NEVER = np.iinfo(np.int32).max
+"""In place of a code: no rule takes it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,90 +45,99 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleTable:
-    """Which rules cover what: k subjects (actions or treatments) with up to m rules each.
+    """Which rules cover what: up to m rules each of g kinds of subjects (actions or treatments). Those that
+    the same rules cover are of one kind.
 
     subjects  k      indexes into the catalogue's actions or treatments
-    columns   k x m  places among `places`; the last of them never fails, and fills the rows
-    codes     k x m  what a failing rule leaves in `removed_by`
+    kinds     k      the kind of each
+    rows      m x g  the rows of `Columns.flags` that tell where a rule holds
+    codes     m x g  what a rule that does not hold leaves in `removed_by`; `NEVER` fills the columns
+    stages    m x g  the index of its stage
     """
 
-    places: tuple[int, ...]
     subjects: NDArray[np.intp]
-    columns: NDArray[np.intp]
+    kinds: NDArray[np.intp]
+    rows: NDArray[np.intp]
     codes: NDArray[np.int32]
+    stages: NDArray[np.intp]
 
     @classmethod
-    def of(cls, covered: Iterable[tuple[int, int, Sequence[int]]]) -> "RuleTable":
-        """From (code, place, subjects) of each rule, in the order in which they speak."""
-        rules = list(covered)
-        places = tuple(dict.fromkeys(place for _, place, _ in rules))
-        position = {place: index for index, place in enumerate(places)}
-        lists: dict[int, list[tuple[int, int]]] = {}
-        for code, place, subjects in rules:
+    def of(cls, program: Program, coded: Sequence[tuple[int, Rule, Sequence[int]]]) -> "RuleTable":
+        """From (code, rule, subjects), by ascending codes."""
+        lists: dict[int, list[int]] = {}
+        for number, (_, _, subjects) in enumerate(coded):
             for subject in subjects:
-                lists.setdefault(subject, []).append((position[place], code))
-        shape = len(lists), max(map(len, lists.values()), default=0)
-        columns, codes = np.full(shape, len(places), np.intp), np.zeros(shape, np.int32)
-        subjects_in_order = sorted(lists)
-        for row, subject in enumerate(subjects_in_order):
-            for nth, (column, code) in enumerate(lists[subject]):
-                columns[row, nth], codes[row, nth] = column, code
-        return cls(places, np.array(subjects_in_order, np.intp), columns, codes)
+                lists.setdefault(subject, []).append(number)
+        kinds = {numbers: kind for kind, numbers in enumerate(dict.fromkeys(map(tuple, lists.values())))}
+        shape = max(map(len, kinds), default=0), len(kinds)
+        rows, codes = np.zeros(shape, np.intp), np.full(shape, NEVER, np.int32)
+        stages = np.zeros(shape, np.intp)
+        for numbers, kind in kinds.items():
+            rules = [coded[number] for number in numbers]
+            rows[: len(rules), kind] = program.rows([rule.place for _, rule, _ in rules])
+            codes[: len(rules), kind] = [code for code, _, _ in rules]
+            stages[: len(rules), kind] = [STAGES.index(rule.stage) for _, rule, _ in rules]
+        subjects = sorted(lists)
+        return cls(
+            np.array(subjects, np.intp),
+            np.array([kinds[tuple(lists[subject])] for subject in subjects], np.intp),
+            rows,
+            codes,
+            stages,
+        )
 
-    def remove(self, computed: Columns, heard: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
-        """Take out (in place, n x subjects) who is still in and fails a rule, where rules are heard (n)."""
-        before = removed_by[:, self.subjects]
-        takes = (before == STILL_IN) & heard[:, None]
-        removed_by[:, self.subjects] = np.where(takes, self.failed(computed, len(heard)), before)
+    def remove(self, computed: Columns, assigned: Assigned, removed_by: NDArray[np.int32]) -> None:
+        """Take out (in place, n x subjects) who is still in and fails a rule of a stage that is heard."""
+        if not self.subjects.size:
+            return
+        holds = computed.flags.take(self.rows, axis=0)  # m x g x n
+        failed = self._first(holds, self.codes)
+        for skips, rows in assigned.skipping():
+            skipped = np.isin(self.stages, [STAGES.index(stage) for stage in skips])
+            failed[:, rows] = self._first(holds[:, :, rows], np.where(skipped, NEVER, self.codes))
+        by_subject = failed.T.take(self.kinds, axis=1)
+        if self.subjects.size == removed_by.shape[1]:
+            remove(removed_by, by_subject != NEVER, by_subject)
+        else:
+            theirs = removed_by[:, self.subjects]
+            remove(theirs, by_subject != NEVER, by_subject)
+            removed_by[:, self.subjects] = theirs
 
-    def failed(self, computed: Columns, n: int) -> NDArray[np.int32]:
-        """The code of the first rule that does not hold, n x k; 0 where all hold."""
-        fails = np.zeros((len(self.places) + 1, n), dtype=np.bool_)
-        for row, place in enumerate(self.places):
-            np.logical_not(computed[place], out=fails[row])
-        by_rule = fails[self.columns]  # k x m x n
-        first = by_rule.argmax(axis=1)
-        codes = np.take_along_axis(self.codes, first, axis=1)
-        return np.where(by_rule.any(axis=1), codes, 0).T
+    def _first(self, holds: NDArray[np.bool_], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The code of the first rule that does not hold, g x n; `NEVER` where all hold."""
+        first: NDArray[np.int32] = np.where(holds, NEVER, codes[:, :, None]).min(axis=0)
+        return first
 
 
 @dataclass(frozen=True)
 class RuleBook:
-    """All rules, in the order in which they speak within a stage, and the program that evaluates them. The
-    code of the rule number i in `removed_by` is `first_code + i`."""
+    """All rules, put into the order in which they speak, and the program that evaluates them. The code of the
+    rule number i in `removed_by` is `first_code + i`: the first rule that fails has the least."""
 
     program: Program
     rules: tuple[Rule, ...] = ()
     first_code: int = 0
+
+    def __post_init__(self) -> None:
+        in_order = sorted(self.rules, key=lambda rule: STAGES.index(rule.stage))
+        object.__setattr__(self, "rules", tuple(in_order))
 
     def evaluate(self, batch: Batch) -> Columns:
         """Every column of the program, each computed once."""
         return self.program.run(batch.X, batch.now)
 
     @cached_property
-    def of_actions(self) -> Mapping[Stage, RuleTable]:
-        """The rules over actions of each stage that has some, in the order of stages."""
-        return self._tables(lambda rule: rule.actions)
+    def of_actions(self) -> RuleTable:
+        """The rules over actions."""
+        return self._table(lambda rule: rule.actions)
 
     @cached_property
-    def of_treatments(self) -> Mapping[Stage, RuleTable]:
-        """The rules over treatments, likewise."""
-        return self._tables(lambda rule: rule.treatments)
+    def of_treatments(self) -> RuleTable:
+        """The rules over treatments."""
+        return self._table(lambda rule: rule.treatments)
 
-    @cached_property
-    def ruled_treatments(self) -> NDArray[np.intp]:
-        """The treatments that a rule may take out."""
-        covered = {treatment for rule in self.rules for treatment in rule.treatments}
-        return np.array(sorted(covered), np.intp)
-
-    def _tables(self, covered: Callable[[Rule], tuple[int, ...]]) -> Mapping[Stage, RuleTable]:
-        coded = list(enumerate(self.rules, start=self.first_code))
-        tables = {
-            stage: [
-                (code, rule.place, covered(rule))
-                for code, rule in coded
-                if rule.stage is stage and covered(rule)
-            ]
-            for stage in STAGES
-        }
-        return {stage: RuleTable.of(rules) for stage, rules in tables.items() if rules}
+    def _table(self, covered: Callable[[Rule], tuple[int, ...]]) -> RuleTable:
+        coded = enumerate(self.rules, start=self.first_code)
+        return RuleTable.of(
+            self.program, [(code, rule, covered(rule)) for code, rule in coded if covered(rule)]
+        )

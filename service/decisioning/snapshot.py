@@ -15,7 +15,7 @@ from models.layout import Layout
 from models.scorers import Scorer
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.barriers import Barrier, Threshold
-from service.decisioning.catalogue import Catalogue
+from service.decisioning.catalogue import ALWAYS_BEGUN, NEVER_ENDS, Catalogue
 from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
 from service.decisioning.contact import Contact
@@ -30,8 +30,12 @@ from service.decisioning.slate_rules import SlateRules
 from service.decisioning.stages import (
     BUILT_IN_REMOVALS,
     DO_NOTHING,
+    EMERGENCY,
+    INACTIVE,
     NO_ACTION,
+    NOT_IN_CHANNEL,
     STAGES,
+    STILL_IN,
     NoAction,
     Removal,
     Stage,
@@ -72,7 +76,7 @@ class Snapshot:
     schema: FeatureSchema
     priors: NDArray[np.float64]
     models: tuple[BoundModel, ...] = ()
-    rules: RuleBook = field(default_factory=lambda: RuleBook(Program(())))
+    rules: RuleBook = field(default_factory=lambda: RuleBook(Program()))
     purposes: tuple[Purpose, ...] = ()
     contact: Contact = field(default_factory=Contact)
     arbitration: Arbitration = field(default_factory=Arbitration)
@@ -168,6 +172,24 @@ class Snapshot:
         return replace(self.rules, first_code=self.first_code("rules"))
 
     @cached_property
+    def opening(self) -> NDArray[np.int32]:
+        """C x A: what `removed_by` is for the requests of a channel before their time and exclusions: who is
+        stopped, switched off or has nothing to say in the channel is out."""
+        catalogue = self.catalogue
+        opening = np.where(catalogue.channel_actions, STILL_IN, NOT_IN_CHANNEL).astype(np.int32)
+        opening[:, ~catalogue.active] = INACTIVE
+        if self.stopped is not None:
+            opening[:, self.stopped] = EMERGENCY
+        return opening
+
+    @cached_property
+    def dated(self) -> NDArray[np.intp]:
+        """The actions that begin or end, unless they are out anyway."""
+        catalogue = self.catalogue
+        found = catalogue.active & ((catalogue.starts > ALWAYS_BEGUN) | (catalogue.ends < NEVER_ENDS))
+        return np.flatnonzero(found if self.stopped is None else found & ~self.stopped)
+
+    @cached_property
     def coded_purposes(self) -> tuple[tuple[int, Purpose], ...]:
         """The purposes that need consent, with their codes."""
         return tuple(enumerate(self.purposes, start=self.first_code("purposes")))
@@ -192,7 +214,7 @@ class Snapshot:
     @cached_property
     def alternatives(self) -> Alternatives | None:
         """Where rules and contact policies may take out treatments; None where none does."""
-        ruled = np.union1d(self.rulebook.ruled_treatments, self.contact.of_treatments)
+        ruled = np.union1d(self.rulebook.of_treatments.subjects, self.contact.of_treatments)
         return Alternatives.of(self.catalogue, ruled) if ruled.size else None
 
     @cached_property
@@ -204,6 +226,11 @@ class Snapshot:
             [last if removal is None else STAGES.index(removal.stage) for removal in self.removals],
             dtype=np.intp,
         )
+
+    @cached_property
+    def eligible(self) -> NDArray[np.bool_]:
+        """Of each code of `removed_by` whether it leaves in, or takes out after the eligibility."""
+        return self.removal_stages > STAGES.index(Stage.ELIGIBILITY)
 
     @cached_property
     def no_actions(self) -> tuple[NoAction, ...]:

@@ -6,9 +6,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from service.decisioning.batch import Rows
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.quantities import Formula, computed_numbers
-from service.decisioning.rulebook import Columns
+from service.decisioning.rules.program import Columns
+from service.decisioning.spreading import spread
 
 ValueFormulas = tuple[tuple[int, Formula], ...]
 """The actions (by index) whose value is computed for each request."""
@@ -54,24 +56,23 @@ class Valuation:
     business: ValueFormulas = ()
     customer: ValueFormulas = ()
 
-    def values(self, catalogue: Catalogue, computed: Columns, rows: NDArray[np.intp]) -> "Values":
-        """The values of every action for m rows of a batch."""
+    def values(self, catalogue: Catalogue, computed: Columns, rows: Rows, n: int) -> "Values":
+        """The values of every action for n rows of a batch."""
         business, assumed = _filled(catalogue.values, self.business, computed, rows)
         customer, also_assumed = _filled(catalogue.customer_values, self.customer, computed, rows)
         raw = business
         if self.benefit_weight:
             raw = business + self.benefit_weight * customer
-            assumed = assumed | also_assumed
+            if also_assumed is not None:
+                assumed = also_assumed if assumed is None else assumed | also_assumed
         if self.business or self.benefit_weight:
             raw = np.maximum(raw, 0.0)
-        shape = len(rows), len(catalogue.actions)
-        computes = self.business or (self.benefit_weight and self.customer)
         return Values(
-            business=np.broadcast_to(business, shape),
-            customer=np.broadcast_to(customer, shape),
-            raw=np.broadcast_to(raw, shape),
-            scaled=np.broadcast_to(self.scaling.scaled(raw), shape),
-            assumed=np.broadcast_to(assumed, shape) if computes else None,
+            business=_for_all(business, n),
+            customer=_for_all(customer, n),
+            raw=_for_all(raw, n),
+            scaled=_for_all(self.scaling.scaled(raw), n),
+            assumed=assumed,
         )
 
 
@@ -87,14 +88,20 @@ class Values:
     assumed: NDArray[np.bool_] | None
 
 
+def _for_all(numbers: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """n x A, of numbers that are so already or A."""
+    return spread(numbers, n) if numbers.ndim == 1 else numbers
+
+
 def _filled(
-    declared: NDArray[np.float64], formulas: ValueFormulas, computed: Columns, rows: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The numbers of every action, and where one was assumed: A where no row differs, else m x A."""
+    declared: NDArray[np.float64], formulas: ValueFormulas, computed: Columns, rows: Rows
+) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+    """The numbers of every action, and where one was assumed: A and None where no row differs, else n x A."""
     if not formulas:
-        return declared, np.zeros(len(declared), dtype=np.bool_)
-    numbers = np.tile(declared, (len(rows), 1))
-    assumed = np.zeros(numbers.shape, dtype=np.bool_)
+        return declared, None
     actions = [action for action, _ in formulas]
-    numbers[:, actions], assumed[:, actions] = computed_numbers([f for _, f in formulas], computed, rows)
+    found, stands_in = computed_numbers([formula for _, formula in formulas], computed, rows)
+    numbers = spread(declared, len(found)).copy()
+    assumed = np.zeros(numbers.shape, dtype=np.bool_)
+    numbers[:, actions], assumed[:, actions] = found, stands_in
     return numbers, assumed

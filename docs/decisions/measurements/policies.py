@@ -44,7 +44,7 @@ HOUR = 3_600.0
 OUTCOMES = {"impression": 0.80, "click": 0.08, "dismiss": 0.05, "reject": 0.04, "accept": 0.03}
 
 BARE = {
-    "rules": RuleBook(Program(())),
+    "rules": RuleBook(Program()),
     "purposes": (),
     "contact": Contact(),
     "arbitration": Arbitration(),

@@ -71,7 +71,7 @@ def main() -> None:
     customers = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     with tempfile.TemporaryDirectory() as folder:
         full, X, now = prepared(Path(folder) / "telco", customers)
-    bare = replace(full, rules=RuleBook(Program(())), purposes=(), arbitration=Arbitration())
+    bare = replace(full, rules=RuleBook(Program()), purposes=(), arbitration=Arbitration())
     rng = np.random.default_rng(1)
     channels = len(full.catalogue.channels)
     sys.stdout.write(f"{len(full.rules.rules)} rules, {len(full.rules.program)} column operations\n")

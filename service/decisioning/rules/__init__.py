@@ -13,8 +13,9 @@ bits), the expression is refused. Timestamps and durations are seconds as double
 microsecond, where CEL has nanoseconds.
 """
 
+from service.decisioning.rules.builder import ProgramBuilder
 from service.decisioning.rules.compiler import Compiled, Compiler
 from service.decisioning.rules.errors import ExpressionError
-from service.decisioning.rules.program import Program, ProgramBuilder
+from service.decisioning.rules.program import Program
 
 __all__ = ["Compiled", "Compiler", "ExpressionError", "Program", "ProgramBuilder"]

@@ -125,7 +125,9 @@ def ranking(snapshot: Snapshot, propensity: list[float]) -> list[int]:
     row = np.arange(1)
     batch = Batch(people({}), np.zeros(1), row, np.ones((1, 0), np.int32), row == 0)
     P = np.array([propensity])
-    factors = arbitrate(snapshot.arbitration, snapshot.catalogue, batch, [], row, P)
+    factors = arbitrate(
+        snapshot.arbitration, snapshot.catalogue, batch, snapshot.rules.evaluate(batch), row, P
+    )
     return list(np.argsort(-factors.priority[0], kind="stable"))
 
 

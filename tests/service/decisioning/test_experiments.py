@@ -35,7 +35,8 @@ def anyone(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> Batch:
 
 
 def takes_part(batch: Batch, *arms: Arm, namespace: str = "x", **parts: object) -> NDArray[np.intp]:
-    return Experiment("e", namespace, arms, **parts).assigned(batch)  # type: ignore[arg-type]
+    experiment = Experiment("e", namespace, arms, **parts)  # type: ignore[arg-type]
+    return Experiments((experiment,)).assign(batch, STANDARD).arms[:, 0]
 
 
 def test_an_arm_has_its_share_of_the_people(anyone: Batch) -> None:

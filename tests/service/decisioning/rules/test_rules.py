@@ -152,14 +152,24 @@ def test_equal_parts_are_computed_once_whichever_rule_they_stand_in() -> None:
     assert len(builder.build()) == before
 
 
-def test_a_set_of_hundreds_of_members_is_one_operation() -> None:
-    members = [f"m{number}" for number in range(500)]
+@pytest.mark.parametrize("count", [20, 500])
+def test_a_set_of_many_members_takes_as_few_operations_as_a_small_one(count: int) -> None:
+    members = [f"m{number}" for number in range(count)]
     schema = FeatureSchema.from_definition(
         [{"name": "s", "type": "set", "source": "profile", "members": members}]
     )
     builder = ProgramBuilder()
     builder.true(Compiler(schema).flag('customer.s.exists(p, p.endsWith("7"))').node)
-    assert len(builder.build()) < 5
+    assert len(builder.build()) == 5
+
+
+def test_many_rules_of_the_same_shape_take_as_few_operations_as_one() -> None:
+    few, many = ProgramBuilder(), ProgramBuilder()
+    for builder, count in ((few, 1), (many, 50)):
+        for number in range(count):
+            source = f"has(customer.age) ? customer.age > {number}.0 && customer.visits < {number}.5 : true"
+            builder.true(Compiler(SCHEMA).flag(source).node)
+    assert len(many.build()) == len(few.build())
 
 
 MISTAKES = [
