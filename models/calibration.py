@@ -10,8 +10,23 @@ _FINITE = 700.0
 """Log-odds whose exponential is still a finite float64."""
 
 
+def platt(
+    margins: NDArray[np.float64],
+    slopes: float | NDArray[np.float64],
+    intercepts: float | NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """`p = 1 / (1 + exp(-(slope * margin + intercept)))` for raw margins (log-odds), of the same shape; above
+    0, at most 1."""
+    against = margins * np.negative(slopes)
+    against -= intercepts
+    np.minimum(against, _FINITE, out=against)
+    np.exp(against, out=against)
+    against += 1.0
+    return np.reciprocal(against, out=against)
+
+
 class Calibration(BaseModel):
-    """Platt scaling: `p = 1 / (1 + exp(-(slope * margin + intercept)))`.
+    """Platt scaling, see `platt`.
 
     Platt, Probabilistic Outputs for Support Vector Machines (1999). The slope is never negative, so that
     calibration never turns the order of two customers round.
@@ -25,12 +40,7 @@ class Calibration(BaseModel):
 
     def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probabilities of raw margins (log-odds), of the same shape; above 0, at most 1."""
-        against = margins * -self.slope
-        against -= self.intercept
-        np.minimum(against, _FINITE, out=against)
-        np.exp(against, out=against)
-        against += 1.0
-        return np.reciprocal(against, out=against)
+        return platt(margins, self.slope, self.intercept)
 
     @classmethod
     def fit(cls, margins: NDArray[np.float64], labels: NDArray[np.float64]) -> Self:

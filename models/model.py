@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from feature_store.schema import FeatureSchema
+from models.calibration import Calibration
 from models.layout import BUILT_IN, Layout
 from models.manifest import Manifest
 from models.scorers import Scorer
@@ -26,6 +30,15 @@ class PropensityModel:
             KeyError: the schema lacks a column that the model reads (`Registry.load` has checked its own).
         """
         return Layout.of(schema, self.manifest.inputs[: -len(BUILT_IN)])
+
+    @property
+    def calibration(self) -> Calibration:
+        """From the scorer's margins to probabilities."""
+        return self.manifest.calibration
+
+    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
+        return self.calibration.apply(self.scorer.margins(rows))
 
     @cached_property
     def action_codes(self) -> Mapping[str, int]:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from feature_store.schema import FeatureSchema
+from models.calibration import Calibration
+from models.choosing import Choice, choose
 from models.compatibility import mismatches
 from models.errors import ModelRefused
 from models.layout import BUILT_IN
 from models.manifest import FileRecord, Manifest, content_hash
 from models.model import PropensityModel
-from models.scorers import SCORERS, InvalidModel, Scorer
+from models.scorers import InvalidModel, LightGBMScorer, Scorer
 
 MANIFEST, MODEL, GOLDEN = "manifest.json", "model.txt", "golden.npz"
 
@@ -83,8 +85,10 @@ def files(manifest: Manifest, staged: StagedModel) -> Mapping[str, bytes]:
     return {MODEL: staged.model, GOLDEN: staged.golden, MANIFEST: text.encode()}
 
 
-def load(folder: Path, name: str, version: str, schema: FeatureSchema) -> PropensityModel:
-    """The model in a version's folder.
+def load(
+    folder: Path, name: str, version: str, schema: FeatureSchema, choice: Choice = "auto"
+) -> PropensityModel:
+    """The model in a version's folder, served by the scorer of a choice.
 
     In this order: the manifest is whole and that of this version, the files are what it says, the features
     that the model reads mean the same in the live schema, LightGBM can read it, and the golden rows get the
@@ -99,8 +103,9 @@ def load(folder: Path, name: str, version: str, schema: FeatureSchema) -> Propen
         golden = GoldenRows.parse(_content(folder / GOLDEN, manifest.files[GOLDEN]))
         if reasons := mismatches(manifest.schema_read, schema):
             raise _Refused("it does not fit the feature schema: " + "; ".join(reasons) + "; train it afresh")
-        scorer = _scorer(manifest, model)
-        _check_golden(scorer, golden)
+        reference = _reference(manifest, model)
+        _check_golden(reference, manifest.calibration, golden)
+        scorer = choose(reference, model, golden.rows, choice)
     except (_Refused, InvalidModel) as error:
         raise ModelRefused(name, version, str(error)) from error
     except (KeyError, ValueError) as error:
@@ -147,24 +152,26 @@ def _read(path: Path) -> bytes:
         raise _Refused(f"{path.name} can't be read: {error.strerror}") from error
 
 
-def _scorer(manifest: Manifest, model: bytes) -> Scorer:
-    make = SCORERS.get(manifest.kind)
-    if make is None:
-        raise _Refused(f"no scorer for models of the kind '{manifest.kind}' (there is: {', '.join(SCORERS)})")
+def _reference(manifest: Manifest, model: bytes) -> LightGBMScorer:
+    if manifest.kind != LightGBMScorer.kind:
+        raise _Refused(
+            f"no scorer for models of the kind '{manifest.kind}' (there is: {LightGBMScorer.kind})"
+        )
     expected = (*manifest.schema_read.columns, *BUILT_IN)
     if manifest.inputs != expected:
         raise _Refused(f"{MANIFEST} lists inputs that are not the columns of its features and {BUILT_IN}")
-    scorer = make(model, manifest.calibration)
+    scorer = LightGBMScorer(model)
     if scorer.width != len(manifest.inputs):
         raise _Refused(f"{MODEL} reads {scorer.width} columns, but the manifest lists {len(manifest.inputs)}")
     return scorer
 
 
-def _check_golden(scorer: Scorer, golden: GoldenRows) -> None:
+def _check_golden(scorer: Scorer, calibration: Calibration, golden: GoldenRows) -> None:
     if golden.rows.shape[1] != scorer.width:
         raise _Refused(f"{GOLDEN} has rows of {golden.rows.shape[1]} columns, the model reads {scorer.width}")
-    one_by_one = np.concatenate([scorer.score(row[None, :]) for row in golden.rows])
-    for scores in (scorer.score(golden.rows), one_by_one):
+    one_by_one = np.concatenate([scorer.margins(row[None, :]) for row in golden.rows])
+    for margins in (scorer.margins(golden.rows), one_by_one):
+        scores = calibration.apply(margins)
         off = ~(np.abs(scores - golden.scores) <= GOLDEN_TOLERANCE)  # so that a NaN is off, too
         if off.any():
             worst = int(np.flatnonzero(off)[0])

@@ -17,6 +17,7 @@ from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
 from models import package
+from models.choosing import Choice
 from models.errors import ModelError, ModelRefused, PreloadRefused
 from models.model import PropensityModel
 from models.package import StagedModel
@@ -110,15 +111,18 @@ class Registry:
             raise ModelRefused(name, None, f"its file '{CHAMPION}' does not name a version: {version[:60]!r}")
         return version
 
-    def load(self, name: str, schema: FeatureSchema, version: str | None = None) -> PropensityModel:
-        """A version (the champion, unless told otherwise), checked in every respect, and warm.
+    def load(
+        self, name: str, schema: FeatureSchema, version: str | None = None, choice: Choice = "auto"
+    ) -> PropensityModel:
+        """A version (the champion, unless told otherwise), checked in every respect, and warm; `choice` says
+        which scorer serves it.
 
         Raises:
             ModelRefused: it must not serve, and why.
         """
         version = version or self.champion(name)
         self._check_version(name, version)
-        return package.load(self.folder / name / version, name, version, schema)
+        return package.load(self.folder / name / version, name, version, schema, choice)
 
     def preload(
         self,
@@ -126,6 +130,7 @@ class Registry:
         schema: FeatureSchema,
         versions: Mapping[str, str] | None = None,
         progress: Progress = silent,
+        choice: Choice = "auto",
     ) -> Mapping[str, PropensityModel]:
         """All the named models, each checked and warm: all of them or none. Those without a version among
         `versions` are the champions.
@@ -138,7 +143,7 @@ class Registry:
         for done, name in enumerate(names):
             progress("Loading models", done, len(names))
             try:
-                models[name] = self.load(name, schema, (versions or {}).get(name))
+                models[name] = self.load(name, schema, (versions or {}).get(name), choice)
             except ModelRefused as refusal:
                 refusals.append(refusal)
         if refusals:

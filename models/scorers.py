@@ -1,13 +1,13 @@
-"""Scorers: what turns rows into calibrated probabilities, whatever the model behind them is."""
+"""Scorers: what turns rows into log-odds, whatever the model behind them is."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import Calibration
+from models.forest import Forest
 from models.lightgbm_library import LightGBMError, NativeBooster
+from models.quickscorer import QuickScorer
 
 
 class InvalidModel(Exception):
@@ -18,11 +18,15 @@ class Scorer(Protocol):
     """A model that is ready to score."""
 
     @property
+    def kind(self) -> str:
+        """Which of the scorers it is."""
+
+    @property
     def width(self) -> int:
         """How many columns its rows have."""
 
-    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
+    def margins(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-odds before calibration, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
 
 
 @runtime_checkable
@@ -30,7 +34,7 @@ class Attributing(Protocol):
     """A scorer that can also say what its scores are made of. Not every kind can."""
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each column adds to the calibrated log-odds of rows of shape (m, width), of the same shape."""
+        """What each column adds to the margins of rows of shape (m, width), of the same shape."""
 
 
 class LightGBMScorer:
@@ -40,29 +44,44 @@ class LightGBMScorer:
         InvalidModel: the bytes are not a LightGBM model with one output.
     """
 
-    def __init__(self, model: bytes, calibration: Calibration, threads: int = 1) -> None:
+    kind: ClassVar[str] = "lightgbm"
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
         try:
             self._booster = NativeBooster(model, threads)
         except LightGBMError as error:
             raise InvalidModel(f"LightGBM can't read the model: {error}") from error
-        self._calibration = calibration
 
     @property
     def width(self) -> int:
         """How many columns its rows have."""
         return self._booster.width
 
-    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
-        return self._calibration.apply(self._booster.margins(rows))
+    def margins(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-odds before calibration, shape (m,), of rows of shape (m, width); NaN in a row is missing."""
+        return self._booster.margins(rows)
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each column adds to the calibrated log-odds of rows of shape (m, width), of the same shape.
-
-        Platt scaling is linear in log-odds, so its slope scales the trees' SHAP values.
-        """
-        return self._booster.contributions(rows)[:, :-1] * self._calibration.slope
+        """What each column adds to the margins of rows of shape (m, width), of the same shape."""
+        return self._booster.contributions(rows)[:, :-1]
 
 
-SCORERS: Mapping[str, Callable[[bytes, Calibration], Scorer]] = {"lightgbm": LightGBMScorer}
-"""How to make a scorer for each kind of model that a manifest can name."""
+class CompiledScorer:
+    """A LightGBM model scored by machine code of ours, bit for bit as LightGBM scores it; its library still
+    says what scores are made of.
+
+    Raises:
+        UnsupportedForest, KernelMissing: the model or the machine is none for it.
+    """
+
+    kind: ClassVar[str] = "compiled"
+
+    def __init__(self, reference: LightGBMScorer, model: bytes) -> None:
+        self.forest = Forest.parse(model)
+        self.margins = QuickScorer(self.forest).margins
+        self.contributions = reference.contributions
+
+    @property
+    def width(self) -> int:
+        """How many columns its rows have."""
+        return self.forest.width

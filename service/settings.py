@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.choosing import Choice
+
 DAY = 86_400.0
 
 LEAST_SECRET = 16
@@ -53,6 +55,12 @@ class Settings(BaseSettings):
         4096, description="How many requests may wait; one more is answered 503 at once."
     )
     max_body_bytes: Count = Field(2_000_000, description="The largest request body that is read.")
+    scorer: Choice = Field(
+        "auto",
+        description="What scores models of trees: lightgbm (its library), compiled (machine code of ours, "
+        "which gives the same scores to the last bit, and refuses a model that it can't score), or auto: the "
+        "faster of the two.",
+    )
     token_secret: SecretStr | None = Field(
         None,
         description="Signs outcome tokens; at least 16 characters, the same on all machines. Without it a "

@@ -81,7 +81,7 @@ def check_address(settings: Settings) -> None:
 def check_models(settings: Settings) -> None:
     """Fail with the reasons where the workspace or a model is not fit to serve: the workers would only die
     of it."""
-    load_workspace(settings.workspace).snapshot()
+    load_workspace(settings.workspace).snapshot(scorer=settings.scorer)
 
 
 def start(settings: Settings, announce: Callable[[], None]) -> None:

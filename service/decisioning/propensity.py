@@ -1,4 +1,4 @@
-"""Propensities of the candidates that are still in: one scorer call per model for the whole batch."""
+"""Propensities of the candidates that are still in, by all models for the whole batch."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,9 @@ def propensities(snapshot: Snapshot, batch: Batch, candidates: NDArray[np.bool_]
     A request without time for models (`batch.scored` False), and an action without a model, get the prior.
     """
     P = np.where(candidates, snapshot.priors, np.nan)
-    scored = candidates & batch.scored[:, None]
-    for model in snapshot.models:
-        rows, actions = np.nonzero(scored & model.actions)
-        if rows.size:
-            inputs = model.layout.rows(
-                batch.X,
-                rows,
-                batch.now[rows],
-                model.action_codes[actions],
-                model.channel_codes[batch.channel[rows]],
-            )
-            P[rows, actions] = model.scorer.score(inputs)
+    if snapshot.models:
+        scored = candidates & snapshot.scoring.modelled
+        if not batch.scored.all():
+            scored &= batch.scored[:, None]
+        np.copyto(P, snapshot.scoring.propensities(batch, scored), where=scored)
     return P

@@ -31,16 +31,10 @@ def contributions(
     for model in snapshot.models:
         pairs = np.flatnonzero(model.actions[actions] & batch.scored[rows])
         if pairs.size and isinstance(model.scorer, Attributing):
-            asked = rows[pairs]
-            inputs = model.layout.rows(
-                batch.X,
-                asked,
-                batch.now[asked],
-                model.action_codes[actions[pairs]],
-                model.channel_codes[batch.channel[asked]],
-            )
-            columns = model.layout.columns
-            found[pairs[:, None], columns] = model.scorer.contributions(inputs)[:, : len(columns)]
+            inputs, columns = model.inputs(batch, rows[pairs], actions[pairs]), model.layout.columns
+            added = model.scorer.contributions(inputs)[:, : len(columns)]
+            # calibration is linear in log-odds, so its slope scales what adds up to them
+            found[pairs[:, None], columns] = added * model.calibration.slope
     return found
 
 

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.schema import Feature, FeatureSchema, Source
-from models.layout import Layout
-from models.scorers import Scorer
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.barriers import Barrier, Threshold
 from service.decisioning.catalogue import ALWAYS_BEGUN, NEVER_ENDS, Catalogue
@@ -25,6 +23,7 @@ from service.decisioning.offers import OfferBook
 from service.decisioning.proposals import noise
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
+from service.decisioning.scoring import BoundModel, Scoring
 from service.decisioning.slate_policy import SlatePolicy
 from service.decisioning.slate_rules import SlateRules
 from service.decisioning.stages import (
@@ -43,25 +42,6 @@ from service.decisioning.stages import (
 from service.decisioning.treatments import Alternatives
 from service.decisioning.volumes import VolumeLimit
 from service.decisioning.wording import Wording
-
-
-@dataclass(frozen=True, slots=True)
-class BoundModel:
-    """A propensity model bound to the live schema and catalogue.
-
-    layout          how the model's rows are made of X
-    action_codes    A  the model's code of each action, NaN for one that it has never seen
-    channel_codes   C  likewise for channels
-    actions         A  True for the actions that this model scores
-    """
-
-    name: str
-    version: str
-    scorer: Scorer
-    layout: Layout
-    action_codes: NDArray[np.float64]
-    channel_codes: NDArray[np.float64]
-    actions: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -116,6 +96,11 @@ class Snapshot:
         known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
         levels = {conduct.exploration.least_evidence for conduct in self._conducts}
         return {least: noise(np.maximum(known, least)) for least in levels}
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        """How the models score."""
+        return Scoring.of(self.models, self.schema, len(self.catalogue.actions))
 
     @cached_property
     def thresholds(self) -> tuple[Threshold, ...]:

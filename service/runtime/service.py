@@ -4,7 +4,6 @@ import asyncio
 import gc
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import structlog
@@ -83,7 +82,7 @@ class Service:
 
     async def _load(self) -> str:
         """Load in a thread, so that decisions go on, and swap."""
-        workspace, snapshot = await asyncio.to_thread(_load_all, self.settings.workspace)
+        workspace, snapshot = await asyncio.to_thread(_load_all, self.settings)
         store = self.store
         if workspace.schema != store.schema:
             store = store.of_schema(workspace.schema)
@@ -140,7 +139,7 @@ async def start_service(settings: Settings) -> Service:
         seen = None  # whatever is announced later is news
     try:
         workspace = load_workspace(settings.workspace)
-        snapshot = workspace.snapshot()
+        snapshot = workspace.snapshot(scorer=settings.scorer)
     except BaseException:
         await client.close()
         raise
@@ -164,10 +163,10 @@ async def start_service(settings: Settings) -> Service:
     return service
 
 
-def _load_all(folder: Path) -> tuple[Workspace, Snapshot]:
+def _load_all(settings: Settings) -> tuple[Workspace, Snapshot]:
     """A workspace with its models, ready to decide."""
-    workspace = load_workspace(folder)
-    snapshot = workspace.snapshot()
+    workspace = load_workspace(settings.workspace)
+    snapshot = workspace.snapshot(scorer=settings.scorer)
     warm_up(snapshot)
     return workspace, snapshot
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from feature_store.documents import Problem, WorkspaceError, did_you_mean, load_document
 from feature_store.schema import FeatureSchema
+from models.choosing import Choice
 from models.model import PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Action, Catalogue
-from service.decisioning.snapshot import BoundModel, Snapshot
+from service.decisioning.scoring import BoundModel
+from service.decisioning.snapshot import Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.experiments import load_experiments
@@ -56,13 +58,16 @@ class Workspace:
         """The model of each action that has one."""
         return {action.name: action.model for action in self.catalogue.actions if action.model}
 
-    def snapshot(self, versions: Mapping[str, str] | None = None) -> Snapshot:
-        """Everything compiled, with the champion of every model that an action needs, or these versions.
+    def snapshot(self, versions: Mapping[str, str] | None = None, scorer: Choice = "auto") -> Snapshot:
+        """Everything compiled, with the champion of every model that an action needs, or these versions;
+        `scorer` says what scores them, which makes no difference to any score.
 
         Raises:
             PreloadRefused: a model is missing, damaged or does not fit: nothing is served half loaded.
         """
-        loaded = self.registry.preload(sorted(set(self.action_models.values())), self.schema, versions)
+        loaded = self.registry.preload(
+            sorted(set(self.action_models.values())), self.schema, versions, choice=scorer
+        )
         return compile_snapshot(self, loaded)
 
 
@@ -151,6 +156,7 @@ def _bind(model: PropensityModel, workspace: Workspace) -> BoundModel:
         name=model.name,
         version=model.version,
         scorer=model.scorer,
+        calibration=model.calibration,
         layout=model.bind(workspace.schema),
         action_codes=_codes(model.action_codes, [action.name for action in catalogue.actions]),
         channel_codes=_codes(model.channel_codes, [channel.name for channel in catalogue.channels]),

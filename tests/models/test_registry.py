@@ -56,7 +56,7 @@ def test_a_loaded_model_gives_the_scores_that_it_gave_when_it_was_trained(
     model = trained.load("sales", schema)
     golden = GoldenRows.parse((home(trained) / "golden.npz").read_bytes())
     assert golden.rows.shape == (125, model.bind(schema).width)
-    np.testing.assert_array_equal(model.scorer.score(golden.rows), golden.scores)
+    np.testing.assert_array_equal(model.score(golden.rows), golden.scores)
 
 
 def test_golden_rows_hold_unseen_codes_and_missing_values(trained: Registry) -> None:
@@ -74,7 +74,7 @@ def test_publishing_and_loading_keeps_every_score(
     version = registry.publish(staged)
     model = registry.load("service", schema, version)
     golden = GoldenRows.parse(staged.golden)
-    np.testing.assert_array_equal(model.scorer.score(golden.rows), golden.scores)
+    np.testing.assert_array_equal(model.score(golden.rows), golden.scores)
     assert model.manifest.data.sha256 == table.sha256
 
 

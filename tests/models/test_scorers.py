@@ -6,11 +6,9 @@ import lightgbm
 import numpy as np
 import pytest
 
-from models.calibration import Calibration
-from models.scorers import SCORERS, Attributing, InvalidModel, LightGBMScorer
+from models.scorers import Attributing, InvalidModel, LightGBMScorer
 
 WIDTH = 12
-CALIBRATION = Calibration(slope=1.3, intercept=-0.2)
 
 
 def drawn(count: int, seed: int = 0) -> np.ndarray:
@@ -32,7 +30,7 @@ def booster() -> lightgbm.Booster:
 
 @pytest.fixture(scope="module")
 def scorer(booster: lightgbm.Booster) -> LightGBMScorer:
-    return LightGBMScorer(booster.model_to_string().encode(), CALIBRATION)
+    return LightGBMScorer(booster.model_to_string().encode())
 
 
 @pytest.mark.parametrize("count", [1, 2, 20, 500])
@@ -40,26 +38,25 @@ def test_scores_are_those_of_lightgbms_own_package(
     booster: lightgbm.Booster, scorer: LightGBMScorer, count: int
 ) -> None:
     rows = drawn(count, seed=count)
-    expected = CALIBRATION.apply(np.asarray(booster.predict(rows, raw_score=True)))
-    np.testing.assert_array_equal(scorer.score(rows), expected)
+    expected = np.asarray(booster.predict(rows, raw_score=True))
+    np.testing.assert_array_equal(scorer.margins(rows), expected)
 
 
 def test_rows_may_lie_in_memory_in_any_way(scorer: LightGBMScorer) -> None:
     rows = drawn(40)
-    expected = scorer.score(rows)
-    np.testing.assert_array_equal(scorer.score(np.asfortranarray(rows)), expected)
-    np.testing.assert_array_equal(scorer.score(rows[::2]), expected[::2])
-    np.testing.assert_array_equal(scorer.score(np.repeat(rows, 2, axis=1)[:, ::2]), expected)
+    expected = scorer.margins(rows)
+    np.testing.assert_array_equal(scorer.margins(np.asfortranarray(rows)), expected)
+    np.testing.assert_array_equal(scorer.margins(rows[::2]), expected[::2])
+    np.testing.assert_array_equal(scorer.margins(np.repeat(rows, 2, axis=1)[:, ::2]), expected)
 
 
-def test_codes_that_were_never_seen_and_missing_values_get_a_probability(scorer: LightGBMScorer) -> None:
+def test_codes_that_were_never_seen_and_missing_values_get_a_margin(scorer: LightGBMScorer) -> None:
     rows = np.stack([np.full(WIDTH, value) for value in (np.nan, np.inf, -np.inf, 1e300, -1.0)])
-    scores = scorer.score(rows)
-    assert ((scores > 0) & (scores < 1)).all()
+    assert np.isfinite(scorer.margins(rows)).all()
 
 
 def test_no_rows_have_no_scores(scorer: LightGBMScorer) -> None:
-    assert scorer.score(np.empty((0, WIDTH))).shape == (0,)
+    assert scorer.margins(np.empty((0, WIDTH))).shape == (0,)
 
 
 @pytest.mark.parametrize("shape", [(3, WIDTH - 1), (3, WIDTH + 1), (WIDTH,)])
@@ -67,22 +64,21 @@ def test_rows_of_another_width_are_refused_before_memory_is_touched(
     scorer: LightGBMScorer, shape: tuple[int, ...]
 ) -> None:
     with pytest.raises(ValueError, match=rf"must have the shape \(m, {WIDTH}\)"):
-        scorer.score(np.zeros(shape))
+        scorer.margins(np.zeros(shape))
 
 
-def test_contributions_are_those_of_lightgbms_own_package_on_the_calibrated_scale(
+def test_contributions_are_those_of_lightgbms_own_package(
     booster: lightgbm.Booster, scorer: LightGBMScorer
 ) -> None:
     rows = drawn(30)
-    expected = np.asarray(booster.predict(rows, pred_contrib=True))[:, :-1] * CALIBRATION.slope
+    expected = np.asarray(booster.predict(rows, pred_contrib=True))[:, :-1]
     np.testing.assert_array_equal(scorer.contributions(rows), expected)
 
 
-def test_contributions_tell_one_row_from_another_by_their_log_odds(scorer: LightGBMScorer) -> None:
+def test_contributions_tell_one_row_from_another_by_their_margins(scorer: LightGBMScorer) -> None:
     rows = drawn(30)
-    scores, contributions = scorer.score(rows), scorer.contributions(rows).sum(axis=1)
-    log_odds = np.log(scores / (1.0 - scores))
-    np.testing.assert_allclose(log_odds - log_odds[0], contributions - contributions[0], atol=1e-9)
+    margins, contributions = scorer.margins(rows), scorer.contributions(rows).sum(axis=1)
+    np.testing.assert_allclose(margins - margins[0], contributions - contributions[0], atol=1e-9)
 
 
 def test_no_rows_have_no_contributions_and_rows_of_another_width_are_refused(scorer: LightGBMScorer) -> None:
@@ -93,22 +89,22 @@ def test_no_rows_have_no_contributions_and_rows_of_another_width_are_refused(sco
 
 def test_threads_can_share_a_scorer(scorer: LightGBMScorer) -> None:
     rows = drawn(200)
-    expected = scorer.score(rows)
+    expected = scorer.margins(rows)
     with ThreadPoolExecutor(4) as pool:
-        for scores in pool.map(lambda _: scorer.score(rows), range(50)):
+        for scores in pool.map(lambda _: scorer.margins(rows), range(50)):
             np.testing.assert_array_equal(scores, expected)
 
 
 def test_more_threads_do_not_change_scores(booster: lightgbm.Booster, scorer: LightGBMScorer) -> None:
     rows = drawn(500)
-    threaded = LightGBMScorer(booster.model_to_string().encode(), CALIBRATION, threads=2)
-    np.testing.assert_array_equal(threaded.score(rows), scorer.score(rows))
+    threaded = LightGBMScorer(booster.model_to_string().encode(), threads=2)
+    np.testing.assert_array_equal(threaded.margins(rows), scorer.margins(rows))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model"])
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidModel, match="LightGBM can't read the model"):
-        LightGBMScorer(content, CALIBRATION)
+        LightGBMScorer(content)
 
 
 def test_a_model_with_several_outputs_is_refused() -> None:
@@ -117,11 +113,7 @@ def test_a_model_with_several_outputs_is_refused() -> None:
     labels = np.arange(300) % 3
     booster = lightgbm.train(parameters, lightgbm.Dataset(rows, labels, params=parameters), 2)
     with pytest.raises(InvalidModel, match="3 outputs"):
-        LightGBMScorer(booster.model_to_string().encode(), CALIBRATION)
-
-
-def test_every_kind_of_scorer_is_named() -> None:
-    assert set(SCORERS) == {"lightgbm"}
+        LightGBMScorer(booster.model_to_string().encode())
 
 
 def test_lightgbm_can_say_what_its_scores_are_made_of(scorer: LightGBMScorer) -> None:

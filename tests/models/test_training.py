@@ -30,10 +30,10 @@ def test_a_model_finds_what_drives_responses(
     ages[:, schema.slice("age")] = [[25.0], [55.0], [85.0]]
     now, web = np.zeros(3), np.full(3, float(model.channel_codes["web"]))
     fibre = np.full(3, float(model.action_codes["fibre"]))
-    older = model.scorer.score(layout.rows(ages, np.arange(3), now, fibre, web))
+    older = model.score(layout.rows(ages, np.arange(3), now, fibre, web))
     assert (np.diff(older) > 0).all()
     actions = np.array([float(model.action_codes[name]) for name in ("fibre", "mobile", "tablet")])
-    offers = model.scorer.score(layout.rows(ages, np.full(3, 1), now, actions, web))
+    offers = model.score(layout.rows(ages, np.full(3, 1), now, actions, web))
     assert offers.argmax() == 0
 
 
@@ -128,4 +128,4 @@ def test_a_stranger_gets_about_the_average_propensity(trained: Registry, schema:
     codes = np.arange(3, dtype=np.float64)
     rows = model.bind(schema).rows(X, np.zeros(3, np.intp), np.full(3, 1.77e9), codes, np.zeros(3))
     average = model.manifest.metrics.base_rate
-    assert abs(model.scorer.score(rows).mean() - average) < 0.2
+    assert abs(model.score(rows).mean() - average) < 0.2

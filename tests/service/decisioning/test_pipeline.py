@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.calibration import Calibration
 from models.layout import Layout
 from service.decisioning.catalogue import Action
 from service.decisioning.pipeline import Decisions, decide
-from service.decisioning.snapshot import BoundModel, Snapshot
+from service.decisioning.scoring import BoundModel
+from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import (
     ENDED,
     EXCLUDED,
@@ -216,13 +218,14 @@ def test_every_stage_reports_that_it_is_done_in_order(
 class AgeScorer:
     """Gives back a column of its rows: which one tells how the rows were laid out."""
 
+    kind = "age"
     width = 3
 
     def __init__(self, column: int) -> None:
         self.column = column
 
-    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        return rows[:, self.column]
+    def margins(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.log(rows[:, self.column] / (1.0 - rows[:, self.column]))
 
 
 def bound(column: int, actions: list[bool]) -> BoundModel:
@@ -230,6 +233,7 @@ def bound(column: int, actions: list[bool]) -> BoundModel:
         name="m",
         version="1",
         scorer=AgeScorer(column),
+        calibration=Calibration(),
         layout=Layout.of(SCHEMA, ["age"]),
         action_codes=np.array([0.7, np.nan]),
         channel_codes=np.array([0.3, 0.4]),
@@ -244,7 +248,7 @@ def test_a_model_scores_its_own_actions_and_the_prior_speaks_for_the_others(
     X = np.full((2, SCHEMA.width), np.nan)
     X[:, 0] = [0.5, 0.6]
     decisions = decide(snapshot, make_batch(snapshot, 2, X=X))
-    assert decisions.factors.propensity.tolist() == [[0.5, 0.2], [0.6, 0.2]]
+    np.testing.assert_allclose(decisions.factors.propensity, [[0.5, 0.2], [0.6, 0.2]], rtol=1e-12)
 
 
 def test_the_action_and_the_channel_are_inputs_of_the_model(
@@ -252,7 +256,7 @@ def test_the_action_and_the_channel_are_inputs_of_the_model(
 ) -> None:
     for column, expected in ((1, 0.7), (2, 0.3)):
         snapshot = make_snapshot([A, B], models=(bound(column, [True, False]),))
-        assert decide(snapshot, make_batch(snapshot)).factors.propensity[0, 0] == expected
+        assert decide(snapshot, make_batch(snapshot)).factors.propensity[0, 0] == pytest.approx(expected)
 
 
 def test_a_request_without_time_for_models_gets_declared_propensities(
@@ -261,4 +265,4 @@ def test_a_request_without_time_for_models_gets_declared_propensities(
     snapshot = make_snapshot([A, B], models=(bound(0, [True, True]),))
     X = np.full((2, SCHEMA.width), 0.9)
     decisions = decide(snapshot, make_batch(snapshot, 2, X=X, scored=np.array([True, False])))
-    assert decisions.factors.propensity.tolist() == [[0.9, 0.9], [0.1, 0.2]]
+    np.testing.assert_allclose(decisions.factors.propensity, [[0.9, 0.9], [0.1, 0.2]], rtol=1e-12)

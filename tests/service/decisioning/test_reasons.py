@@ -13,7 +13,8 @@ from service.decisioning.catalogue import Action
 from service.decisioning.explain import Candidate, explain
 from service.decisioning.pipeline import decide
 from service.decisioning.reasons import Contribution, contributions, in_words, strongest
-from service.decisioning.snapshot import BoundModel, Snapshot
+from service.decisioning.scoring import BoundModel
+from service.decisioning.snapshot import Snapshot
 from service.decisioning.wording import Form, Wording
 
 from .conftest import NOW, SCHEMA, MakeBatch, MakeSnapshot
@@ -34,7 +35,8 @@ def model() -> BoundModel:
     return BoundModel(
         name="m",
         version="1",
-        scorer=LightGBMScorer(booster.model_to_string().encode(), Calibration()),
+        scorer=LightGBMScorer(booster.model_to_string().encode()),
+        calibration=Calibration(),
         layout=Layout.of(SCHEMA, ("intent", "age")[::-1]),
         action_codes=np.array([0.0, np.nan]),
         channel_codes=np.array([0.0, np.nan]),

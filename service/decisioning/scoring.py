@@ -1,0 +1,111 @@
+"""How the models of a snapshot score the candidates of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_store.schema import FeatureSchema, FeatureType
+from models.calibration import Calibration, platt
+from models.forest import Forest
+from models.layout import Layout
+from models.quickscorer import BoundForest, Panel, Told
+from models.scorers import CompiledScorer, Scorer
+from service.decisioning.batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class BoundModel:
+    """A propensity model bound to the live schema and catalogue.
+
+    scorer          gives the margins that `calibration` makes probabilities of
+    layout          how the model's rows are made of X
+    action_codes    A  the model's code of each action, NaN for one that it has never seen
+    channel_codes   C  likewise for channels
+    actions         A  True for the actions that this model scores
+    """
+
+    name: str
+    version: str
+    scorer: Scorer
+    calibration: Calibration
+    layout: Layout
+    action_codes: NDArray[np.float64]
+    channel_codes: NDArray[np.float64]
+    actions: NDArray[np.bool_]
+
+    def margins(self, batch: Batch, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The margins of k pairs of a request and an action, shape (k,)."""
+        return self.scorer.margins(self.inputs(batch, rows, actions))
+
+    def inputs(self, batch: Batch, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The rows that the scorer reads for k pairs of a request and an action, k x width."""
+        return self.layout.rows(
+            batch.X,
+            rows,
+            batch.now[rows],
+            self.action_codes[actions],
+            self.channel_codes[batch.channel[rows]],
+        )
+
+    def bound(self, forest: Forest) -> BoundForest:
+        """The forest of this model with what it reads."""
+        scored, action = np.flatnonzero(self.actions), len(self.layout.columns)
+        return BoundForest(
+            forest,
+            places=np.append(self.layout.columns, [0, 0]),
+            actions=scored,
+            action=Told(action, self.action_codes[scored]),
+            channel=Told(action + 1, self.channel_codes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """All models together.
+
+    panel       the models that are scored in one call; None where there is none
+    others      the models that are scored one by one, by rows
+    modelled    A  True for the actions that any model scores
+    slopes      A  the calibration of each action's model
+    intercepts  A  likewise
+    """
+
+    panel: Panel | None
+    others: tuple[BoundModel, ...]
+    modelled: NDArray[np.bool_]
+    slopes: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, models: Sequence[BoundModel], schema: FeatureSchema, actions: int) -> Self:
+        """Put models together for a schema and so many actions."""
+        forests = [
+            model.bound(model.scorer.forest) for model in models if isinstance(model.scorer, CompiledScorer)
+        ]
+        moments = [schema.slice(f.name).start for f in schema.features if f.type is FeatureType.TIMESTAMP]
+        modelled, slopes, intercepts = np.zeros(actions, np.bool_), np.ones(actions), np.zeros(actions)
+        for model in models:
+            modelled |= model.actions
+            slopes[model.actions] = model.calibration.slope
+            intercepts[model.actions] = model.calibration.intercept
+        return cls(
+            panel=Panel(forests, schema.width, np.array(moments, np.intp)) if forests else None,
+            others=tuple(model for model in models if not isinstance(model.scorer, CompiledScorer)),
+            modelled=modelled,
+            slopes=slopes,
+            intercepts=intercepts,
+        )
+
+    def propensities(self, batch: Batch, candidates: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """P of the candidates that models score, n x A; NaN elsewhere."""
+        margins = np.full(candidates.shape, np.nan)
+        if self.panel is not None:
+            self.panel.score(batch.X, batch.now, batch.channel, candidates, margins)
+        for model in self.others:
+            rows, actions = np.nonzero(candidates & model.actions)
+            if rows.size:
+                margins[rows, actions] = model.margins(batch, rows, actions)
+        return platt(margins, self.slopes, self.intercepts)
