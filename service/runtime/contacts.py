@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.contacts import FIELDS, RESERVATION, Kept
-from feature_store.history import MAX_RECORDS, unpack
-from feature_store.keys import account_key, customer_key
+from feature_store.history import MAX_RECORDS, RECORD
+from feature_store.keys import HISTORY, RESERVATIONS, account_key, customer_key
+from feature_store.records import join
 from feature_store.store import CustomerRows
-from service.decisioning.contact import Contact
 from service.decisioning.touches import Touches
 from service.runtime.requests import DecisionRequest
 
 NEVER_WRITTEN = Kept()
+
+Blobs = Sequence[bytes | None]
 
 
 @dataclass(slots=True)
@@ -33,53 +36,80 @@ class Contacts:
         return self.customer_key if self.account_id is None else account_key(self.account_id)
 
 
-def contacts_of(
-    contact: Contact, requests: Sequence[DecisionRequest], positions: Sequence[int], rows: CustomerRows | None
-) -> list[Contacts]:
-    """The contacts of requests, each at its position of a read; `rows` is None where that failed."""
-    return [
-        _contacts(contact, request, position, rows)
-        for request, position in zip(requests, positions, strict=True)
-    ]
+@dataclass(frozen=True)
+class BatchContacts:
+    """The contacts of a batch of requests, each at its position of a read; `rows` is None where that failed.
+    `by_account` tells whether contacts of accounts were read."""
 
+    requests: Sequence[DecisionRequest]
+    positions: Sequence[int]
+    rows: CustomerRows | None
+    by_account: bool
 
-def _contacts(
-    contact: Contact, request: DecisionRequest, position: int, rows: CustomerRows | None
-) -> Contacts:
-    key = customer_key(request.customer_key)
-    if rows is None:
-        return Contacts(key, request.account_id if contact.reads_accounts else None, None, None)
-    kept = None
-    if not rows.unread[position]:
-        kept = Kept(*(rows.also[field][position] for field in FIELDS))
-    if not contact.reads_accounts:
-        return Contacts(key, None, kept, None)
-    account_id = rows.account_ids[position]
-    return Contacts(key, account_id, kept, kept if account_id is None else rows.accounts[position])
+    def __getitem__(self, row: int) -> Contacts:
+        """Those of one request."""
+        customer, account_id = self._customer(row), self.account_ids[row]
+        account = None
+        if self.by_account and self.rows is not None:
+            account = customer if account_id is None else self.rows.accounts[self.positions[row]]
+        return Contacts(customer_key(self.requests[row].customer_key), account_id, customer, account)
+
+    def _customer(self, row: int) -> Kept | None:
+        position = self.positions[row]
+        if self.rows is None or self.rows.unread[position]:
+            return None
+        return Kept(*(self.rows.also[field][position] for field in FIELDS))
+
+    @cached_property
+    def account_ids(self) -> list[str | None]:
+        """The account of each request, as far as accounts were asked for."""
+        if not self.by_account:
+            return [None] * len(self.positions)
+        if self.rows is None:
+            return [request.account_id for request in self.requests]
+        return [self.rows.account_ids[position] for position in self.positions]
+
+    def of_customers(self) -> Touches | None:
+        """The contacts of the customers as columns; None where nobody has any."""
+        if self.rows is None:
+            return _touches([None] * len(self.positions), (), np.ones(len(self.positions), np.bool_))
+        histories, reservations = self.rows.also[HISTORY], self.rows.also[RESERVATIONS]
+        unknown = self.rows.unread
+        if len(self.positions) < len(histories):
+            histories = [histories[position] for position in self.positions]
+            reservations = [reservations[position] for position in self.positions]
+            unknown = unknown[self.positions]
+        return _touches(histories, reservations, unknown)
+
+    def of_accounts(self) -> Touches | None:
+        """The contacts of the accounts as columns; None where nobody has any."""
+        return touches_of([self[row].account for row in range(len(self.positions))])
 
 
 def touches_of(kept: Sequence[Kept | None]) -> Touches | None:
-    """The contacts of a batch as columns; None where nobody has any."""
-    if not any(one is None or one.history or one.reservations for one in kept):
-        return None
+    """Contacts as columns; None where nobody has any."""
     known = [one or NEVER_WRITTEN for one in kept]
-    records, offsets = unpack([one.history for one in known])
-    sizes = np.diff(offsets)
-    reserved, of_reserved = _reserved([one.reservations for one in known])
-    since = np.where([one is None for one in kept], np.inf, -np.inf)
-    full = np.flatnonzero(sizes >= MAX_RECORDS)
-    since[full] = records["time"][offsets[full]]
-    return Touches(
-        records=np.concatenate([records, reserved["record"]]),
-        rows=np.concatenate([np.repeat(np.arange(len(kept)), sizes), of_reserved]),
-        expires=np.concatenate([np.full(len(records), np.inf), reserved["expires"]]),
-        since=since,
+    return _touches(
+        [one.history for one in known],
+        [one.reservations for one in known],
+        np.array([one is None for one in kept], np.bool_),
     )
 
 
-def _reserved(blobs: Sequence[bytes | None]) -> tuple[NDArray[np.void], NDArray[np.intp]]:
-    """The reservations of a batch, and the row of each."""
-    size = RESERVATION.itemsize
-    counts = [len(blob) // size if blob else 0 for blob in blobs]
-    whole = b"".join(blob[: count * size] for blob, count in zip(blobs, counts, strict=True) if blob)
-    return np.frombuffer(whole, RESERVATION), np.repeat(np.arange(len(blobs)), counts)
+def _touches(histories: Blobs, reservations: Blobs, unknown: NDArray[np.bool_]) -> Touches | None:
+    """The contacts of n customers as columns; `unknown` (n) tells of whom they could not be read."""
+    reserves = any(reservations)
+    if not (any(histories) or reserves or unknown.any()):
+        return None
+    records, sizes = join(histories, RECORD)
+    since = np.where(unknown, np.inf, -np.inf)
+    full = np.flatnonzero(sizes >= MAX_RECORDS)
+    if len(full):
+        since[full] = records["time"][sizes.cumsum()[full] - sizes[full]]
+    rows, expires = np.arange(len(sizes)).repeat(sizes), np.full(len(records), np.inf)
+    if reserves:
+        reserved, counts = join(reservations, RESERVATION)
+        records = np.concatenate([records, reserved["record"]])
+        rows = np.concatenate([rows, np.arange(len(counts)).repeat(counts)])
+        expires = np.concatenate([expires, reserved["expires"]])
+    return Touches(records=records, rows=rows, expires=expires, since=since)

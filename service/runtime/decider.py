@@ -161,7 +161,7 @@ class Decider:
                 features_seconds=read_seconds,
                 scoring_seconds=scoring,
                 total_seconds=finished - pending.arrived,
-                account_id=contacts[row].account_id if contacts else None,
+                account_id=contacts.account_ids[row] if contacts else None,
                 experiments=arms[row],
             )
             for row, pending in enumerate(due)

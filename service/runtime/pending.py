@@ -16,7 +16,7 @@ from feature_store.store import CustomerRows
 from service.decisioning.batch import Batch
 from service.decisioning.draws import Keys, keys_of
 from service.decisioning.snapshot import Snapshot
-from service.runtime.contacts import Contacts, contacts_of, touches_of
+from service.runtime.contacts import BatchContacts
 from service.runtime.decision import Decision
 from service.runtime.live import Live
 from service.runtime.offers import binding
@@ -76,24 +76,24 @@ def random_ids(count: int) -> Iterator[str]:
         yield f"{id_[:8]}-{id_[8:12]}-4{id_[13:16]}-{variant}{id_[17:20]}-{id_[20:]}"
 
 
-def contacts_for(snapshot: Snapshot, due: list[Pending], rows: CustomerRows | None) -> list[Contacts] | None:
-    """The contacts of each request; None where no policy counts them."""
+def contacts_for(snapshot: Snapshot, due: list[Pending], rows: CustomerRows | None) -> BatchContacts | None:
+    """The contacts of the requests; None where no policy counts them."""
     if not snapshot.contact.frequencies:
         return None
-    return contacts_of(snapshot.contact, [p.request for p in due], [p.position for p in due], rows)
+    positions = [pending.position for pending in due]
+    return BatchContacts([p.request for p in due], positions, rows, snapshot.contact.reads_accounts)
 
 
 def columns(
     live: Live,
     due: list[Pending],
     rows: CustomerRows | None,
-    contacts: list[Contacts] | None,
+    contacts: BatchContacts | None,
     now: float,
 ) -> Batch:
     """The requests as columns: stored features under the context, defaults where both are silent."""
     snapshot, catalogue = live.snapshot, live.snapshot.catalogue
     consents, promises = None, None
-    accounts = snapshot.contact.reads_accounts
     X = np.full((len(due), snapshot.schema.width), np.nan)
     if rows is not None:
         X[:] = rows.X[[pending.position for pending in due]]
@@ -115,8 +115,8 @@ def columns(
         excluded=_excluded(due, len(catalogue.actions)),
         consents=consents,
         promises=promises,
-        touches=touches_of([c.customer for c in contacts]) if contacts else None,
-        account_touches=touches_of([c.account for c in contacts]) if contacts and accounts else None,
+        touches=contacts.of_customers() if contacts else None,
+        account_touches=contacts.of_accounts() if contacts and contacts.by_account else None,
         seeds=keys_of([p.decision_id for p in due]) if snapshot.leaves_to_chance else None,
         units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
         account_units=_account_units(due, rows) if snapshot.experiments.needs_accounts else None,

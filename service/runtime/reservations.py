@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from feature_store.contacts import RESERVATION, Booking, Kept, reservation_id
 from feature_store.contacts import Contacts as ContactStore
@@ -24,7 +25,7 @@ from service.decisioning.frequency import Frequency
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.observability.metrics import STORE_ERRORS
-from service.runtime.contacts import Contacts, touches_of
+from service.runtime.contacts import BatchContacts, Contacts, touches_of
 
 if TYPE_CHECKING:
     from service.runtime.decision import Decision
@@ -188,28 +189,39 @@ class Reserver:
 
 def to_reserve(answer: "Decision") -> Iterator[Wanted]:
     """What an answer offers that counts from now on."""
-    slate, batch, row = answer.decisions.slate, answer.decisions.batch, answer.row
-    first, last = slate.row.searchsorted([row, row + 1]).tolist()
-    if first == last:
-        return
+    row = answer.row
+    first, last = answer.decisions.slate.row.searchsorted([row, row + 1]).tolist()
+    for policy, counts in _counting(answer, slice(first, last)):
+        for pick in np.flatnonzero(counts).tolist():
+            yield policy, first + pick
+
+
+def _counting(answer: "Decision", picks: slice) -> Iterator[tuple[Frequency, NDArray[np.bool_]]]:
+    """By policy, which of some picks of an answer's batch count from now on."""
+    slate, batch = answer.decisions.slate, answer.decisions.batch
+    channel = batch.channel[slate.row[picks]]
     for policy in answer.snapshot.contact.reserving:
-        covered = policy.counting.covered(batch, np.array([row]))[0] >= 0
-        subjects = slate.treatment if policy.counting.of_treatments else slate.action
-        for pick in range(first, last):
-            if covered[subjects[pick]]:
-                yield policy, pick
+        keys = policy.counting.keys
+        if policy.counting.of_treatments:
+            yield policy, keys[slate.treatment[picks]] >= 0
+        else:
+            yield policy, keys[channel, slate.action[picks]] >= 0
 
 
 def claimed(
-    answers: Sequence["Decision"], contacts: Sequence[Contacts], untils: Sequence[float]
+    answers: Sequence["Decision"], contacts: BatchContacts, untils: Sequence[float]
 ) -> dict[int, Claim]:
-    """The claims of those answers that need reservations, by their positions."""
+    """The claims of those answers of a batch, all of its rows, that need reservations, by their rows."""
+    slate = answers[0].decisions.slate
+    counting = np.zeros(len(slate.row), np.bool_)
+    for _, counts in _counting(answers[0], slice(None)):
+        counting |= counts
     claims = {}
-    for position, answer in enumerate(answers):
-        if not answer.request.dry_run:
-            claim = Claim(answer, replace(contacts[position]), untils[position])
+    for row in dict.fromkeys(slate.row[counting].tolist()):
+        if not answers[row].request.dry_run:
+            claim = Claim(answers[row], contacts[row], untils[row])
             if any(_bookings(claim)):
-                claims[position] = claim
+                claims[row] = claim
     return claims
 
 
