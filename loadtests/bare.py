@@ -1,4 +1,7 @@
-"""The yardstick: a FastAPI endpoint with a pydantic body and response model that does no work at all."""
+"""The yardstick: a FastAPI endpoint with a pydantic body and response model that does no work at all.
+
+python -m loadtests.bare PORT WORKERS
+"""
 
 import sys
 from typing import Any
@@ -43,4 +46,11 @@ async def ready() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning")
+    uvicorn.run(
+        "loadtests.bare:app",
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        workers=int(sys.argv[2]),
+        access_log=False,
+        log_level="warning",
+    )

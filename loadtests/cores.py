@@ -1,11 +1,13 @@
-"""Which core a process runs on, and how much of it it used."""
+"""Which core a process runs on, and what it and all that it has started use: processor time and memory."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
+PROC = Path("/proc")
+NAN = float("nan")
 
 
 def two_cores() -> tuple[int, int] | None:
@@ -31,9 +33,52 @@ def pinned(core: int | None) -> Iterator[None]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The processor time that a process has used so far, over all threads; NaN where /proc is not Linux's."""
+    """The processor time of a process and its descendants so far, over all threads and with those that have
+    ended; NaN where /proc is not Linux's."""
+    if not _stat(pid):
+        return NAN
+    ticks = sum(int(ticks) for member in family(pid) for ticks in _stat(member)[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> float:
+    """The memory of a process and its descendants in MiB, what they share counted once; NaN without /proc."""
+    if not _stat(pid):
+        return NAN
+    return sum(_kib(PROC / str(member) / "smaps_rollup", "Pss") for member in family(pid)) / 1024
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that a process or one of its descendants has had so far, in MiB; NaN without /proc."""
+    if not _stat(pid):
+        return NAN
+    return max(_kib(PROC / str(member) / "status", "VmHWM") for member in family(pid)) / 1024
+
+
+def family(pid: int) -> list[int]:
+    """A process and all of its descendants that are alive."""
+    children: dict[int, list[int]] = {}
+    for path in PROC.glob("[0-9]*"):
+        if fields := _stat(int(path.name)):
+            children.setdefault(int(fields[1]), []).append(int(path.name))
+    members = [pid]
+    for member in members:  # grows while it is walked
+        members += children.get(member, [])
+    return members
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third one on; none of a process that has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return float("nan")
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return []
+
+
+def _kib(path: Path, name: str) -> float:
+    """A line `name: 123 kB`; 0 where it is not."""
+    with suppress(OSError):
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return float(line.split()[1])
+    return 0.0

@@ -1,23 +1,20 @@
-"""Closed-loop load: so many connections, each of which sends its next request when it has its answer.
+"""Load on `POST /v1/decisions`, closed loop by wrk where it is installed, open loop by a loader of our own.
 
-wrk does it where it is installed; it takes little of its core. Otherwise asyncio does, which takes about as
-much processor time as the server it loads: figures made by the two are not to be compared.
+Where there is no wrk, the loader makes closed loops too. It takes several times the processor time of wrk:
+figures made by the two are not to be compared.
 """
 
-import asyncio
 import json
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import numpy as np
 
-PATH = "/v1/decisions"
+from loadtests.loader import PATH, Answers, Loader
+
 WRK_SCRIPT = """\
 local requests = {}
 function init(arguments)
@@ -42,13 +39,18 @@ end
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement. Response times in milliseconds; `errors` counts what was not answered below 400."""
+    """One measurement. Response times in milliseconds; `errors` counts what was not answered below 400.
+
+    `late_ms` is the 99th percentile of how long after its time a request of an open loop was sent: the
+    generator's own share of the response times.
+    """
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
     errors: int
+    late_ms: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -62,12 +64,12 @@ class LoadGenerator(Protocol):
     name: str
 
     def run(self, url: str, bodies: Path, connections: int, seconds: float) -> Sample:
-        """Load the server from so many connections for so long."""
+        """Load the server from so many connections, each of which waits for its answer, for so long."""
 
 
 def best_generator() -> LoadGenerator:
-    """wrk, or asyncio where there is no wrk."""
-    return Wrk() if shutil.which("wrk") else Asyncio()
+    """wrk, or our own loader where there is no wrk."""
+    return Wrk() if shutil.which("wrk") else Own()
 
 
 class Wrk:
@@ -79,58 +81,38 @@ class Wrk:
         """Load the server; raises `CalledProcessError` when wrk fails."""
         script = bodies.with_suffix(".lua")
         script.write_text(WRK_SCRIPT)
-        command = [
-            "wrk",
-            "--threads",
-            "1",
-            "--connections",
-            str(connections),
-            "--duration",
-            f"{round(seconds)}s",
-        ]
-        command += ["--timeout", "10s", "--script", str(script), url + PATH, "--", str(bodies)]
+        command = ["wrk", "--threads", "1", "--connections", str(connections)]
+        command += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "10s"]
+        command += ["--script", str(script), url + PATH, "--", str(bodies)]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         result = next(line for line in said.splitlines() if line.startswith("RESULT "))
         return Sample(**json.loads(result.removeprefix("RESULT ")))
 
 
-class Asyncio:
-    """asyncio streams in this process."""
+class Own:
+    """Our own loader, in this process."""
 
-    name = "asyncio"
+    name = "the bundled Python loader"
 
     def run(self, url: str, bodies: Path, connections: int, seconds: float) -> Sample:
         """Load the server."""
-        netloc = urlsplit(url).netloc
-        head = f"POST {PATH} HTTP/1.1\r\nhost: {netloc}\r\ncontent-type: application/json\r\ncontent-length: "
-        requests = [f"{head}{len(body)}\r\n\r\n{body}".encode() for body in bodies.read_text().splitlines()]
-        return asyncio.run(self._load(netloc, requests, connections, seconds))
-
-    async def _load(self, netloc: str, requests: list[bytes], connections: int, seconds: float) -> Sample:
-        started = time.perf_counter()
-        clients = (_client(netloc, requests, seed, started + seconds) for seed in range(connections))
-        answers = [answer for client in await asyncio.gather(*clients) for answer in client]
-        took = np.array([seconds for seconds, _ in answers]) * 1e3
-        return Sample(
-            requests=len(answers),
-            seconds=time.perf_counter() - started,
-            p50_ms=float(np.percentile(took, 50)),
-            p99_ms=float(np.percentile(took, 99)),
-            errors=sum(status >= 400 for _, status in answers),
-        )
+        with Loader(url, bodies) as loader:
+            return _sample(loader.answers, loader.closed(connections, seconds))
 
 
-async def _client(netloc: str, requests: list[bytes], seed: int, until: float) -> list[tuple[float, int]]:
-    """One connection's answers: the seconds that each took, and its status."""
-    host, _, port = netloc.partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    random, answers = Random(seed), []
-    while (began := time.perf_counter()) < until:
-        writer.write(random.choice(requests))
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        answers.append((time.perf_counter() - began, int(head.split(b" ", 2)[1])))
-    writer.close()
-    await writer.wait_closed()
-    return answers
+def run_open(url: str, bodies: Path, rate: float, seconds: float) -> Sample:
+    """Load a server with `rate` requests a second that wait for nobody."""
+    with Loader(url, bodies) as loader:
+        return _sample(loader.answers, loader.open(rate, seconds))
+
+
+def _sample(answers: Answers, seconds: float) -> Sample:
+    took = np.array(answers.took or [np.nan]) * 1e3
+    return Sample(
+        requests=len(answers.took),
+        seconds=seconds,
+        p50_ms=float(np.percentile(took, 50)),
+        p99_ms=float(np.percentile(took, 99)),
+        errors=answers.errors,
+        late_ms=float(np.percentile(answers.late, 99)) * 1e3 if answers.late else 0.0,
+    )

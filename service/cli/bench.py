@@ -5,6 +5,6 @@ import typer
 
 def bench(context: typer.Context) -> None:
     """Measure decisions per second beside a FastAPI endpoint that does nothing (`arbiter bench --help`)."""
-    from loadtests.bench import main  # only whoever measures pays for loading it
+    from loadtests.bench.command import main  # only whoever measures pays for loading it
 
     raise SystemExit(main(context.args))

@@ -1,110 +1,137 @@
-"""The benchmark for real, in small; and its load generators against a server that counts."""
+"""The benchmark for real, in small."""
 
 import json
-import os
-import shutil
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from loadtests import bench
-from loadtests.bench import BARE, SERVICE, Round, middle
-from loadtests.cores import cpu_seconds, pinned, two_cores
-from loadtests.generators import Asyncio, LoadGenerator, Sample, Wrk
+from loadtests.bench import command, measuring, worlds
+from loadtests.bench.command import Effort
+from loadtests.bench.figures import BARE, CONNECTIONS, SERVICE, USUAL, Figure, figures, more, rate, written
+from loadtests.bench.measuring import Loop, Reading, Readings, write_bodies
+from loadtests.bench.report import Report
+from loadtests.bench.worlds import Size
+from loadtests.generators import Sample
 
 
-class CountingServer(ThreadingHTTPServer):
-    """Answers every second body that it gets with an error, if it is told to."""
-
-    daemon_threads = True
-
-    def __init__(self, failing: bool) -> None:
-        self.failing, self.bodies = failing, list[str]()
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+def reading(server: str, loop: Loop, at: float, per_second: float, p99: float = 2.0) -> Reading:
+    return Reading(server, loop, at, Sample(round(per_second), 1.0, 1.0, p99, 0), 100.0, 50.0, 80.0)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: CountingServer
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.bodies.append(body.decode())
-        failed = self.server.failing and len(self.server.bodies) % 2 == 0
-        self.send_response(500 if failed else 200)
-        self.send_header("content-length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Keep quiet."""
-
-
-@pytest.fixture(params=[False, True], ids=["good", "failing"])
-def server(request: pytest.FixtureRequest) -> Iterator[CountingServer]:
-    with CountingServer(request.param) as counting:
-        threading.Thread(target=counting.serve_forever, daemon=True).start()
-        yield counting
-        counting.shutdown()
-
-
-@pytest.mark.parametrize("generator", [Asyncio(), Wrk()], ids=["asyncio", "wrk"])
-def test_a_generator_counts_what_it_sent_and_what_failed(
-    server: CountingServer, generator: LoadGenerator, tmp_path: Path
-) -> None:
-    if generator.name == "wrk" and not shutil.which("wrk"):
-        pytest.skip("wrk is not installed")
-    (tmp_path / "bodies.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
-    sample = generator.run(server.url, tmp_path / "bodies.jsonl", connections=2, seconds=1)
-    assert set(server.bodies) == {'{"n": 1}', '{"n": 2}'}
-    assert 0 <= len(server.bodies) - sample.requests <= 2  # what was under way at the end has no answer
-    assert abs(sample.errors - (sample.requests / 2 if server.failing else 0)) <= 2
-    assert 0 < sample.p50_ms <= sample.p99_ms
-
-
-def test_the_benchmark_measures_both_servers_and_writes_its_figures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--actions", "4", "--customers", "300", "--features", "12", "--models", "1"]
-    arguments += ["--decisions", "5000", "--rounds", "1", "--seconds", "1", "--connections", "4"]
-    arguments += ["--json", str(tmp_path / "bench.json"), "--worlds", str(tmp_path / "worlds")]
-    status = bench.main(arguments)
-    assert status == 0, capsys.readouterr()
-    figures = json.loads((tmp_path / "bench.json").read_text())
-    assert [(line["server"], line["connections"]) for line in figures["medians"]] == [(BARE, 4), (SERVICE, 4)]
-    assert all(line["per_second"] > 0 for line in figures["medians"])
-    assert "arbiter, 4 connections" in capsys.readouterr().out
-    assert [world.name for world in (tmp_path / "worlds").iterdir()] == [
-        "actions4-customers300-features12-models1-decisions5000"
+def measured(service: float, bare: float, large: float) -> Readings:
+    """Closed loops at one number of connections, and open ones at half of the service's saturation."""
+    readings = Readings(
+        [
+            reading(BARE, "closed", CONNECTIONS, bare),
+            reading(USUAL, "closed", CONNECTIONS, 600.0),
+            reading(SERVICE, "closed", CONNECTIONS, service),
+            reading(more(SERVICE, 1_000), "closed", CONNECTIONS, large),
+        ]
+    )
+    half = rate(readings, 0.5)
+    readings.all += [
+        reading(BARE, "open", half, half, p99=1.0),
+        reading(SERVICE, "open", half, half, p99=2.0),
     ]
+    return readings
 
 
-def test_medians_are_taken_over_the_rounds_of_one_server() -> None:
-    def one(server: str, requests: int) -> Round:
-        return Round(server, 16, Sample(requests, 1.0, 1.0, 2.0, 0), 100.0)
+def test_the_quick_benchmark_prints_the_table_of_figures_and_writes_all_that_it_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = command.QUICK.shares
+    monkeypatch.setattr(command, "QUICK", Effort((CONNECTIONS,), 1, 1, shares, open_rounds=1, open_seconds=1))
+    monkeypatch.setattr(measuring, "WARM_UP", 1)
+    sizes = ["--actions", "4", "--more-actions", "6", "--customers", "300", "--features", "12"]
+    sizes += ["--models", "1", "--decisions", "5000", "--worlds", str(tmp_path / "worlds")]
+    status = command.main(["--quick", *sizes, "--json", str(tmp_path / "bench.json")])
+    said = capsys.readouterr()
+    document = json.loads((tmp_path / "bench.json").read_text())
+    missed = any(figure["verdict"] == "MISSED" for figure in document["figures"])
+    assert status == int(missed), said
+    loads = {(one["server"], one["loop"], one["at"]) for one in document["readings"]["all"]}
+    assert {(server, at) for server, loop, at in loads if loop == "closed"} == {
+        (server, CONNECTIONS) for server in (BARE, USUAL, SERVICE, more(SERVICE, 6))
+    }
+    assert {server for server, loop, _ in loads if loop == "open"} == {BARE, SERVICE}
+    assert all(one["sample"]["requests"] > 0 for one in document["readings"]["all"])
+    assert "What must be reached" in said.out
+    kept = sorted(world.name for world in (tmp_path / "worlds").iterdir())
+    assert [name.split("-")[0] for name in kept] == ["actions4", "actions6"]
 
-    rounds = [one(BARE, 10), one(BARE, 30), one(BARE, 1_000), one(SERVICE, 5)]
-    assert middle(rounds, BARE, 16)["per_second"] == 30
+
+def test_medians_are_taken_over_the_rounds_of_one_server_under_one_load() -> None:
+    rounds = [reading(BARE, "closed", 16, number) for number in (10, 30, 1_000)]
+    readings = Readings([*rounds, reading(SERVICE, "closed", 16, 5), reading(BARE, "closed", 64, 7)])
+    assert readings.middle(BARE, "closed", 16).per_second == 30
+    assert readings.saturation(BARE) == 30
+    with pytest.raises(KeyError):
+        readings.middle(BARE, "open", 16)
 
 
-def test_what_is_started_while_pinned_stays_on_its_core() -> None:
-    cores = two_cores()
-    if cores is None:
-        pytest.skip("this machine has no two cores to choose")
-    before = os.sched_getaffinity(0)
-    with pinned(cores[1]):
-        assert os.sched_getaffinity(0) == {cores[1]}
-    assert os.sched_getaffinity(0) == before
+def test_figures_are_ratios_of_one_run() -> None:
+    found = figures(measured(service=6_000, bare=5_000, large=2_000), 50, 1_000, outbound=60_000)
+    assert [figure.value for figure in found] == [1.2, 10.0, 2.0, 3.0, 60_000, 80.0]
+    assert [figure.verdict for figure in found] == ["must", "must", "must", "must", "must", "aim"]
 
 
-def test_processor_time_only_grows() -> None:
-    before = cpu_seconds(os.getpid())
-    sum(range(3_000_000))
-    assert cpu_seconds(os.getpid()) >= before
+@pytest.mark.parametrize(
+    ("value", "must", "aim", "verdict"),
+    [
+        (1.5, 1.0, 1.5, "aim"),
+        (1.0, 1.0, 1.5, "must"),
+        (0.99, 1.0, 1.5, "MISSED"),
+        (400, 600, 400, "aim"),
+        (600, 600, 400, "must"),
+        (601, 600, 400, "MISSED"),
+        (None, 1.0, 1.5, "not measured"),
+    ],
+)
+def test_a_figure_is_judged_by_its_goals_whichever_way_is_better(
+    value: float | None, must: float, aim: float, verdict: str
+) -> None:
+    assert Figure("x", value, must, aim).verdict == verdict
+
+
+def test_a_missed_figure_is_in_the_table() -> None:
+    readings = measured(service=4_000, bare=5_000, large=2_000)
+    report = Report({}, Size(), 1_000, readings, figures(readings, 50, 1_000, outbound=None))
+    first, *others = report.tables()
+    assert [row[-1] for row in first.rows] == ["MISSED", "MISSED", "must", "aim", "not measured", "aim"]
+    assert all(len(row) == len(one.header) for one in (first, *others) for row in one.rows)
+    assert json.loads(json.dumps(report.document()))["figures"][0]["verdict"] == "MISSED"
+
+
+def test_numbers_have_no_more_digits_than_mean_something() -> None:
+    assert [written(number) for number in (12_345.6, 123.4, 1.2345, 0.01234)] == [
+        "12,346",
+        "123",
+        "1.23",
+        "0.0123",
+    ]
+    assert written(80.0, "MiB") == "80 MiB"
+
+
+def test_a_world_has_models_of_an_exact_size_and_is_made_once(tmp_path: Path) -> None:
+    size = Size(actions=2, customers=300, features=12, models=5, decisions=5_000)
+    world = worlds.prepare(size, tmp_path)
+    models = [path.read_text() for path in world.glob("models/*/*/model.txt")]
+    assert len(models) == 2  # no more than actions
+    assert {text.count("\nTree=") for text in models} == {worlds.TREES}
+    before = world.stat()
+    assert worlds.prepare(size, tmp_path).stat() == before
+    assert worlds.prepare(replace(size, actions=1), tmp_path) != world
+
+
+def test_a_world_that_cannot_be_made_is_told_and_leaves_nothing_that_is_taken_for_one(tmp_path: Path) -> None:
+    size = Size(actions=0)
+    with pytest.raises(worlds.BenchFailed, match="at least 1 action"):
+        worlds.prepare(size, tmp_path)
+    assert not (tmp_path / size.name).exists()
+
+
+def test_bodies_are_requests_about_the_customers_of_the_world(tmp_path: Path) -> None:
+    bodies = [json.loads(line) for line in write_bodies(tmp_path / "bodies", 50).read_text().splitlines()]
+    assert {body["customer_id"] for body in bodies} == {f"c{i}" for i in range(50)}
+    assert {body["context"]["page"] for body in bodies} == {"home", "search", "product", "cart", "account"}

@@ -1,0 +1,176 @@
+"""`make bench`: one run on one machine, from making the worlds to the table of figures."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from feature_store.embedded import EmbeddedStoreError
+from loadtests.bench.figures import BARE, SERVICE, USUAL, figures, more, rate
+from loadtests.bench.measuring import Meter, Readings, Target, write_bodies
+from loadtests.bench.report import Report
+from loadtests.bench.servers import Site
+from loadtests.bench.sweeps import SWEEPS, sweep
+from loadtests.bench.worlds import BenchFailed, Size, prepare
+from loadtests.cores import pinned, two_cores
+from loadtests.generators import LoadGenerator, best_generator
+from loadtests.server import ServerFailed
+from service.cli.console import table
+
+SHARES = (0.25, 0.5, 0.75)
+"""Of the service's saturation: the rates of requests at which latency is measured."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long is measured, in rounds and seconds."""
+
+    connections: tuple[int, ...]
+    rounds: int
+    seconds: float
+    shares: tuple[float, ...]
+    open_rounds: int
+    open_seconds: float
+
+
+FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6)
+QUICK = Effort((16, 64), rounds=2, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=4)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the tables and write the files; 1 where a figure that must be reached is not."""
+    options = parse_options(arguments)
+    try:
+        report = measure(options)
+    except (BenchFailed, ServerFailed, EmbeddedStoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    show(report)
+    if options.json:
+        options.json.write_text(json.dumps(report.document(), indent=2) + "\n")
+        print(f"\nWritten to {options.json}")
+    return 1 if any(one.verdict == "MISSED" for one in report.figures) else 0
+
+
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of `arbiter bench`."""
+    parser = argparse.ArgumentParser(
+        prog="arbiter bench",
+        description="Measure decisions with everything on, beside a FastAPI endpoint that does nothing and "
+        "the usual way to write such a service. Ends with status 1 when a figure is missed.",
+    )
+    parser.add_argument("--quick", action="store_true", help="the table of figures alone, in two minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="a file for all that was measured")
+    parser.add_argument(
+        "--sweeps", nargs="*", choices=SWEEPS, default=list(SWEEPS), help="what to vary (default: all)"
+    )
+    for name, default in asdict(Size()).items():
+        parser.add_argument(
+            f"--{name}", type=int, default=default, metavar="N", help="(default: %(default)s)"
+        )
+    parser.add_argument(
+        "--more-actions",
+        type=int,
+        default=1_000,
+        metavar="N",
+        help="what the cost of --actions is compared at",
+    )
+    data = Path(os.environ.get("ARBITER_DATA", ".arbiter"))
+    parser.add_argument(
+        "--worlds",
+        type=Path,
+        default=data / "bench",
+        metavar="DIR",
+        help="where worlds are kept between runs",
+    )
+    return parser.parse_args(arguments)
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Make the worlds, start the servers, and take turns with them."""
+    size = Size(**{name: getattr(options, name) for name in asdict(Size())})
+    cores, generator = two_cores(), best_generator()
+    if cores is None:
+        print("Not pinned: this machine has no two cores to choose, so figures vary more.", flush=True)
+    server_core, load_core = cores or (None, None)
+    readings, sweeps = Readings(), {}
+    with _site(server_core) as site, pinned(load_core):
+        effort = QUICK if options.quick else FULL
+        compare(readings, size, options.more_actions, effort, options.worlds, site, generator)
+    for name in [] if options.quick else options.sweeps:
+        print(f"Sweep: {name}", flush=True)
+        shared = name == "workers"
+        with _site(None if shared else server_core) as site, pinned(None if shared else load_core):
+            sweeps[name] = sweep(name, size, options.worlds, site, generator)
+    found = figures(readings, size.actions, options.more_actions, outbound=None)
+    return Report(_machine(generator), size, options.more_actions, readings, found, sweeps)
+
+
+def compare(
+    readings: Readings,
+    size: Size,
+    more_actions: int,
+    effort: Effort,
+    worlds: Path,
+    site: Site,
+    generator: LoadGenerator,
+) -> None:
+    """The service beside the bare endpoint and the usual way: closed loops, then open ones at shares of its
+    saturation."""
+    world, large = prepare(size, worlds), prepare(replace(size, actions=more_actions), worlds)
+    bodies = write_bodies(site.folder / "bodies.jsonl", size.customers)
+    meter = Meter(generator)
+    with ExitStack() as stack:
+        starting = {
+            BARE: site.bare("bare"),
+            USUAL: site.usual(world, "usual"),
+            SERVICE: site.service(world, "service"),
+            more(SERVICE, more_actions): site.service(large, "large"),
+        }
+        targets = {name: Target(stack.enter_context(server), bodies) for name, server in starting.items()}
+        meter.warm_up(targets.values())
+        print(f"Closed loops by {generator.name}, {effort.rounds} rounds", flush=True)
+        readings.all += meter.closed(targets, effort.connections, effort.rounds, effort.seconds)
+        rates = [rate(readings, share) for share in effort.shares]
+        print(f"Open loops, {effort.open_rounds} rounds", flush=True)
+        both = {name: targets[name] for name in (BARE, SERVICE)}
+        readings.all += meter.open(both, rates, effort.open_rounds, effort.open_seconds)
+
+
+@contextmanager
+def _site(core: int | None) -> Iterator[Site]:
+    with tempfile.TemporaryDirectory(prefix="arbiter-bench-") as folder:
+        yield Site(Path(folder), core)
+
+
+def _machine(generator: LoadGenerator) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "pinned": two_cores() is not None,
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "closed_loop_by": generator.name,
+    }
+
+
+def show(report: Report) -> None:
+    """Print all tables, the one that decides last."""
+    first, *others = report.tables()
+    for one in (*others, first):
+        table(one.title, one.header, one.rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
