@@ -1,8 +1,9 @@
 """The choices of a batch: every request explores as its arm does, by its own seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,74 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch
 from service.decisioning.draws import Keys, branch
 from service.decisioning.experiments import Assigned
-from service.decisioning.exploration import DRAWING, Chance, Exploration, Turn, choose, drawn
+from service.decisioning.exploration import Chance, Exploration, Exploring
+from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.turns import Best, Choices, best_of
 
 TURN = 1
 """The branch of a decision's seed from which its turns draw."""
+
+
+class Way(NamedTuple):
+    """An exploration, with the turns (T) that explore so; None: all do."""
+
+    exploring: Exploring
+    mine: NDArray[np.bool_] | None = None
+
+    def among(self, turns: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+        """Which of m turns explore so."""
+        return slice(None) if self.mine is None else self.mine[turns].nonzero()[0]
+
+
+class Taken(NamedTuple):
+    """What was chosen at m turns, and among whom (m x A)."""
+
+    turns: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    best: NDArray[np.intp]
+    choice: NDArray[np.intp]
+
+    def of(self, some: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Taken":
+        """That of some of the turns."""
+        return Taken(self.turns[some], self.scores[some], self.best[some], self.choice[some])
+
+
+class Explored:
+    """Who is chosen at T turns, some of which are left to chance.
+
+    Choices are made turn by turn, as each leaves fewer candidates to the next. Their probabilities are
+    computed when all is chosen, for all turns at once.
+    """
+
+    def __init__(self, ways: Sequence[Way]) -> None:
+        self._ways = ways
+        self._explores = np.logical_or.reduce([way.exploring.explores for way in ways])
+        self._taken: list[Taken] = []
+
+    def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
+        best, _ = best_of(scores)
+        choice = best.copy()
+        left_to_chance = (self._explores[turns] & (best != NOBODY)).nonzero()[0]
+        if left_to_chance.size:
+            for way in self._ways:
+                at = left_to_chance[way.among(turns[left_to_chance])]
+                if at.size:
+                    choice[at] = way.exploring.pick(turns[at], scores[at], best[at])
+        self._taken.append(Taken(turns, scores, best, choice))
+        return choice
+
+    def stated(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        probability, cost = np.ones(len(self._explores)), np.zeros(len(self._explores))
+        if self._taken:
+            taken = Taken(*map(np.concatenate, zip(*self._taken, strict=True)))
+            some = taken.choice != NOBODY
+            taken = taken if some.all() else taken.of(some)
+            for way in self._ways:
+                turns, scores, best, choice = taken.of(way.among(taken.turns))
+                probability[turns] = way.exploring.probability(turns, scores, best, choice)
+                cost[turns] = way.exploring.cost(scores, best, choice)
+        return probability, cost
 
 
 @dataclass(frozen=True)
@@ -41,65 +105,40 @@ class Explorer:
         which = np.array([explorations.index(conduct.exploration) for conduct in assigned.conducts])
         return cls(snapshot, batch, explorations, which[assigned.conduct], propensity)
 
-    def choose(
-        self,
-        rows: NDArray[np.intp],
-        slots: NDArray[np.intp],
-        ranks: NDArray[np.intp],
-        scores: NDArray[np.float64],
-    ) -> Turn:
-        """One turn of some rows of the batch, each at its slot and rank (m): `scores` is their m x A, -inf
-        where an action is no candidate.
+    def choose(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> Choices:
+        """The choices of T turns of some rows of the batch, each at its slot and rank.
 
         A request has one turn at a slot and a rank, or else its choices would be drawn alike.
         """
-        if self.batch.seeds is None or all(e.method == "none" for e in self.explorations):
-            return choose(self.explorations[0], scores)
+        certain = self.batch.seeds is None or all(e.method == "none" for e in self.explorations)
+        if certain or not rows.size:
+            return Best(rows, slots, ranks)
+        chance = self._chance(rows, slots, ranks)
         if len(self.explorations) == 1:
-            exploration = self.explorations[0]
-            return choose(exploration, scores, self.chance(exploration, rows, slots, ranks))
-        turn = Turn(np.full(len(rows), -1), np.ones(len(rows)), np.zeros(len(rows)))
-        for exploration, mine in self._groups(rows):
-            chance = self.chance(exploration, rows[mine], slots[mine], ranks[mine])
-            part = choose(exploration, scores[mine], chance)
-            turn.choice[mine], turn.probability[mine] = part.choice, part.probability
-            turn.expected_cost[mine] = part.expected_cost
-        return turn
-
-    def drawn(self, row: int, slot: int, rank: int) -> NDArray[np.float64]:
-        """The propensities, A, with which actions compete at one turn of a row; NaN where none are drawn."""
-        exploration = self.explorations[self.which[row]]
-        if self.batch.seeds is None or exploration.method not in DRAWING:
-            return np.full(self.propensity.shape[1], np.nan)
-        found: NDArray[np.float64] = drawn(
-            exploration, self.chance(exploration, np.array([row]), slot, rank)
-        )[0]
-        return found
-
-    def _groups(self, rows: NDArray[np.intp]) -> Iterator[tuple[Exploration, NDArray[np.intp]]]:
-        """The rows' explorations, with the places of those who explore so."""
+            return Explored([Way(self._exploring(self.explorations[0], chance))])
         which = self.which[rows]
-        for number, exploration in enumerate(self.explorations):
-            mine = np.flatnonzero(which == number)
-            if mine.size:
-                yield exploration, mine
+        mine = [(exploration, which == number) for number, exploration in enumerate(self.explorations)]
+        return Explored(
+            [Way(self._exploring(exploration, chance, its), its) for exploration, its in mine if its.any()]
+        )
 
-    def chance(
-        self,
-        exploration: Exploration,
-        rows: NDArray[np.intp],
-        slots: int | NDArray[np.intp],
-        ranks: int | NDArray[np.intp],
-    ) -> Chance:
-        """What one turn of some rows of the batch, at a slot and a rank or each at its own (m), is drawn
-        with; the batch has seeds."""
-        batch = self.batch
+    def at_turn(self, row: int, slot: int, rank: int) -> Exploring:
+        """How one turn of a row is explored; the batch has seeds."""
+        chance = self._chance(*(np.array([number], np.intp) for number in (row, slot, rank)))
+        return self._exploring(self.explorations[self.which[row]], chance)
+
+    def _exploring(
+        self, exploration: Exploration, chance: Chance, mine: NDArray[np.bool_] | None = None
+    ) -> Exploring:
+        return Exploring(exploration, chance, self.snapshot.noise(exploration.least_evidence), mine)
+
+    def _chance(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> Chance:
         return Chance(
             keys=branch(self._seeds[rows], slots, ranks),
+            rows=rows,
             actions=self.snapshot.catalogue.action_keys,
-            propensity=self.propensity[rows],
-            noise=self.snapshot.noise(exploration.least_evidence),
-            explores=None if batch.explores is None else batch.explores[rows],
+            propensity=self.propensity,
+            explores=self.batch.explores,
         )
 
     @cached_property

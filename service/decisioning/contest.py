@@ -5,12 +5,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
-from service.decisioning.exploration import Turn
 from service.decisioning.headroom import Headroom
 from service.decisioning.room import Room
 from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.turns import Chooser, take_turn
+from service.decisioning.turns import Choices, Turns
 
 NO_CLASS = np.iinfo(np.int8).max
 
@@ -39,8 +38,12 @@ class Contest:
     def needed(snapshot: Snapshot, batch: Batch, mandatory: NDArray[np.bool_] | None) -> bool:
         """Whether anything but the priority counts."""
         policy = snapshot.slate_policy
-        has_policy = bool(policy.limits or policy.bundles) or policy.tiers is not None
-        return has_policy or mandatory is not None or batch.budgets is not None
+        if policy.limits or policy.bundles or policy.tiers is not None:
+            return True
+        if mandatory is not None and mandatory.any():
+            return True
+        asked = batch.limits.sum(axis=1)
+        return batch.budgets is not None and bool((batch.budgets < asked[:, None]).any())
 
     def drop_incomplete(self, removed_by: NDArray[np.int32]) -> None:
         """Take out (in place) what is left of fixed bundles of which an action is out."""
@@ -89,9 +92,9 @@ class Contest:
         """Book what was chosen for these rows."""
         self._room.take(rows, actions)
 
-    def places(self, n: int) -> "Places":
-        """The ranks of the slots, for n requests."""
-        return Places(self, n)
+    def places(self, turns: Turns, row: NDArray[np.intp], choices: Choices) -> "Places":
+        """The ranks that are filled at some turns, whose visits are of these rows (V)."""
+        return Places(self, turns, row, choices)
 
     def note(
         self,
@@ -119,61 +122,45 @@ class Contest:
             before = (mine < theirs) | ((mine == theirs) & before)
         self.kept_out[row[before], action[before]] = shut[at[before], action[before]]
 
-    def share_reasons(self, chosen: NDArray[np.bool_]) -> None:
-        """The others of a fixed bundle are out for the reason of their lead."""
+    def share_reasons(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> None:
+        """The others of a fixed bundle are out for the reason of their lead, where that was not chosen."""
         for bundle in self._rules.fixed:
-            reason = np.where(chosen[:, bundle.lead], 0, self.kept_out[:, bundle.lead])
+            reason = self.kept_out[:, bundle.lead].copy()
+            reason[rows[actions == bundle.lead]] = 0
             self.kept_out[:, bundle.members[1:]] = reason[:, None]
 
 
 class Places:
-    """The ranks of the slots while they are being filled, for n requests, each at one slot at a time.
+    """The ranks of the slots while they are being filled, at T turns.
 
-    bundle    n  which one is being placed, -1 for none
-    position  n  the place in it that was filled last, from 1; 0 where there is no bundle
+    bundle    T  which one is placed there, -1 for none
+    position  T  the place in it, from 1; 0 where there is no bundle
     """
 
-    def __init__(self, contest: Contest, n: int) -> None:
-        self._contest = contest
-        self.bundle = np.full(n, NOBODY, np.intp)
-        self.position = np.zeros(n, np.intp)
+    def __init__(self, contest: Contest, turns: Turns, row: NDArray[np.intp], choices: Choices) -> None:
+        self._contest, self._turns, self._row, self._choices = contest, turns, row, choices
+        self.bundle = np.full(len(turns), NOBODY, np.intp)
+        self.position = np.zeros(len(turns), np.intp)
 
-    def enter(self, rows: NDArray[np.intp]) -> None:
-        """These begin with another slot."""
-        self.bundle[rows], self.position[rows] = NOBODY, 0
-
-    def take_turn(
-        self,
-        choose: Chooser,
-        rows: NDArray[np.intp],
-        slots: NDArray[np.intp],
-        ranks: NDArray[np.intp],
-        scores: NDArray[np.float64],
-        left: NDArray[np.integer],
-    ) -> tuple[NDArray[np.intp], Turn]:
-        """The next rank (m) of some slots (m): which of the m rows fill it, and with what. Who follows in a
-        bundle is certain. `left` (m) says how many ranks there are, this one among them."""
-        contest, bundle = self._contest, self.bundle[rows]
-        candidates, shut = contest.narrowed(rows, scores, left)
-        action = contest.followers(bundle, scores, shut)
+    def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Who is chosen at m turns, as `Choices` says: who has room, and who comes next in a bundle."""
+        contest, rows = self._contest, self._row[self._turns.visit[turns]]
+        candidates, shut = contest.narrowed(rows, scores, self._turns.left[turns])
+        begun = np.where(self._turns.rank[turns] > 1, self.bundle[turns - 1], NOBODY)
+        action = contest.followers(begun, scores, shut)
         follows = action != NOBODY
-        if follows.any():
-            candidates[follows] = -np.inf
-        chooses, turn = take_turn(choose, rows, slots, ranks, candidates)
-        probability, cost = np.ones(len(rows)), np.zeros(len(rows))
-        action[chooses], probability[chooses], cost[chooses] = (
-            turn.choice,
-            turn.probability,
-            turn.expected_cost,
-        )
+        if not follows.any():
+            action = self._choices.take(turns, candidates)
+        elif (chooses := np.flatnonzero(~follows)).size:
+            action[chooses] = self._choices.take(turns[chooses], candidates[chooses])
         if shut.any():
             contest.note(rows, scores, shut, action, ~follows)
-        bundle = np.where(follows, bundle, contest.led_by(action))
-        self.bundle[rows] = bundle
-        self.position[rows] = np.where(follows, self.position[rows] + 1, bundle != NOBODY)
+        bundle = np.where(follows, begun, contest.led_by(action))
+        self.bundle[turns] = bundle
+        self.position[turns] = np.where(follows, self.position[turns - 1] + 1, bundle != NOBODY)
         at = np.flatnonzero(action != NOBODY)
         contest.chosen(rows[at], action[at])
-        return at, Turn(action[at], probability[at], cost[at])
+        return action
 
 
 def _classes(

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.choosing import Explorer
-from service.decisioning.exploration import odds
 from service.decisioning.pipeline import Decisions
 from service.decisioning.retracing import RetracedTurn
 from service.decisioning.slate_rules import NOBODY
@@ -46,9 +45,9 @@ def draws(
         if turn.choice == NOBODY:
             continue
         among = _told(turn)
-        chance = explorer.chance(conduct.exploration, np.array([row]), turn.slot, turn.rank)
-        probability = odds(conduct.exploration, turn.scores[None], chance, among)
-        competed = explorer.drawn(row, turn.slot, turn.rank)[among]
+        exploring = explorer.at_turn(row, turn.slot, turn.rank)
+        probability = exploring.odds(turn.scores, among)
+        competed = exploring.drawn()[0, among]
         placement = snapshot.catalogue.slots[turn.slot].placement.id
         for action, likely, with_ in zip(
             among.tolist(), probability.tolist(), competed.tolist(), strict=True

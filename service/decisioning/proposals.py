@@ -5,7 +5,7 @@ other rows, nor on actions that are no candidates.
 """
 
 from statistics import NormalDist
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,48 +14,22 @@ from service.decisioning.draws import Keys, mixed, uniforms
 
 LEVELS = 64
 """M: how many values, all equally likely, a drawn propensity can have: probabilities are finite sums."""
-_LEVEL_BITS = np.uint64(64 - 6)
+_LEVEL_BITS, _ONE = np.uint64(64 - 6), np.uint32(1)
+MOST_RUNNERS = 8_192
+"""Whose values are held at once: each needs some kilobytes."""
+_ROUNDED = 1.0 + 2.0**-20
+"""More than the rounding of a value to 32 bits can make of it."""
 WITHIN, OF_DRAWS, POSITIVES = 0.10, 0.90, 200.0
 """How widely is drawn: 90 % of draws lie within 10 % of the model's propensity if 200 positives are known."""
 SHAPE_PER_POSITIVE = (NormalDist().inv_cdf((1 + OF_DRAWS) / 2) / WITHIN) ** 2 / POSITIVES
 """Of the gamma distribution: its standard deviation is 1/sqrt(shape) of its mean."""
 
 
-class Proposal(Protocol):
-    """A way to choose."""
-
-    def pick(self, keys: Keys) -> NDArray[np.intp]:
-        """The choice of each row, by a key (m) each."""
-
-    def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        """With which each row's pick is `choice` (m), a candidate of it."""
-
-
-class Best:
-    """What is best, always."""
-
-    def __init__(self, best: NDArray[np.intp]) -> None:
-        self._best = best
-
-    def pick(self, keys: Keys) -> NDArray[np.intp]:
-        return self._best
-
-    def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        return np.asarray(choice == self._best, dtype=np.float64)
-
-
-class Uniform:
-    """Any candidate, all with the same probability; a row has `number` of them."""
-
-    def __init__(self, available: NDArray[np.bool_], number: NDArray[np.intp]) -> None:
-        self._available, self._number = available, number
-
-    def pick(self, keys: Keys) -> NDArray[np.intp]:
-        place = np.floor(uniforms(keys) * self._number)
-        return _first(np.cumsum(self._available, axis=1) > place[:, None])
-
-    def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        return 1.0 / self._number
+def pick_any(available: NDArray[np.bool_], keys: Keys) -> NDArray[np.intp]:
+    """One of the candidates (m x A) of each row, all with the same probability, by a key (m) each."""
+    upto = np.cumsum(available, axis=1)
+    place = np.floor(uniforms(keys) * upto[:, -1])
+    return _first(upto > place[:, None])
 
 
 class Softmax:
@@ -84,74 +58,129 @@ class Lottery:
     """Each candidate draws one of M equally likely multipliers, and the highest score so multiplied wins, of
     equal ones the first.
 
+    scores       m x A
     multipliers  A x M  ascending
-    most         m x A  no multiplier counts for more
-    actions      A      keys of the actions, so that the draw of one depends on no other
-
-    The probability of a choice is the mean, over its M values, of the product over its rivals of the share
-    of their values below. Who can't reach the worst draw of another is out of the race from the beginning,
-    so few are left where much is known.
+    most         m x A  no multiplier counts for more; None: all count
     """
 
     def __init__(
         self,
         scores: NDArray[np.float64],
         multipliers: NDArray[np.float64],
-        most: NDArray[np.float64],
-        actions: Keys,
+        most: "Bound | None" = None,
     ) -> None:
-        ratios = _ratios(scores)
-        low, high = (
-            (ratios * np.minimum(multipliers[:, level], most)).astype(np.float32) for level in (0, -1)
-        )
-        racing = (high >= low.max(axis=1, keepdims=True)) & (scores > -np.inf)
-        self._rows, self._columns = np.nonzero(racing)
-        runners = self._rows, self._columns
-        multiplied = np.minimum(multipliers[self._columns], most[runners][:, None])
-        self._values = (ratios[runners][:, None] * multiplied).astype(np.float32)
-        self._keys = actions[self._columns]
-        self._place = np.full(scores.shape, -1, dtype=np.intp)
-        self._place[runners] = np.arange(len(self._rows))
+        self._scores, self._multipliers, self._most = scores, multipliers, most
 
-    def pick(self, keys: Keys) -> NDArray[np.intp]:
-        level = levels(keys[self._rows], self._keys)
-        drawn = np.full(self._place.shape, -1.0, dtype=np.float32)
-        drawn[self._rows, self._columns] = self._values[np.arange(len(level)), level]
-        return np.asarray(drawn.argmax(axis=1))
+    def pick(self, drawn: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The choice of each row, by what everybody has drawn, m x A: see `multiplied`."""
+        values = (_ratios(self._scores) * drawn).astype(np.float32)
+        values[self._scores == -np.inf] = -1.0
+        return np.asarray(values.argmax(axis=1))
 
     def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        own = self._place[np.arange(len(choice)), choice]
-        races = own >= 0
-        probability = np.zeros(len(choice))
-        rivals = np.flatnonzero(races[self._rows] & (self._columns != choice[self._rows]))
-        below = np.ones((len(choice), LEVELS))
-        if rivals.size:
-            rows = self._rows[rivals]
-            first = np.concatenate(([0], np.flatnonzero(rows[1:] != rows[:-1]) + 1))
-            # floats that are not negative ascend as their bits do
-            bits = self._values.view(np.uint32).astype(np.uint64) << np.uint64(1)
-            shares = _shares_below(bits[own[rows]], bits[rivals], choice[rows] < self._columns[rivals])
-            below[rows[first]] = np.multiply.reduceat(shares, first, axis=0)
-        probability[races] = below[races].mean(axis=1)
+        """With which each row's pick is `choice` (m), a candidate of it: the mean, over its M values, of the
+        product over its rivals of the share of their values below.
+
+        Who can't reach the worst draw of another is out of the race from the beginning, so few are left where
+        much is known.
+        """
+        rows, columns = self._racing()
+        if len(rows) > MOST_RUNNERS and len(choice) > 1:
+            return self._by_halves(choice)
+        own = (columns == choice[rows]).nonzero()[0]
+        probability, mine = np.zeros(len(choice)), np.full(len(choice), -1)
+        mine[rows[own]] = own
+        probability[rows[own]] = 1.0
+        rivals = ((mine[rows] >= 0) & (mine[rows] != np.arange(len(rows)))).nonzero()[0]
+        if not rivals.size:
+            return probability
+        bits = self._values(rows, columns).view(np.uint32)
+        raced = rows[rivals]
+        first = np.append(0, (raced[1:] != raced[:-1]).nonzero()[0] + 1)
+        below = shares_below(bits[mine[raced]], bits[rivals], choice[raced] < columns[rivals])
+        probability[raced[first]] = np.multiply.reduceat(below, first, axis=0).mean(axis=1)
         return probability
 
+    def _by_halves(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The same where it would need too much memory at once."""
+        half = len(choice) // 2
+        parts = [
+            Lottery(
+                self._scores[some],
+                self._multipliers,
+                None if self._most is None else self._most.of(some),
+            ).probability(choice[some])
+            for some in (slice(half), slice(half, None))
+        ]
+        return np.concatenate(parts)
 
-def levels(keys: Keys, actions: Keys) -> NDArray[np.intp]:
-    """Which of its M multipliers an action draws at a turn, by the keys of both."""
-    return (mixed(keys ^ actions) >> _LEVEL_BITS).astype(np.intp)
+    def _racing(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The rows and columns of all who can reach the worst draw of everybody else, and of some who just
+        can't: they change nothing."""
+        scores, multipliers = self._scores, self._multipliers
+        least = (scores * multipliers[:, 0]).max(axis=1)
+        least[scores.max(axis=1) <= 0] = -np.finfo(np.float64).max  # where all are worth nothing, all race
+        racing: NDArray[np.bool_] = scores * (multipliers[:, -1] * _ROUNDED) >= least[:, None]
+        rows, columns = racing.nonzero()
+        return rows, columns
+
+    def _values(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The values that each of k runners may draw, ascending: k x M."""
+        scores = np.maximum(self._scores[rows, columns], 0.0)
+        best = self._scores.max(axis=1)[rows]
+        ratios = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
+        multipliers = self._multipliers[columns]
+        if self._most is not None:
+            most = self._most.at(rows, columns)
+            bounded = (multipliers[:, -1] > most).nonzero()[0]
+            multipliers[bounded] = np.minimum(multipliers[bounded], most[bounded, None])
+        values: NDArray[np.float32] = (ratios[:, None] * multipliers).astype(np.float32)
+        return values
 
 
-def _shares_below(mine: Keys, theirs: Keys, wins_ties: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The share of each rival's values that lies below each of mine, r x M; equal ones count where I win
-    ties. Values are 32 bits, the last of them 0, and ascend in each of the r rows.
+class Bound(NamedTuple):
+    """What no multiplier of a propensity counts for more than, as nothing is more probable than 1.
 
-    One binary search for all: behind the number of their row the values make one ascending table.
+    propensity  n x A
+    rows        m      the row of each turn
     """
-    row = np.arange(len(mine), dtype=np.uint64) << np.uint64(32)
-    table = theirs + row[:, None]
-    sought = mine + (row + wins_ties)[:, None]
-    found = table.ravel().searchsorted(sought.ravel()).reshape(mine.shape)
-    shares: NDArray[np.float64] = (found - np.arange(0, mine.size, LEVELS)[:, None]) / LEVELS
+
+    propensity: NDArray[np.float64]
+    rows: NDArray[np.intp]
+
+    def of(self, turns: slice) -> "Bound":
+        """That of some turns."""
+        return Bound(self.propensity, self.rows[turns])
+
+    def at(self, turns: NDArray[np.intp], actions: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Of k actions at as many turns."""
+        P = self.propensity[self.rows[turns], actions]
+        return np.asarray(np.divide(1.0, P, out=np.full(P.shape, np.inf), where=P > 0))
+
+
+def multiplied(keys: Keys, actions: Keys, multipliers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The multiplier that each action (A) draws at each turn (m), m x A: by the keys of both, so that the
+    draw of one depends on no other. `multipliers` is A x M."""
+    level = (mixed(keys[:, None] ^ actions) >> _LEVEL_BITS).astype(np.intp)
+    drawn: NDArray[np.float64] = multipliers[np.arange(len(actions)), level]
+    return drawn
+
+
+def shares_below(
+    mine: NDArray[np.uint32], theirs: NDArray[np.uint32], wins_ties: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The share of each rival's values that lies below each of mine, r x M; equal ones count where I win ties
+    (r). Values are bits of floats that are not negative, which ascend as these do, and ascend in each row.
+
+    Both are merged by one sort, each value with a bit for whose it is, which also decides ties: how many of
+    theirs stand before one of mine is its place less how many of mine do.
+    """
+    ties = wins_ties[:, None].astype(np.uint32)
+    merged = np.concatenate(((mine << _ONE) + ties, (theirs << _ONE) + (ties ^ _ONE)), axis=1)
+    merged.sort(axis=1)
+    place = ((merged & _ONE) == ties).ravel().nonzero()[0].reshape(mine.shape)
+    place -= np.arange(0, 2 * mine.size, 2 * LEVELS)[:, None] + np.arange(LEVELS)
+    shares: NDArray[np.float64] = place / LEVELS
     return shares
 
 

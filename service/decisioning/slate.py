@@ -6,8 +6,9 @@ priority; of equal ones the action that stands first in the catalogue, so that t
 on every machine. Fallbacks come in a second round, for the slots that are still empty.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import DO_NOTHING, FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, OUTRANKED, STILL_IN
 from service.decisioning.treatments import Said
-from service.decisioning.turns import Chooser, take_best, take_turn
+from service.decisioning.turns import Best, Chooser, Take, Turns
+
+MOST_CELLS = 1 << 18
+"""Turns x actions that are looked at together, so that memory does not grow with the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def fill(
     priority: NDArray[np.float64],
     said: Said | None = None,
     mandatory: NDArray[np.bool_] | None = None,
-    choose: Chooser = take_best,
+    choose: Chooser = Best,
 ) -> Slate:
     """Fill every slot asked for; marks in `removed_by` (in place) the candidates that were not chosen.
 
@@ -67,29 +71,54 @@ def fill(
     if caps is not None or Contest.needed(snapshot, batch, mandatory):
         contest = Contest(snapshot, batch, removed_by, mandatory, caps)
         contest.drop_incomplete(removed_by)
-    filling = _Filling(
-        snapshot, batch, removed_by == STILL_IN, priority, said or Said(snapshot.catalogue), contest, choose
-    )
-    filling.fill()
-    left = filling.free & ~filling.chosen
+    free = removed_by == STILL_IN
+    filling = _Filling(snapshot, batch, free, priority, said or Said(snapshot.catalogue), contest, choose)
+    picks = filling.fill()
+    row, slot, action = picks.row, picks.slot, picks.action
+    left = free
+    left[row, action] = False
     if contest is not None:
-        contest.share_reasons(filling.chosen)
+        contest.share_reasons(row, action)
         removed_by[left] = contest.kept_out[left]
-    empty_row, empty_slot = filling.empty()
+    empty = batch.limits > 0
+    empty[row, slot] = False
+    empty_row, empty_slot = empty.nonzero()
     empty_code = _empty_codes(snapshot, removed_by, empty_row, empty_slot)
     if contest is not None:
         left &= removed_by == STILL_IN
-    removed_by[left] = OUTRANKED
+    np.copyto(removed_by, OUTRANKED, where=left)
     if filling.unneeded is not None:
         removed_by[left & filling.unneeded] = FALLBACK_NOT_NEEDED
-    return Slate(*(*filling.columns(), empty_row, empty_slot, empty_code))
+    return Slate(*picks, empty_row, empty_slot, empty_code)
+
+
+class _Picks(NamedTuple):
+    """The first columns of a slate."""
+
+    row: NDArray[np.intp]
+    slot: NDArray[np.intp]
+    rank: NDArray[np.intp]
+    action: NDArray[np.intp]
+    treatment: NDArray[np.intp]
+    bundle: NDArray[np.intp]
+    position: NDArray[np.intp]
+    selection_probability: NDArray[np.float64]
+    expected_cost: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: "Sequence[_Picks]", slots: int) -> "_Picks":
+        """Those of several parts, in order of (row, slot, rank); in each part they are so already."""
+        if len(parts) == 1:
+            return parts[0]
+        joined = cls(*map(np.concatenate, zip(*parts, strict=True)))
+        order = np.argsort(joined.row * slots + joined.slot, kind="stable")
+        return cls(**{name: column[order] for name, column in joined._asdict().items()})
 
 
 class _Filling:
     """The slate of one batch while it is being filled.
 
     free      n x A  the candidates
-    chosen    n x A  those that have a place
     unneeded  n x A  fallbacks that were not considered; None where the catalogue has none
     """
 
@@ -103,151 +132,103 @@ class _Filling:
         contest: Contest | None,
         choose: Chooser,
     ) -> None:
-        self.free, self.chosen = free, np.zeros_like(free)
-        self.unneeded: NDArray[np.bool_] | None = None
-        self._batch, self._priority, self._said = batch, priority, said
-        self._contest, self._choose = contest, choose
+        self._free, self._limits, self._priority = free, batch.limits, priority
+        self._said, self._contest, self._choose = said, contest, choose
         self._duplicates = snapshot.slate_policy.duplicates
         self._fallbacks = snapshot.catalogue.fallbacks
-        self._filled = np.zeros_like(batch.limits, dtype=np.bool_)
-        self._picks: list[tuple[NDArray[Any], ...]] = []
+        self.unneeded = None if self._fallbacks is None else free & self._fallbacks
 
-    def fill(self) -> None:
+    def fill(self) -> _Picks:
+        """What is chosen."""
+        parts = [picks for rows in self._parts() for picks in self._rounds(rows)]
+        picks = _Picks.joined(parts, self._limits.shape[1])
+        return picks if self._contest is None else _together(picks)
+
+    def _parts(self) -> Iterator[slice]:
+        """The requests, so many at once that there is room for all their turns."""
+        rows, cells = len(self._limits), int(self._limits.sum()) * self._free.shape[1]
+        together = rows if cells <= MOST_CELLS else max(1, rows * MOST_CELLS // cells)
+        for first in range(0, max(1, rows), max(1, together)):
+            yield slice(first, first + together)
+
+    def _rounds(self, rows: slice) -> Iterator[_Picks]:
         """Every slot with the candidates; then, where that left one empty, with fallbacks."""
+        limits = self._limits[rows]
         if self._fallbacks is None:
-            self._round(self.free)
+            yield self._round(rows, limits, self._free)
             return
-        self._round(self.free & ~self._fallbacks)
-        self.unneeded = self.free & self._fallbacks
-        self._round(self.unneeded.copy())
+        chosen = self._round(rows, limits, self._free & ~self._fallbacks)
+        yield chosen
+        limits = limits.copy()
+        limits[chosen.row - rows.start, chosen.slot] = 0
+        yield self._round(rows, limits, self._free & self._fallbacks, last=True)
 
-    def empty(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The (row, slot) of every slot that was asked for and has nothing, in that order."""
-        rows, slots = np.nonzero((self._batch.limits > 0) & ~self._filled)
-        return rows, slots
-
-    def columns(self) -> tuple[NDArray[Any], ...]:
-        """The columns of what was chosen, in order of (row, slot, rank)."""
-        if not self._picks:
-            return tuple(np.empty(0, kind) for kind in (np.intp,) * 7 + (np.float64,) * 2)
-        row, slot, rank, action, treatment, probability, cost, *bundled = map(
-            np.concatenate, zip(*self._picks, strict=True)
+    def _round(
+        self, rows: slice, limits: NDArray[np.int32], among: NDArray[np.bool_], *, last: bool = False
+    ) -> _Picks:
+        """Every one of some requests takes its turns, all of them at the same time."""
+        turns = Turns.of(limits, among.shape[1])
+        row, slot = turns.row + rows.start, turns.slot
+        treatments = self._said.in_slots(slot, row)
+        is_open = among[row] & (treatments >= 0)
+        if last and self.unneeded is not None:
+            visit, action = is_open.nonzero()
+            self.unneeded[row[visit], action] = False
+        scores = np.where(is_open, self._priority[row], -np.inf)
+        choices = self._choose(row[turns.visit], slot[turns.visit], turns.rank)
+        places = None if self._contest is None else self._contest.places(turns, row, choices)
+        action = self._take(turns, scores, choices.take if places is None else places.take)
+        taken = (action != NOBODY).nonzero()[0]
+        visit, action = turns.visit[taken], action[taken]
+        probability, cost = choices.stated()
+        return _Picks(
+            row=row[visit],
+            slot=slot[visit],
+            rank=turns.rank[taken],
+            action=action,
+            treatment=treatments[visit, action],
+            bundle=np.full_like(taken, NOBODY) if places is None else places.bundle[taken],
+            position=np.zeros_like(taken) if places is None else places.position[taken],
+            selection_probability=probability[taken],
+            expected_cost=cost[taken],
         )
-        # ranks are in order already: a stable sort by row and slot keeps them so
-        order = np.argsort(row * self._filled.shape[1] + slot, kind="stable")
-        if bundled:
-            bundle, position = _together(bundled[0][order], bundled[1][order])
-        else:
-            bundle, position = np.full_like(row, NOBODY), np.zeros_like(row)
-        found = tuple(column[order] for column in (row, slot, rank, action, treatment))
-        return (*found, bundle, position, probability[order], cost[order])
 
-    def _round(self, among: NDArray[np.bool_]) -> None:
-        """Every request takes its turns, all of them at the same time: each rank by rank in a slot of its
-        own, and then in its next one."""
-        visit = _Visit(self._batch.limits, (self._batch.limits > 0) & ~self._filled, among.shape[1])
-        places = None if self._contest is None else self._contest.places(len(self._batch))
-        self._enter(visit, np.arange(len(self._batch)), among)
-        while (rows := visit.rows).size:
-            slots, ranks, scores = visit.slot, visit.rank, visit.scores
-            if places is None:
-                at, turn = take_turn(self._choose, rows, slots, ranks, scores)
-                bundled: tuple[NDArray[np.intp], ...] = ()
+    def _take(self, turns: Turns, scores: NDArray[np.float64], takes: Take) -> NDArray[np.intp]:
+        """T: who is chosen at each turn. `scores` (V x A) is written to: who is chosen is out."""
+        action = np.full(len(turns), NOBODY, np.intp)
+        turn, stop = turns.first, turns.stop
+        while turn.size:
+            visit = turns.visit[turn]
+            choice = takes(turn, scores[visit])
+            action[turn] = choice
+            taken = choice != NOBODY
+            after = turn + 1
+            if not taken.all():
+                after = np.where(taken, after, turns.end[visit])
+                visit, choice = visit[taken], choice[taken]
+            if self._duplicates:
+                scores[visit, choice] = -np.inf
             else:
-                at, turn = places.take_turn(self._choose, rows, slots, ranks, scores, visit.left)
-                bundled = (places.bundle[rows[at]], places.position[rows[at]])
-            won, slots, ranks = rows[at], slots[at], ranks[at]
-            self.chosen[won, turn.choice] = True
-            self._filled[won, slots] = True
-            said = visit.treatments[at, turn.choice]
-            self._picks.append(
-                (won, slots, ranks, turn.choice, said, turn.probability, turn.expected_cost, *bundled)
-            )
-            done = visit.took(at, turn.choice)
-            if done.size:
-                if places is not None:
-                    places.enter(rows[done])
-                self._enter(visit, done, among)
-
-    def _enter(self, visit: "_Visit", at: NDArray[np.intp], among: NDArray[np.bool_]) -> None:
-        """The requests at these places of a visit go on to their next slot that has a candidate."""
-        while (at := visit.next_slot(at)).size:
-            rows = visit.rows[at]
-            treatments = self._said.in_slots(visit.slot[at], rows)
-            open_here = among[rows] & (treatments >= 0)
-            if self.unneeded is not None:
-                self.unneeded[rows] &= ~open_here
-            if not self._duplicates:
-                open_here &= ~self.chosen[rows]
-            visit.treatments[at] = treatments
-            visit.scores[at] = np.where(open_here, self._priority[rows], -np.inf)
-            at = at[~open_here.any(axis=1)]
-        visit.end()
+                scores[turns.siblings[visit], choice[:, None]] = -np.inf
+            goes_on = after < stop
+            turn, stop = (after, stop) if goes_on.all() else (after[goes_on], stop[goes_on])
+        return action
 
 
-class _Visit:
-    """The m requests that are on their way through their slots.
-
-    rows        m      the requests
-    slot        m      the slot that is being filled; nobody's (-1) where all are done
-    rank, left  m      of the next turn there, from 1, and how many ranks there are, this one among them
-    scores      m x A  the priority of who may still be chosen there, -inf for the others
-    treatments  m x A  with which they would be said
-    """
-
-    def __init__(self, limits: NDArray[np.int32], asked: NDArray[np.bool_], actions: int) -> None:
-        self._limits, self._asked = limits, asked
-        self.rows = np.arange(len(asked))
-        self.slot = np.full(len(asked), NOBODY, np.intp)
-        self.rank = np.ones(len(asked), np.intp)
-        self.left = np.zeros(len(asked), np.int32)
-        self.scores = np.empty((len(asked), actions))
-        self.treatments = np.empty((len(asked), actions), np.int32)
-
-    def next_slot(self, at: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Let some go on to their next slot: those that have one."""
-        if not at.size:
-            return at
-        rows = self.rows[at]
-        asked = self._asked[rows]
-        slot = asked.argmax(axis=1)
-        goes_on: NDArray[np.bool_] = asked[np.arange(len(at)), slot]
-        self.slot[at] = np.where(goes_on, slot, NOBODY)
-        self.rank[at], self.left[at] = 1, self._limits[rows, slot]
-        self._asked[rows, slot] = False
-        return at[goes_on]
-
-    def took(self, at: NDArray[np.intp], choice: NDArray[np.intp]) -> NDArray[np.intp]:
-        """After a turn at which those `at` these places have chosen: who is done with their slot."""
-        self.scores[at, choice] = -np.inf
-        self.rank[at] += 1
-        self.left[at] -= 1
-        stays = np.zeros(len(self.rows), np.bool_)
-        stays[at] = self.left[at] > 0
-        return np.flatnonzero(~stays)
-
-    def end(self) -> None:
-        """Let those go that are done with all."""
-        stays = self.slot != NOBODY
-        if not stays.all():
-            for name in ("rows", "slot", "rank", "left", "scores", "treatments"):
-                setattr(self, name, getattr(self, name)[stays])
-
-
-def _together(
-    bundle: NDArray[np.intp], position: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _together(picks: _Picks) -> _Picks:
     """The same, but whose bundle nobody else came with stands for itself."""
-    alone = position == 1
-    alone[:-1] &= position[1:] != 2
-    return np.where(alone, NOBODY, bundle), np.where(alone, 0, position)
+    alone = picks.position == 1
+    alone[:-1] &= picks.position[1:] != 2
+    return picks._replace(
+        bundle=np.where(alone, NOBODY, picks.bundle), position=np.where(alone, 0, picks.position)
+    )
 
 
 def _empty_codes(
     snapshot: Snapshot, removed_by: NDArray[np.int32], rows: NDArray[np.intp], slots: NDArray[np.intp]
 ) -> NDArray[np.intp]:
     """For each empty slot the code of the first of the actions with a treatment there that got furthest."""
-    if not removed_by.shape[1]:
+    if not len(rows) or not removed_by.shape[1]:
         return np.full(len(rows), NOT_IN_PLACEMENT, np.intp)
     said = snapshot.catalogue.slot_treatments[slots] >= 0
     codes = removed_by[rows]

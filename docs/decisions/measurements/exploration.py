@@ -5,24 +5,33 @@ python docs/decisions/measurements/exploration.py [ROUNDS]
 
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from service.decisioning.choosing import Explored, Way
 from service.decisioning.draws import branch, keys_of
-from service.decisioning.exploration import Chance, Exploration, Method, choose
+from service.decisioning.exploration import Chance, Exploration, Exploring, Method
 from service.decisioning.proposals import noise
 
 TURNS, OUT = 64, 0.4
 METHODS: tuple[Method, ...] = ("none", "epsilon", "softmax", "thompson", "uniform", "random_propensity")
 
 
-def seconds(method: Method, scores: np.ndarray, chance: Chance, rounds: int) -> float:
+def choose(exploration: Exploration, scores: np.ndarray, chance: Chance, noise: np.ndarray) -> None:
+    """One choice for each turn, with its probability."""
+    choices = Explored([Way(Exploring(exploration, replace(chance), noise))])
+    choices.take(np.arange(TURNS), scores)
+    choices.stated()
+
+
+def seconds(method: Method, scores: np.ndarray, chance: Chance, noise: np.ndarray, rounds: int) -> float:
     """CPU seconds of one turn."""
     exploration = Exploration(method, floor=0.001)
-    choose(exploration, scores, chance)
+    choose(exploration, scores, chance, noise)
     before = time.process_time()
     for _ in range(rounds):
-        choose(exploration, scores, chance)
+        choose(exploration, scores, chance, noise)
     return (time.process_time() - before) / rounds / len(scores)
 
 
@@ -36,12 +45,13 @@ def main(rounds: int = 100) -> None:
         for positives in (200, 10):
             chance = Chance(
                 branch(np.arange(TURNS, dtype=np.uint64), 1),
+                np.arange(TURNS),
                 keys_of([f"a{number}" for number in range(actions)]),
                 propensity,
-                noise(np.full(actions, positives)),
             )
+            known = noise(np.full(actions, positives))
             for method in METHODS if positives == 200 else ("thompson",):
-                cost = seconds(method, scores, chance, max(1, rounds * 50 // actions))
+                cost = seconds(method, scores, chance, known, max(1, rounds * 50 // actions))
                 sys.stdout.write(
                     f"{actions:5} actions, {positives:3} positives, {method:18} {cost * 1e6:9.2f}\n"
                 )

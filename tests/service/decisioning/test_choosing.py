@@ -38,13 +38,19 @@ def test_everybody_chooses_at_their_place_as_they_would_alone(
     together = explorer(make_snapshot, make_batch, seeds, conduct)
     rows = np.arange(len(conduct))[::-1]
     slot, rank = np.arange(len(rows)) % slots, np.arange(len(rows)) % ranks + 1
-    turn = together.choose(rows, slot[rows], rank[rows], scores[rows])
+    choices = together.choose(rows, slot[rows], rank[rows])
+    half = len(rows) // 2
+    choice = np.concatenate(
+        [choices.take(turns, scores[rows[turns]]) for turns in np.split(np.arange(len(rows)), [half])]
+    )
+    probability, cost = choices.stated()
     for place, row in enumerate(rows.tolist()):
         alone = explorer(make_snapshot, make_batch, seeds[[row]], [conduct[row]])
-        expected = alone.choose(np.array([0]), slot[[row]], rank[[row]], scores[[row]])
-        assert turn.choice[place] == expected.choice[0]
-        assert turn.probability[place] == expected.probability[0]
-        assert turn.expected_cost[place] == expected.expected_cost[0]
+        expected = alone.choose(np.array([0]), slot[[row]], rank[[row]])
+        assert choice[place] == expected.take(np.array([0]), scores[[row]])[0]
+        stated = expected.stated()
+        assert probability[place] == stated[0][0]
+        assert cost[place] == stated[1][0]
 
 
 def test_turns_of_other_slots_and_ranks_are_drawn_anew(
@@ -53,7 +59,9 @@ def test_turns_of_other_slots_and_ranks_are_drawn_anew(
     seeds = branch(np.arange(200, dtype=np.uint64), 1)
     choosing = explorer(make_snapshot, make_batch, seeds, [2] * 200)
     choices = [
-        choosing.choose(np.arange(200), np.full(200, slot), np.full(200, rank), np.ones((200, 5))).choice
+        choosing.choose(np.arange(200), np.full(200, slot), np.full(200, rank)).take(
+            np.arange(200), np.ones((200, 5))
+        )
         for slot, rank in ((0, 1), (0, 2), (1, 1), (0, 1))
     ]
     assert (choices[0] == choices[3]).all()
@@ -65,8 +73,26 @@ def test_without_seeds_nothing_is_left_to_chance(make_snapshot: MakeSnapshot, ma
     snapshot = make_snapshot(ACTIONS)
     batch = make_batch(snapshot, 2)
     assigned = Assigned(CONDUCTS, np.array([1, 2]), np.empty((2, 0), np.intp))
-    turn = Explorer.of(snapshot, batch, assigned, np.full((2, 5), 0.1)).choose(
-        np.arange(2), np.zeros(2, np.intp), np.ones(2, np.intp), np.array([[1.0, 3.0, 2.0, 0.0, 0.0]] * 2)
+    choices = Explorer.of(snapshot, batch, assigned, np.full((2, 5), 0.1)).choose(
+        np.arange(2), np.zeros(2, np.intp), np.ones(2, np.intp)
     )
-    assert turn.choice.tolist() == [1, 1]
-    assert turn.probability.tolist() == [1.0, 1.0]
+    chosen = choices.take(np.arange(2), np.array([[1.0, 3.0, 2.0, 0.0, 0.0]] * 2))
+    probability, cost = choices.stated()
+    assert chosen.tolist() == [1, 1]
+    assert probability.tolist() == [1.0, 1.0]
+    assert cost.tolist() == [0.0, 0.0]
+
+
+def test_turns_that_were_not_taken_are_certain_and_cost_nothing(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    seeds = branch(np.arange(4, dtype=np.uint64), 3)
+    choices = explorer(make_snapshot, make_batch, seeds, [1, 1, 2, 2]).choose(
+        np.arange(4), np.zeros(4, np.intp), np.ones(4, np.intp)
+    )
+    none, some = np.full((1, 5), -np.inf), np.arange(5.0)[None]
+    assert choices.take(np.array([1]), none).tolist() == [-1]
+    assert choices.take(np.array([2, 3]), np.concatenate([none, some])).tolist()[0] == -1
+    probability, cost = choices.stated()
+    assert probability.tolist() == [1.0, 1.0, 1.0, 0.2]
+    assert cost.tolist() == [0.0] * 4

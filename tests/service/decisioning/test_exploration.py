@@ -1,7 +1,8 @@
 """Laws of exploration: what is said of a choice's probability is true, and nothing else has a say in it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
+from service.decisioning.choosing import Explored, Way
 from service.decisioning.draws import branch, key_of, keys_of, mixed, uniforms
-from service.decisioning.exploration import Chance, Exploration, Method, choose, distribution, drawn
+from service.decisioning.exploration import Chance, Exploration, Exploring, Method
 from service.decisioning.proposals import noise
+from service.decisioning.slate_rules import NOBODY
 
 DRAWS = 40_000
 RANDOM: tuple[Method, ...] = ("epsilon", "softmax", "thompson", "uniform", "random_propensity")
@@ -31,15 +34,58 @@ PROPENSITY = np.array([0.1, 0.08, 0.11, 0.09, 0.9, 0.1])
 SCORES = np.array([1.0, 0.8, 1.1, 0.9, 1.05, 1.0])
 
 
-def chance_of(keys: NDArray[np.uint64], propensity: NDArray[np.float64] = PROPENSITY) -> Chance:
+@dataclass(frozen=True)
+class Draws:
+    """What m turns draw with, each of a request of its own."""
+
+    keys: NDArray[np.uint64]
+    actions: NDArray[np.uint64]
+    propensity: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    explores: NDArray[np.bool_] | None = None
+
+    def exploring(self, exploration: Exploration) -> Exploring:
+        chance = Chance(self.keys, np.arange(len(self.keys)), self.actions, self.propensity, self.explores)
+        return Exploring(exploration, chance, self.noise)
+
+
+def chance_of(keys: NDArray[np.uint64], propensity: NDArray[np.float64] = PROPENSITY) -> Draws:
     """What turns with these keys draw with, by the first of the names."""
     actions = propensity.shape[-1]
-    return Chance(
+    return Draws(
         keys,
         keys_of(NAMES[:actions]),
         np.broadcast_to(propensity, (len(keys), actions)),
         noise(EVIDENCE[:actions]),
     )
+
+
+class Turn(NamedTuple):
+    choice: NDArray[np.intp]
+    probability: NDArray[np.float64]
+    expected_cost: NDArray[np.float64]
+
+
+def choose(exploration: Exploration, scores: NDArray[np.float64], draws: Draws) -> Turn:
+    """One choice for each turn, as the slate makes them."""
+    choices = Explored([Way(draws.exploring(exploration))])
+    choice = choices.take(np.arange(len(scores)), scores)
+    return Turn(choice, *choices.stated())
+
+
+def distribution(exploration: Exploration, scores: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    """The probability with which each turn takes each action, m x A."""
+    found = np.zeros_like(scores)
+    for row in range(len(scores)):
+        candidates = np.flatnonzero(scores[row] > -np.inf)
+        explores = None if draws.explores is None else draws.explores[[row]]
+        one = replace(draws, keys=draws.keys[[row]], propensity=draws.propensity[[row]], explores=explores)
+        found[row, candidates] = one.exploring(exploration).odds(scores[row], candidates)
+    return found
+
+
+def drawn(exploration: Exploration, draws: Draws) -> NDArray[np.float64]:
+    return draws.exploring(exploration).drawn()
 
 
 def keys(number: int, seed: int = 0) -> NDArray[np.uint64]:
@@ -128,7 +174,7 @@ def test_an_action_that_is_no_candidate_changes_nothing(
     )
     expected = choose(exploration, with_it[:, others], without)
     found = choose(exploration, with_it, chance)
-    renumbered = np.where(expected.choice < 0, -1, np.array(others)[expected.choice])
+    renumbered = np.where(expected.choice == NOBODY, NOBODY, np.array(others)[expected.choice])
     np.testing.assert_array_equal(found.choice, renumbered)
     np.testing.assert_array_equal(found.probability, expected.probability)
 
@@ -198,8 +244,6 @@ def test_without_exploring_the_first_of_the_best_is_certain() -> None:
     turn = choose(Exploration(), scores, chance_of(keys(2), PROPENSITY[:3]))
     assert turn.choice.tolist() == [1, -1]
     assert turn.probability.tolist() == [1.0, 1.0]
-    same = choose(Exploration("softmax"), scores)
-    assert same.choice.tolist() == [1, -1], "without chance nothing is left to it"
 
 
 @pytest.mark.parametrize("method", RANDOM)
@@ -294,13 +338,12 @@ def test_an_action_that_is_out_draws_nothing() -> None:
 
 
 @pytest.mark.parametrize("exploration", EXPLORATIONS, ids=str)
-def test_a_batch_that_is_too_large_to_choose_at_once_chooses_the_same(
+def test_turns_with_too_many_rivals_to_look_at_once_have_the_same_probabilities(
     exploration: Exploration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spent = replace(chance_of(keys(50)), explores=np.arange(50) % 3 > 0)
     scores = repeated(SCORES, 50)
     whole = choose(exploration, scores, spent)
-    monkeypatch.setattr("service.decisioning.exploration.MOST_CELLS", 7 * len(NAMES) + 1)
-    parts = choose(exploration, scores, spent)
-    for column in ("choice", "probability", "expected_cost"):
-        np.testing.assert_array_equal(getattr(parts, column), getattr(whole, column))
+    monkeypatch.setattr("service.decisioning.proposals.MOST_RUNNERS", 7)
+    for found, expected in zip(choose(exploration, scores, spent), whole, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action
-from service.decisioning.exploration import Turn
 from service.decisioning.periods import Hourly
 from service.decisioning.slate import Slate, fill
 from service.decisioning.slate_policy import AnswerLimit, Bundle, SlatePolicy
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import INACTIVE
-from service.decisioning.turns import Chooser, take_best
+from service.decisioning.turns import Best, Chooser
 from service.decisioning.volumes import UNLIMITED, VolumeLimit
 
 from .conftest import MakeBatch, MakeSnapshot
@@ -39,7 +38,7 @@ class World:
         out: str = "",
         mandatory: str = "",
         volumes: tuple[VolumeLimit, ...] = (),
-        choose: Chooser = take_best,
+        choose: Chooser = Best,
         **columns: Any,
     ) -> "Answer":
         names = NAMES[:count]
@@ -243,15 +242,25 @@ def test_a_limit_of_other_channels_keeps_nobody_out(world: World) -> None:
 def test_only_the_best_class_is_left_to_chance_and_who_follows_is_certain(world: World) -> None:
     seen = list[tuple[int, int, list[int]]]()
 
-    def last(
-        rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp], scores: NDArray[np.float64]
-    ) -> Turn:
-        candidates = np.flatnonzero(scores[0] > -np.inf)
-        seen.append((int(slots[0]), int(ranks[0]), candidates.tolist()))
-        return Turn(candidates[[-1]], np.array([0.25]), np.array([0.5]))
+    class Last:
+        """Whoever stands last in the catalogue, with probability 1/4 and at a cost of 1/2."""
+
+        def __init__(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> None:
+            self.slots, self.ranks, self.chance = slots, ranks, np.zeros(len(rows))
+
+        def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
+            candidates = np.flatnonzero(scores[0] > -np.inf)
+            if not candidates.size:
+                return np.array([-1])
+            seen.append((int(self.slots[turns[0]]), int(self.ranks[turns[0]]), candidates.tolist()))
+            self.chance[turns] = 1.0
+            return candidates[[-1]]
+
+        def stated(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return 1.0 - 0.75 * self.chance, 0.5 * self.chance
 
     policy = SlatePolicy(tiers=np.array([0, 0, 1, 1], np.int8), bundles=(Bundle("pair", (1, 2), fixed=True),))
-    answer = world.answer(policy, limits={"tiles": 4}, choose=last)
+    answer = world.answer(policy, limits={"tiles": 4}, choose=Last)
     assert answer.chosen == {"tiles": "bcad"}
     assert seen == [(1, 1, [0, 1]), (1, 3, [0]), (1, 4, [3])]
     assert answer.slate.selection_probability.tolist() == [0.25, 1.0, 0.25, 0.25]
