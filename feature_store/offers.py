@@ -4,6 +4,7 @@ A record begins with what the server needs to know of it (see `scripts.KEEP_OFFE
 double), how long the action's name and the rest are (2 and 4 bytes), and the name. The rest is MessagePack.
 """
 
+import math
 import struct
 from collections.abc import Sequence
 
@@ -43,28 +44,33 @@ def pack_offers(offers: Sequence[KeptOffer]) -> bytes:
     return b"".join(offer.record() for offer in offers)
 
 
-def unpack_offers(blob: bytes | None) -> list[KeptOffer]:
-    """The offers of one customer, also those that are over; what is no record ends the list."""
+def unpack_offers(blob: bytes | None, after: float = -math.inf) -> list[KeptOffer]:
+    """The offers of one customer that hold after a time, all of them if none is named; what is no record ends
+    the list."""
+    if not blob:
+        return []
     offers: list[KeptOffer] = []
     at = 0
-    while blob and at + _HEAD.size <= len(blob):
+    while at + _HEAD.size <= len(blob):
         valid_until, name_size, rest_size = _HEAD.unpack_from(blob, at)
-        start = at + _HEAD.size + name_size
-        try:
-            action = blob[at + _HEAD.size : start].decode()
-            name, terms, made_at, decision_id, channel = _decoder.decode(blob[start : start + rest_size])
-        except (UnicodeDecodeError, msgspec.DecodeError):
-            break
-        offers.append(
-            KeptOffer(
-                action=action,
-                name=name,
-                terms=terms,
-                valid_until=valid_until,
-                made_at=made_at,
-                decision_id=decision_id,
-                channel=channel,
+        name_at = at + _HEAD.size
+        rest_at = name_at + name_size
+        at = rest_at + rest_size
+        if valid_until > after:
+            try:
+                action = blob[name_at:rest_at].decode()
+                name, terms, made_at, decision_id, channel = _decoder.decode(blob[rest_at:at])
+            except (UnicodeDecodeError, msgspec.DecodeError):
+                break
+            offers.append(
+                KeptOffer(
+                    action=action,
+                    name=name,
+                    terms=terms,
+                    valid_until=valid_until,
+                    made_at=made_at,
+                    decision_id=decision_id,
+                    channel=channel,
+                )
             )
-        )
-        at = start + rest_size
     return offers

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import reduce
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -51,16 +52,17 @@ class Vectors:
         count = len(vectors[0])
         block = np.empty((count, self._nothing + 1))
         block[:, self._nothing] = np.nan
-        assembled_at = np.full(count, np.nan)
+        times: list[Floats] = []
         unreadable: list[int] = []
         faults: list[str] = []
         for codec, blobs, place in zip(self._codecs, vectors, self._places, strict=True):
             decoded = await self.decode(codec, blobs, block[:, place], now)
-            assembled_at = np.fmax(assembled_at, decoded.assembled_at)
+            times.append(decoded.assembled_at)
             if decoded.unknown or decoded.broken:
                 faults += _faults(codec, decoded)
                 unreadable += [*decoded.broken, *chain.from_iterable(decoded.unknown.values())]
-        return VectorRows(block.take(self._order, axis=1), assembled_at, unreadable, tuple(faults))
+        X = block.take(self._order, axis=1)
+        return VectorRows(X, reduce(np.fmax, times), unreadable, tuple(faults))
 
     async def decode(self, codec: Codec, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
         """Like `codec.decode`, when it has learned what it can."""

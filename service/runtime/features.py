@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import structlog
 
+from feature_store.contacts import Kept
 from feature_store.keys import ACCOUNT, account_key
 from feature_store.store import CustomerRows, CustomerStore, StoreUnavailable
 from service.observability.metrics import STORE_ERRORS
@@ -54,9 +55,10 @@ class FeatureReader:
         accounts: Sequence[str | None] | None,
     ) -> CustomerRows | None:
         try:
-            rows = await store.read(customer_keys, time.time(), also)
-            if accounts is not None:
-                rows = await self._with_accounts(store, rows, accounts)
+            if accounts is None:
+                rows = await store.read(customer_keys, time.time(), also)
+            else:
+                rows = await self._with_accounts(store, customer_keys, also, accounts)
         except StoreUnavailable as error:
             STORE_ERRORS.labels("read").inc()
             if time.monotonic() >= self._away_until:
@@ -69,21 +71,37 @@ class FeatureReader:
         return rows
 
     async def _with_accounts(
-        self, store: CustomerStore, rows: CustomerRows, named: Sequence[str | None]
+        self,
+        store: CustomerStore,
+        customer_keys: Sequence[str],
+        also: Sequence[bytes],
+        named: Sequence[str | None],
     ) -> CustomerRows:
+        """The accounts that are named are read with the customers, those that only the store knows after
+        them."""
+        rows, contacts = await asyncio.gather(
+            store.read(customer_keys, time.time(), also), _contacts(store, set(named))
+        )
         stored = [account.decode() if account else None for account in rows.also[ACCOUNT]]
         ids = tuple(name or account for name, account in zip(named, stored, strict=True))
-        keys = list(dict.fromkeys(account_key(account) for account in ids if account))
-        try:
-            kept = dict(zip(keys, await store.contacts.read(keys), strict=True)) if keys else {}
-        except StoreUnavailable:
-            STORE_ERRORS.labels("read").inc()
-            kept = {}
-        accounts = tuple(kept.get(account_key(account)) if account else None for account in ids)
-        return replace(rows, account_ids=ids, accounts=accounts)
+        contacts |= await _contacts(store, set(ids) - set(named))
+        return replace(rows, account_ids=ids, accounts=tuple(map(contacts.get, ids)))
 
     def _warn(self, rows: CustomerRows) -> None:
         """Log what could not be read, now and then: it may be so for every batch."""
         if time.monotonic() - self._warned_at >= WARN_EVERY:
             self._warned_at = time.monotonic()
             log.warning("features_incomplete", customers=int(rows.incomplete.sum()), reason=rows.faults[0])
+
+
+async def _contacts(store: CustomerStore, account_ids: Iterable[str | None]) -> dict[str | None, Kept | None]:
+    """What is kept of the contacts of accounts; nothing of those that could not be read."""
+    ids = [account_id for account_id in account_ids if account_id]
+    if not ids:
+        return {}
+    try:
+        kept = await store.contacts.read([account_key(account_id) for account_id in ids])
+    except StoreUnavailable:
+        STORE_ERRORS.labels("read").inc()
+        return {}
+    return dict(zip(ids, kept, strict=True))

@@ -99,7 +99,7 @@ def columns(
         X[:] = rows.X[[pending.position for pending in due]]
         consents = live.consents.decode([rows.consents[pending.position] for pending in due])
         if snapshot.offers:
-            kept = [unpack_offers(rows.also[OFFERS][pending.position]) for pending in due]
+            kept = [unpack_offers(rows.also[OFFERS][pending.position], now) for pending in due]
             promises = binding(snapshot, kept, now)
     _put(X, [pending.fit.context for pending in due])
     np.copyto(X, snapshot.schema.defaults, where=np.isnan(X))

@@ -35,12 +35,15 @@ def offer(name: str, **changes: Any) -> KeptOffer:
 
 
 def test_offers_come_back_as_they_were_packed_and_what_is_no_record_ends_them() -> None:
-    offers = [offer("loyal"), offer("standard", action="tvé", terms=b'{"text":"\xe2\x82\xac"}')]
+    terms = b'{"text":"\xe2\x82\xac"}'
+    offers = [offer("loyal"), offer("standard", action="tvé", terms=terms, valid_until=NOW + 2 * DAY)]
     packed = pack_offers(offers)
     assert unpack_offers(packed) == offers
     assert unpack_offers(packed + b"junk of some length") == offers
     for size in range(len(packed)):
         assert unpack_offers(packed[:size]) == offers[: size >= len(offers[0].record())]
+    assert unpack_offers(packed, NOW + DAY) == offers[1:]
+    assert unpack_offers(packed, NOW + 2 * DAY) == []
     assert unpack_offers(None) == []
 
 
