@@ -76,6 +76,17 @@ RELOADS = Counter(
 DEGRADED = Counter(
     "arbiter_degraded", "Decisions made without some input, by what was missing.", ["what"], registry=REGISTRY
 )
+LOG_BACKLOG = Gauge(
+    "arbiter_log_backlog",
+    "Decisions that wait to be written to the log.",
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+DECISIONS_UNLOGGED = Counter(
+    "arbiter_decisions_unlogged",
+    "Decisions that were not written to the log: the store was away, and there was no more room to wait.",
+    registry=REGISTRY,
+)
 DECISIONS_UNRECORDED = Counter(
     "arbiter_decisions_unrecorded",
     "Decisions that were to be recorded for a replay and could not be.",

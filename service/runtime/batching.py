@@ -4,6 +4,8 @@ There is no timer: a request that comes alone is worked on at once, and under lo
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -13,16 +15,37 @@ Item = TypeVar("Item")
 PATIENCE = 0.005
 """Seconds for which a batch holds back the next one: a slow store delays its own batch, not all that
 follow."""
+ALWAYS_TAKEN = 16
+"""Items for which there is always room: few enough that they wait for one another and for nothing else."""
 
 
 class Overloaded(Exception):
     """More is waiting than can be worked off in time."""
 
 
+class Pace:
+    """How long an item takes when batch follows batch, with all that the machine does beside."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def learn(self, items: int, seconds: float, *, pressed: bool) -> None:
+        """Learn from a batch. One that is not `pressed` by as many that wait again was small, and what all
+        batches cost was shared by few: it can only show that items take less than was thought."""
+        each = seconds / items
+        if self.seconds == 0.0:
+            self.seconds = each if pressed else 0.0
+        elif pressed or each < self.seconds:
+            self.seconds += 0.25 * (each - self.seconds)
+
+
 class NaturalBatcher(Generic[Item]):
     """Hands items to `work` in batches. `work` answers each item itself, and never raises.
 
-    A `patient` one lets each batch take as long as it does; another starts the next after `PATIENCE`.
+    A batch starts when a turn of the event loop has brought nothing new, or with `max_batch` items. A
+    `patient` one lets each batch take as long as it does; another starts the next after `PATIENCE`.
+
+    What can't be expected to be done `within` so many seconds is not taken in.
     """
 
     def __init__(
@@ -32,18 +55,36 @@ class NaturalBatcher(Generic[Item]):
         max_batch: int,
         max_waiting: int,
         patient: bool = False,
+        within: float = math.inf,
     ) -> None:
         self._work = work
         self._patient = patient
-        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_batch, self._max_waiting, self._within = max_batch, max_waiting, within
         self._waiting: deque[Item] = deque()
         self._scheduled = False
+        self._seen = 0
         self._current: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._pace = Pace()
+        self._began = 0.0
+        self._size = 0
 
     def __len__(self) -> int:
         """How many items wait."""
         return len(self._waiting)
+
+    def admit(self, items: int = 1) -> None:
+        """Whether there is room for so many more.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        waiting = len(self._waiting) + items
+        if waiting > self._max_waiting:
+            raise Overloaded
+        ahead = waiting + (self._size if self._current is not None else 0)
+        if ahead > ALWAYS_TAKEN and ahead * self._pace.seconds > self._within:
+            raise Overloaded
 
     def submit(self, items: list[Item]) -> None:
         """Queue items, all of them or none.
@@ -51,8 +92,7 @@ class NaturalBatcher(Generic[Item]):
         Raises:
             Overloaded: there is no room for them.
         """
-        if len(self._waiting) + len(items) > self._max_waiting:
-            raise Overloaded
+        self.admit(len(items))
         self._waiting.extend(items)
         if self._current is None:
             self._schedule()
@@ -65,18 +105,26 @@ class NaturalBatcher(Generic[Item]):
                 await asyncio.wait(self._running)
 
     def _schedule(self) -> None:
-        """Start after the other callbacks of this turn, so that what arrives in one turn goes together."""
         if self._waiting and not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._start)
+            self._scheduled, self._seen = True, 0
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Start, unless the last turn of the loop has brought more: then there may be still more to come."""
+        waiting = len(self._waiting)
+        if self._current is None and self._seen < waiting < self._max_batch:
+            self._seen = waiting
+            asyncio.get_running_loop().call_soon(self._turn)
+            return
+        self._scheduled = False
+        if self._current is None:
+            self._start()
 
     def _start(self) -> None:
-        self._scheduled = False
-        if self._current is not None:
-            return
-        size = min(len(self._waiting), self._max_batch)
-        batch = [self._waiting.popleft() for _ in range(size)]
+        self._size = min(len(self._waiting), self._max_batch)
+        batch = [self._waiting.popleft() for _ in range(self._size)]
         loop = asyncio.get_running_loop()
+        self._began = self._began or time.perf_counter()
         task = loop.create_task(self._run(batch))
         self._current = task
         self._running.add(task)
@@ -99,4 +147,7 @@ class NaturalBatcher(Generic[Item]):
         """Let the next batch start: this one is done, or has taken long enough."""
         if self._current is task:
             self._current = None
+            now = time.perf_counter()
+            self._pace.learn(self._size, now - self._began, pressed=len(self._waiting) >= self._size)
+            self._began = now if self._waiting else 0.0
             self._schedule()

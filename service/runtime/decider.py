@@ -21,6 +21,7 @@ from service.runtime.decision import (
     Decision,
 )
 from service.runtime.features import FeatureReader
+from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
 from service.runtime.offers import OFFERS_UNAVAILABLE
@@ -31,6 +32,9 @@ from service.runtime.timing import StageTimer
 
 BULK_DEADLINE = 30.0
 """Seconds until a request among many is answered, if it says nothing: its caller waits for the last one."""
+ADMITTED = 0.6
+"""Of the deadline: who can be expected to wait longer is turned away at once. The rest is for what can't be
+foreseen, so that those who are let in are decided in full."""
 MAX_RESERVE = 0.010
 """Seconds of a deadline that are kept for deciding, at most: beyond it the machine is overloaded anyway."""
 
@@ -47,14 +51,25 @@ class Decider:
         deadline: float,
         max_batch: int,
         max_waiting: int,
+        journal: Journal | None = None,
     ) -> None:
         self.live = live
-        self._reader, self._ledger = reader, ledger
+        self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
-        self._batcher = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting)
+        self._batcher = NaturalBatcher(
+            self._work, max_batch=max_batch, max_waiting=max_waiting, within=ADMITTED * deadline
+        )
         self._bulk = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting, patient=True)
+
+    def admit(self) -> None:
+        """Whether there is room for one more request.
+
+        Raises:
+            Overloaded: too many requests are waiting.
+        """
+        self._batcher.admit()
 
     async def decide(self, request: DecisionRequest) -> Decision:
         """The decision for one request.
@@ -170,7 +185,13 @@ class Decider:
         if contacts is not None and snapshot.contact.reserving:
             claims = claimed(answers, contacts, [pending.read_until for pending in due])
         await self._leaving.leave(live.store, due, answers, claims)
-        accounting.count(answers, timer)
+        await asyncio.sleep(0)  # the answers leave first
+        real = [answer for answer in answers if not answer.request.dry_run]
+        if not real:
+            return
+        accounting.count(real, timer)
+        if self._journal is not None:
+            self._journal.keep(real)
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
             accounting.count_features(live.stored, rows, positions, now)

@@ -27,7 +27,8 @@ from service.runtime.units import account_units
 @dataclass(slots=True)
 class Pending:
     """A request that waits for its answer. Times are of `time.perf_counter`: when it came, by when it is
-    answered, and until when the features may be waited for. `position` is its row in what was read."""
+    answered, and until when the features may be waited for. `seed` is what its draws are made from, and
+    `position` its row in what was read."""
 
     request: DecisionRequest
     arrived: float
@@ -35,6 +36,7 @@ class Pending:
     read_until: float
     answer: "asyncio.Future[Decision]"
     decision_id: str = ""
+    seed: int = 0
     checked: CheckedRequest | None = None
     position: int = -1
 
@@ -54,7 +56,7 @@ def fitting(live: Live, batch: list[Pending]) -> list[Pending]:
     with them."""
     check = live.checker.check
     fit: list[Pending] = []
-    for pending, decision_id in zip(batch, random_ids(len(batch)), strict=True):
+    for pending, (decision_id, seed) in zip(batch, random_ids(len(batch)), strict=True):
         if pending.answer.done():  # its client has gone
             continue
         try:
@@ -62,18 +64,19 @@ def fitting(live: Live, batch: list[Pending]) -> list[Pending]:
         except InvalidRequest as error:
             pending.answer.set_exception(error)
             continue
-        pending.decision_id, pending.position = decision_id, len(fit)
+        pending.decision_id, pending.seed, pending.position = decision_id, seed, len(fit)
         fit.append(pending)
     return fit
 
 
-def random_ids(count: int) -> Iterator[str]:
-    """UUIDs of version 4 (RFC 9562), by one call of the system."""
-    digits = os.urandom(16 * count).hex()
-    for at in range(0, 32 * count, 32):
-        id_ = digits[at : at + 32]
-        variant = "89ab"[int(id_[16], 16) & 3]
-        yield f"{id_[:8]}-{id_[8:12]}-4{id_[13:16]}-{variant}{id_[17:20]}-{id_[20:]}"
+def random_ids(count: int) -> Iterator[tuple[str, int]]:
+    """UUIDs of version 4 (RFC 9562), by one call of the system, each with its lower 64 bits."""
+    drawn = np.frombuffer(os.urandom(16 * count), ">u8").reshape(count, 2)
+    high = drawn[:, 0] & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+    low = drawn[:, 1] & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+    for first, last in zip(high.tolist(), low.tolist(), strict=True):
+        digits = f"{first:016x}{last:016x}"
+        yield f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}", last
 
 
 def contacts_for(snapshot: Snapshot, due: list[Pending], rows: CustomerRows | None) -> BatchContacts | None:
@@ -117,7 +120,7 @@ def columns(
         promises=promises,
         touches=contacts.of_customers() if contacts else None,
         account_touches=contacts.of_accounts() if contacts and contacts.by_account else None,
-        seeds=keys_of([p.decision_id for p in due]) if snapshot.leaves_to_chance else None,
+        seeds=np.array([p.seed for p in due], np.uint64) if snapshot.leaves_to_chance else None,
         units=keys_of([p.request.customer_key for p in due]) if snapshot.experiments.needs_units else None,
         account_units=_account_units(due, rows) if snapshot.experiments.needs_accounts else None,
     )

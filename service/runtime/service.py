@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import structlog
 
+from feature_store.decision_log import DecisionLog
 from feature_store.decisions import DecisionRecords
 from feature_store.store import CustomerStore, StoreUnavailable, announced, connect
 from service.decisioning.batch import Batch
@@ -19,6 +20,7 @@ from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
 from service.runtime.decider import Decider
 from service.runtime.features import FeatureReader
+from service.runtime.journal import Journal
 from service.runtime.live import Live
 from service.runtime.outcomes import OutcomeIntake
 from service.runtime.recording import Recorder
@@ -42,6 +44,7 @@ class Service:
         snapshot: Snapshot,
         store: CustomerStore,
         signer: Signer,
+        journal: Journal | None,
     ) -> None:
         self.settings, self.workspace, self.store, self.signer = settings, workspace, store, signer
         limits = {"max_batch": settings.max_batch, "max_waiting": settings.max_waiting}
@@ -52,8 +55,10 @@ class Service:
             FeatureReader(retry_after=settings.store_retry_ms / 1000),
             self.ledger,
             deadline=settings.deadline_ms / 1000,
+            journal=journal,
             **limits,
         )
+        self._journal = journal
         self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
         self.outcomes.redeems = snapshot.contact.redeems
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
@@ -122,6 +127,8 @@ class Service:
         await self.outcomes.drain()
         await self.ledger.stop()
         await self.recorder.drain()
+        if self._journal is not None:
+            await self._journal.stop()
         await self.store.close()
 
 
@@ -132,7 +139,8 @@ async def start_service(settings: Settings) -> Service:
     Raises:
         WorkspaceError, ModelRefused: nothing is served half loaded.
     """
-    client = connect(settings.redis_url or "redis://127.0.0.1:6379", timeout=settings.store_timeout_ms / 1000)
+    url = settings.redis_url or "redis://127.0.0.1:6379"
+    client = connect(url, timeout=settings.store_timeout_ms / 1000)
     try:
         seen = await announced(client)
     except StoreUnavailable:
@@ -149,7 +157,9 @@ async def start_service(settings: Settings) -> Service:
         customer_ttl=settings.customer_ttl_seconds,
         outcome_log_length=settings.outcome_log_length,
     )
-    service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)))
+    length = settings.decision_log_length
+    journal = Journal(DecisionLog(connect(url), length)) if length else None
+    service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)), journal)
     await _register(store)
     warm_up(snapshot)
     await service.ledger.adopt(snapshot)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.runtime import batching
-from service.runtime.batching import NaturalBatcher, Overloaded
+from service.runtime.batching import ALWAYS_TAKEN, NaturalBatcher, Overloaded, Pace
 
 FOR_EVER = 3600.0
 
@@ -195,3 +195,105 @@ def test_a_batch_that_fails_is_reported_and_the_next_one_is_worked_on() -> None:
         assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
 
     run(scenario)
+
+
+def test_a_batch_waits_for_what_every_turn_of_the_loop_brings() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher()
+        for item in range(8):
+            batcher.submit([item])
+            await asyncio.sleep(0)
+        await turns()
+        assert work.batches == [list(range(8))]
+
+    run(scenario)
+
+
+def test_a_full_batch_waits_for_nothing() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher(max_batch=4)
+        for item in range(8):
+            batcher.submit([item])
+            await asyncio.sleep(0)
+        assert await work.next_batch() == [0, 1, 2, 3]
+        work.finished[0].set()
+        assert await work.next_batch() == [4, 5, 6, 7]
+
+    run(scenario)
+
+
+class SlowWork(Work):
+    """Takes 5 ms for each item, in batches of 4."""
+
+    async def __call__(self, batch: list[int]) -> None:
+        self.batches.append(batch)
+        self._started.put_nowait(None)
+        await asyncio.sleep(0.005 * len(batch))
+
+    def within(self, seconds: float) -> NaturalBatcher[int]:
+        return NaturalBatcher(self, max_batch=4, max_waiting=1000, within=seconds)
+
+
+def test_what_can_t_be_done_in_time_is_refused_once_it_is_known() -> None:
+    async def scenario() -> None:
+        work = SlowWork()
+        batcher = work.within(0.1)
+        batcher.submit(list(range(100)))  # nothing is known of it yet
+        for _ in range(2):
+            await work.next_batch()
+        with pytest.raises(Overloaded):
+            batcher.admit()
+        await batcher.drain()
+        batcher.admit()
+
+    run(scenario)
+
+
+def test_a_few_are_always_taken() -> None:
+    async def scenario() -> None:
+        batcher = SlowWork().within(0.0)
+        batcher.submit(list(range(30)))
+        await batcher.drain()
+        batcher.submit(list(range(ALWAYS_TAKEN)))
+        with pytest.raises(Overloaded):
+            batcher.submit([1])
+        await batcher.drain()
+
+    run(scenario)
+
+
+def test_without_a_limit_of_time_everything_is_taken_that_there_is_room_for() -> None:
+    async def scenario() -> None:
+        work = Work()
+        batcher = work.batcher(max_batch=20, max_waiting=40)
+        batcher.submit(list(range(40)))
+        await work.next_batch()
+        work.finished[0].set()
+        await work.next_batch()
+        batcher.submit(list(range(40)))
+        work.finished[1].set()
+        for number in (2, 3):
+            await work.next_batch()
+            work.finished[number].set()
+
+    run(scenario)
+
+
+def test_the_pace_is_learned_from_batches_that_others_wait_behind() -> None:
+    pace = Pace()
+    pace.learn(1, 0.5, pressed=False)
+    assert pace.seconds == 0.0
+    pace.learn(10, 0.1, pressed=True)
+    assert pace.seconds == pytest.approx(0.01)
+    pace.learn(1, 0.5, pressed=False)
+    assert pace.seconds == pytest.approx(0.01)
+
+
+def test_the_pace_gets_better_with_any_batch_that_is_faster() -> None:
+    pace = Pace()
+    pace.learn(1, 10.0, pressed=True)  # something hung
+    for _ in range(60):
+        pace.learn(10, 0.01, pressed=False)
+    assert pace.seconds == pytest.approx(0.001, rel=0.1)
