@@ -32,8 +32,8 @@ format: ## Put formatting and import order right
 	@sh requirements/setup.sh dev
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
 
-bench: ## Measure decisions per second beside a bare FastAPI endpoint
-	@sh requirements/setup.sh run
+bench: ## Measure decisions beside a bare FastAPI endpoint and the usual way (ARGS=--quick: two minutes)
+	@sh requirements/setup.sh dev
 	@exec .venv/bin/arbiter bench $(ARGS)
 
 loadtest: ## Put a realistic mix of load on a service of its own; fails when a budget is broken

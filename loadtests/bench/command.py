@@ -16,6 +16,7 @@ from typing import Any
 from feature_store.embedded import EmbeddedStoreError
 from loadtests.bench.figures import BARE, SERVICE, USUAL, figures, more, rate
 from loadtests.bench.measuring import Meter, Readings, Target, write_bodies
+from loadtests.bench.page import PageUnfit, frame, write_page
 from loadtests.bench.report import Report
 from loadtests.bench.servers import Site
 from loadtests.bench.sweeps import SWEEPS, sweep
@@ -49,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the tables and write the files; 1 where a figure that must be reached is not."""
     options = parse_options(arguments)
     try:
+        if options.docs:
+            frame(options.docs)  # before half an hour is spent on what can't be written
         report = measure(options)
-    except (BenchFailed, ServerFailed, EmbeddedStoreError) as error:
+    except (BenchFailed, ServerFailed, EmbeddedStoreError, PageUnfit) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -60,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(report.document(), indent=2) + "\n")
         print(f"\nWritten to {options.json}")
+    if options.docs:
+        print("Written: " + ", ".join(str(path) for path in write_page(report, options.docs)))
     return 1 if any(one.verdict == "MISSED" for one in report.figures) else 0
 
 
@@ -72,6 +77,9 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="the table of figures alone, in two minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="a file for all that was measured")
+    parser.add_argument(
+        "--docs", type=Path, metavar="DIR", help="a folder whose performance.md gets tables and pictures"
+    )
     parser.add_argument(
         "--sweeps", nargs="*", choices=SWEEPS, default=list(SWEEPS), help="what to vary (default: all)"
     )

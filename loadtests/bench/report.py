@@ -79,16 +79,7 @@ class Report:
 
     def sweep(self, name: str) -> Table:
         """What a decision costs by one thing that was varied."""
-        header = (
-            name,
-            "per second",
-            "ratio to bare",
-            "CPU us",
-            "cores used",
-            "peak MiB of a worker",
-            "p50 ms",
-            "p99 ms",
-        )
+        header = (name, "per second", "ratio to bare", "CPU us", "cores", "peak MiB", "p50 ms", "p99 ms")
         rows = []
         for point in self.sweeps[name]:
             got = point.service

@@ -1,18 +1,21 @@
 """The benchmark for real, in small."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from loadtests.bench import command, measuring, worlds
+from loadtests.bench import command, measuring, page, sweeps, worlds
 from loadtests.bench.command import Effort
 from loadtests.bench.figures import BARE, CONNECTIONS, SERVICE, USUAL, Figure, figures, more, rate, written
 from loadtests.bench.measuring import Loop, Reading, Readings, write_bodies
 from loadtests.bench.report import Report
+from loadtests.bench.servers import Site
+from loadtests.bench.sweeps import Point
 from loadtests.bench.worlds import Size
-from loadtests.generators import Sample
+from loadtests.generators import Sample, best_generator
 
 
 def reading(server: str, loop: Loop, at: float, per_second: float, p99: float = 2.0) -> Reading:
@@ -37,14 +40,20 @@ def measured(service: float, bare: float, large: float) -> Readings:
     return readings
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where worlds are kept between tests."""
+    return tmp_path_factory.mktemp("kept")
+
+
 def test_the_quick_benchmark_prints_the_table_of_figures_and_writes_all_that_it_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = command.QUICK.shares
     monkeypatch.setattr(command, "QUICK", Effort((CONNECTIONS,), 1, 1, shares, open_rounds=1, open_seconds=1))
     monkeypatch.setattr(measuring, "WARM_UP", 1)
     sizes = ["--actions", "4", "--more-actions", "6", "--customers", "300", "--features", "12"]
-    sizes += ["--models", "1", "--decisions", "5000", "--worlds", str(tmp_path / "worlds")]
+    sizes += ["--models", "1", "--decisions", "5000", "--worlds", str(kept)]
     status = command.main(["--quick", *sizes, "--json", str(tmp_path / "bench.json")])
     said = capsys.readouterr()
     document = json.loads((tmp_path / "bench.json").read_text())
@@ -57,8 +66,21 @@ def test_the_quick_benchmark_prints_the_table_of_figures_and_writes_all_that_it_
     assert {server for server, loop, _ in loads if loop == "open"} == {BARE, SERVICE}
     assert all(one["sample"]["requests"] > 0 for one in document["readings"]["all"])
     assert "What must be reached" in said.out
-    kept = sorted(world.name for world in (tmp_path / "worlds").iterdir())
-    assert [name.split("-")[0] for name in kept] == ["actions4", "actions6"]
+    assert sorted(world.name.split("-")[0] for world in kept.iterdir()) == ["actions4", "actions6"]
+
+
+def test_a_sweep_measures_each_variant_beside_a_bare_endpoint_like_it(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "ROUNDS", 1)
+    monkeypatch.setattr(sweeps, "SECONDS", 1)
+    monkeypatch.setattr(measuring, "WARM_UP", 1)
+    base = Size(actions=4, customers=300, features=12, models=1, decisions=5_000)
+    one, two = sweeps.sweep("workers", base, kept, Site(tmp_path, None), best_generator())
+    assert (one.value, two.value) == (1, 2)
+    assert min(point.service.per_second for point in (one, two)) > 0
+    assert two.service.memory_mib > 1.3 * one.service.memory_mib  # another process
+    assert two.bare.memory_mib > 1.3 * one.bare.memory_mib
 
 
 def test_medians_are_taken_over_the_rounds_of_one_server_under_one_load() -> None:
@@ -101,6 +123,38 @@ def test_a_missed_figure_is_in_the_table() -> None:
     assert [row[-1] for row in first.rows] == ["MISSED", "MISSED", "must", "aim", "not measured", "aim"]
     assert all(len(row) == len(one.header) for one in (first, *others) for row in one.rows)
     assert json.loads(json.dumps(report.document()))["figures"][0]["verdict"] == "MISSED"
+
+
+def test_the_page_gets_tables_and_pictures_and_keeps_what_stands_around_them(tmp_path: Path) -> None:
+    readings = measured(service=6_000, bare=5_000, large=2_000)
+    slow, fast = (readings.middle(name, "closed", CONNECTIONS) for name in (BARE, SERVICE))
+    points = [Point(value, service=fast, bare=slow) for value in (1, 50, 1_000)]
+    found = figures(readings, 50, 1_000, outbound=None)
+    machine = {"at": "2026-01-31T12:00:00+00:00", "cores": 2, "pinned": True, "python": "3.11.9"}
+    machine["closed_loop_by"] = "wrk"
+    report = Report(machine, Size(), 1_000, readings, found, {"actions": points})
+    (tmp_path / "performance.md").write_text(f"# Mine\n{page.BEGIN}\nold\n{page.END}\nThe end\n")
+    written_files = page.write_page(report, tmp_path)
+    text = (tmp_path / "performance.md").read_text()
+    assert text.startswith(f"# Mine\n{page.BEGIN}\nMade 2026-01-31")
+    assert text.endswith(f"{page.END}\nThe end\n")
+    assert "old" not in text
+    assert "| decisions/s / bare FastAPI endpoint | 1.2 | 1 | 1.5 | must |" in text
+    pictures = re.findall(r"\]\((.+\.svg)\)", text)
+    assert [tmp_path / name for name in pictures] == written_files[1:]
+    assert len(pictures) == 2
+    drawn = [file.read_bytes() for file in written_files]
+    assert b"decisions a second" in drawn[2]
+    page.write_page(report, tmp_path)
+    assert [file.read_bytes() for file in written_files] == drawn
+
+
+def test_a_page_without_a_place_for_figures_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "performance.md").write_text("# Mine\n")
+    assert command.main(["--docs", str(tmp_path)]) == 1
+    assert "has no <!-- bench -->" in capsys.readouterr().err
 
 
 def test_numbers_have_no_more_digits_than_mean_something() -> None:
