@@ -1,6 +1,6 @@
 """Decisions as JSON, straight from their columns, each encoded once."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from service.runtime.tokens import Signer, packed
 
 Explanation = list[Candidate]
 encode = msgspec.json.Encoder().encode
+NO_OFFER = packed(None)
 
 
 class _NoAction(msgspec.Struct, gc=False):
@@ -138,8 +139,8 @@ class DecisionEncoder:
         self, decision: Decision, wording: "_Wording", chosen: "_Chosen", explained: Explanation | None
     ) -> dict[int, list[_Action]]:
         """The actions of each slot that has some."""
-        first, last = chosen.first[decision.row], chosen.first[decision.row + 1]
-        if first == last:
+        picks = chosen.picks(decision.row)
+        if not picks:
             return {}
         reasons = {candidate.action: candidate.reasons for candidate in explained or ()}
         until = decision.decided_at + self.token_seconds
@@ -147,66 +148,55 @@ class DecisionEncoder:
         when = packed(decision.decided_at, until, decision.request.dry_run)
         within = packed(decision.experiments, decision.account_id)
         filled: dict[int, list[_Action]] = {}
-        for pick in range(first, last):
-            slot, index = chosen.slot[pick], chosen.action[pick]
-            said = wording.said(slot, index, chosen.treatment[pick])
+        for pick in picks:
+            slot, index, treatment, rank, bundle, position, p, c, v, lever, priority, q = pick
+            said = wording.said(slot, index, treatment)
             offer = None if chosen.decisions.offered is None else decision.offer(index)
-            rank, propensity, probability = (
-                chosen.rank[pick],
-                chosen.propensity[pick],
-                chosen.selection_probability[pick],
-            )
             token = self._seal(
-                whom, said.packed, packed(rank, propensity, probability), when,
-                packed(offer.name if offer else None), within,
+                whom, said.packed, packed(rank, p, q), when,
+                NO_OFFER if offer is None else packed(offer.name), within,
             )  # fmt: skip
-            filled.setdefault(slot, []).append(
-                _Action(
-                    rank,
-                    *said.names,
-                    propensity,
-                    chosen.context_weight[pick],
-                    chosen.value[pick],
-                    chosen.lever[pick],
-                    chosen.priority[pick],
-                    probability,
-                    wording.bundle(chosen.bundle[pick], chosen.position[pick]),
-                    None if offer is None else _offer(offer),
-                    said.content if offer is None else wording.content(said, index, offer),
-                    token,
-                    UNSET if explained is None else reasons[said.names.action],
-                )
+            action = _Action(
+                rank,
+                *said.names,
+                p,
+                c,
+                v,
+                lever,
+                priority,
+                q,
+                None if bundle < 0 else wording.bundle(bundle, position),
+                None if offer is None else _offer(offer),
+                said.content if offer is None else wording.content(said, index, offer),
+                token,
+                UNSET if explained is None else reasons[said.names.action],
             )
+            filled.setdefault(slot, []).append(action)
         return filled
 
 
 class _Chosen:
-    """What was chosen for a batch, by pick: gathered for all of its requests at once.
-
-    Those of row r are the picks from `first[r]` up to `first[r + 1]`.
-    """
+    """What was chosen for a batch, gathered for all of its requests at once."""
 
     def __init__(self, decisions: Decisions) -> None:
         slate, factors = decisions.slate, decisions.factors
         self.decisions = decisions
         rows = np.arange(len(decisions.batch) + 1)
-        self.first: list[int] = slate.row.searchsorted(rows).tolist()
+        self._first: list[int] = slate.row.searchsorted(rows).tolist()
         self._first_empty: list[int] = slate.empty_row.searchsorted(rows).tolist()
         self._empty = list(zip(slate.empty_slot.tolist(), slate.empty_code.tolist(), strict=True))
-        self.slot, self.action, self.treatment = (
-            column.tolist() for column in (slate.slot, slate.action, slate.treatment)
-        )
-        self.rank, self.bundle, self.position = (
-            column.tolist() for column in (slate.rank, slate.bundle, slate.position)
-        )
+        picks = slate.slot, slate.action, slate.treatment, slate.rank, slate.bundle, slate.position
         at = slate.row, slate.action
-        self.propensity, self.context_weight, self.value, self.lever, self.priority = (
-            factor[at].tolist()
-            for factor in (
-                factors.propensity, factors.context_weight, factors.value, factors.lever, factors.priority
-            )
+        numbers = (
+            factors.propensity[at], factors.context_weight[at], factors.value[at], factors.lever[at],
+            factors.priority[at], slate.selection_probability,
         )  # fmt: skip
-        self.selection_probability: list[float] = slate.selection_probability.tolist()
+        self._picks: list[Any] = list(zip(*(c.tolist() for c in (*picks, *numbers)), strict=True))
+
+    def picks(self, row: int) -> list[Any]:
+        """What was chosen for a request: of each pick its slot, action, treatment, rank, bundle and position,
+        then P, C, V, L and their priority, and the probability of its selection."""
+        return self._picks[self._first[row] : self._first[row + 1]]
 
     def empty(self, row: int) -> dict[int, int]:
         """By slot without an action the code of the removal that left it so."""
@@ -258,9 +248,9 @@ class _Wording:
             return said.content
         return Raw(rendered(said.treatment.content, offer.terms))
 
-    def bundle(self, number: int, position: int) -> _Bundle | None:
-        """The bundle that a chosen action stands in, and its place there; a number below 0 is none."""
-        return None if number < 0 else _Bundle(self.snapshot.slate_policy.bundles[number].name, position)
+    def bundle(self, number: int, position: int) -> _Bundle:
+        """The bundle that a chosen action stands in, and its place there."""
+        return _Bundle(self.snapshot.slate_policy.bundles[number].name, position)
 
 
 def _offer(offer: Promise) -> _Offer:

@@ -33,6 +33,10 @@ from service.workspace.loading import Workspace, load_workspace
 
 log = structlog.get_logger()
 
+YOUNG_OBJECTS = 20_000
+"""How many objects may be made and not be gone until the garbage collector looks at them. Those of a few
+dozen requests on their way are more than its usual 700, and nothing is ever found among them."""
+
 
 class Service:
     """Everything that the HTTP edge calls. Made by `start_service`, ended by `stop`."""
@@ -167,6 +171,7 @@ async def start_service(settings: Settings) -> Service:
     service.reloader.start(store, seen)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     service.ready = True
     metrics.WORKERS.set(1)
     service.refresh_gauges()
