@@ -105,8 +105,9 @@ class Decider:
         arrived = time.perf_counter()
         seconds = default if request.deadline_ms is None else request.deadline_ms / 1000.0
         deadline = arrived + seconds
-        read_until = deadline - min(self._reserve, seconds / 2)
-        return Pending(request, arrived, deadline, read_until, loop.create_future())
+        written_until = deadline - min(self._reserve, seconds / 2)
+        read_until = written_until - min(self._leaving.seconds, seconds / 4)
+        return Pending(request, arrived, deadline, read_until, written_until, loop.create_future())
 
     async def _work(self, batch: list[Pending]) -> None:
         try:
@@ -183,7 +184,7 @@ class Decider:
         ]
         claims = {}
         if contacts is not None and snapshot.contact.reserving:
-            claims = claimed(answers, contacts, [pending.read_until for pending in due])
+            claims = claimed(answers, contacts, [pending.written_until for pending in due])
         await self._leaving.leave(live.store, due, answers, claims)
         await asyncio.sleep(0)  # the answers leave first
         real = [answer for answer in answers if not answer.request.dry_run]

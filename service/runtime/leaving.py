@@ -18,11 +18,18 @@ from service.runtime.pending import Pending
 from service.runtime.reservations import Claim, Reserver
 from service.runtime.timing import StageTimer
 
+MAX_SECONDS = 0.010
+"""Of a deadline are kept for writing, at most: a store that is slower than that is slow to read from, too."""
+
 
 class Leaving:
-    """The last steps of answers that promise something or need a contact to be reserved."""
+    """The last steps of answers that promise something or need a contact to be reserved.
+
+    `seconds` is how long that has taken lately: reading has to be done so much earlier.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
+        self.seconds = 0.0
         self._ledger = ledger
         self._offers = OfferKeeper(self._again)
         self._reserver = Reserver(self._again)
@@ -32,9 +39,17 @@ class Leaving:
     ) -> None:
         """Answer every request; those with claims as soon as these are settled. `answers` has then what was
         answered."""
-        if not claims:
-            await self._tell(store, due, answers)
+        started = time.perf_counter()
+        if claims:
+            await self._settle(store, due, answers, claims)
+        elif not await self._tell(store, due, answers):
             return
+        self.seconds += 0.1 * (min(time.perf_counter() - started, MAX_SECONDS) - self.seconds)
+
+    async def _settle(
+        self, store: CustomerStore, due: Sequence[Pending], answers: list[Decision], claims: dict[int, Claim]
+    ) -> None:
+        """Answer those with claims as soon as these are settled, and the others meanwhile."""
 
         async def part(settled: Mapping[int, Decision]) -> None:
             told = list(settled.values())
@@ -61,9 +76,9 @@ class Leaving:
         batch = replace(batch, budgets=None, volume_used=None, explores=None)
         return self._ledger.decide(snapshot, batch, np.ones(len(batch), np.bool_), StageTimer().done)
 
-    async def _tell(self, store: CustomerStore, due: Sequence[Pending], answers: list[Decision]) -> None:
-        """Answer every request; those that are promised something new, when that is kept, or else at their
-        deadline. `answers` has then what was answered."""
+    async def _tell(self, store: CustomerStore, due: Sequence[Pending], answers: list[Decision]) -> bool:
+        """Answer every request; those that are promised something new, when that is kept, or else when it
+        could not be in time. `answers` has then what was answered. Returns whether anything was promised."""
         held = [
             position
             for position in promising(answers)
@@ -82,5 +97,6 @@ class Leaving:
 
         if held:
             await self._offers.keep(
-                store, [answers[row] for row in held], [due[row].deadline for row in held], tell
+                store, [answers[row] for row in held], [due[row].written_until for row in held], tell
             )
+        return bool(held)

@@ -27,13 +27,15 @@ from service.runtime.units import account_units
 @dataclass(slots=True)
 class Pending:
     """A request that waits for its answer. Times are of `time.perf_counter`: when it came, by when it is
-    answered, and until when the features may be waited for. `seed` is what its draws are made from, and
+    answered, until when features may be waited for, and until when it may be waited for what is written
+    before the answer leaves. `seed` is what its draws are made from, and
     `position` its row in what was read."""
 
     request: DecisionRequest
     arrived: float
     deadline: float
     read_until: float
+    written_until: float
     answer: "asyncio.Future[Decision]"
     decision_id: str = ""
     seed: int = 0

@@ -21,6 +21,7 @@ from service.runtime.budgets import Ledger
 from service.runtime.decider import Decider
 from service.runtime.decision import Decision
 from service.runtime.features import FeatureReader
+from service.runtime.leaving import MAX_SECONDS
 from service.runtime.live import Live
 from service.runtime.offers import OFFERS_UNAVAILABLE, OfferKeeper
 from service.runtime.requests import DecisionRequest
@@ -168,6 +169,21 @@ def test_an_answer_leaves_at_its_deadline_and_its_offer_is_kept_nevertheless(
         assert answer.degraded == (OFFERS_UNAVAILABLE,)
         assert chosen(answer) == ("fibre_500", "cart")
         assert await offers_of(store) == ["cart"]
+
+    run(scenario)
+
+
+def test_reading_leaves_as_much_time_as_keeping_offers_takes(run: Run) -> None:
+    async def scenario(decider: Decider, store: CustomerStore) -> None:
+        leaving = decider._leaving
+        await decided(decider, "cart")
+        assert leaving.seconds == 0.0  # a dry run keeps nothing
+        await decider.decide(DecisionRequest(channel="web", customer_id="c2", context={"page": "cart"}))
+        assert 0.0 < leaving.seconds <= MAX_SECONDS
+        pending = decider._pending(DecisionRequest(channel="web", customer_id="c3"), SLOW)
+        assert pending.read_until == pending.written_until - leaving.seconds < pending.deadline
+        hurried = decider._pending(DecisionRequest(channel="web", customer_id="c3", deadline_ms=0), SLOW)
+        assert hurried.read_until == hurried.written_until == hurried.deadline == hurried.arrived
 
     run(scenario)
 
