@@ -133,7 +133,7 @@ def _check(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """X of the batch and which rows can be loaded; what is wrong with the others goes into the report."""
     X, faults = columns_from_arrow(batch.data, schema, STORED)
-    faults += [fault for name in _KEYS if (fault := _key_errors(batch.data, name))]
+    faults += [fault for name in _KEYS if (fault := key_errors(batch.data, name))]
     good = np.ones(len(X), bool)
     for fault in faults:
         good[fault.rows] = False
@@ -152,9 +152,13 @@ def _row_errors(batch: Batch, faults: Sequence[ColumnErrors]) -> list[RowError]:
     return errors
 
 
-def _text(data: pa.RecordBatch, name: str) -> Any:
+def text_column(data: pa.RecordBatch | pa.Table, name: str) -> Any:
     """A key column as an Arrow array of strings (integers are fine, too), or None if there is no such
-    column."""
+    column.
+
+    Raises:
+        TableError: the column can't be text.
+    """
     if name not in data.schema.names:
         return None
     try:
@@ -165,12 +169,17 @@ def _text(data: pa.RecordBatch, name: str) -> Any:
 
 
 def _strings(data: pa.RecordBatch, name: str, good: NDArray[np.bool_]) -> list[Any] | None:
-    column = _text(data, name)
+    column = text_column(data, name)
     return None if column is None else column.filter(pa.array(good)).to_pylist()
 
 
-def _key_errors(data: pa.RecordBatch, name: str) -> ColumnErrors | None:
-    column = _text(data, name)
+def key_errors(data: pa.RecordBatch, name: str) -> ColumnErrors | None:
+    """The rows whose id is none; None where all are well, or where there is no such column.
+
+    Raises:
+        TableError: the column can't be text.
+    """
+    column = text_column(data, name)
     if column is None:
         return None
     least = 1 if name == "customer_id" else 0

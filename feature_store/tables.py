@@ -1,6 +1,6 @@
 """Table files, Parquet or CSV, read a batch of rows at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from feature_store.columns import TableError
 
 _BATCH_ROWS = 10_000
 _BLOCK_BYTES = 4 * 2**20
+_BUFFER_BYTES = 256 * 1024
+"""Of a column that are read ahead: without it a whole row group is, and that may be the whole file."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,12 @@ class Table(Protocol):
     """A file of rows; `rows` is how many it has, if that is known."""
 
     names: list[str]
+    schema: pa.Schema
     rows: int | None
 
-    def batches(self) -> Iterator[Batch]:
-        """The rows from the first on, at every call.
+    def batches(self, columns: Sequence[str] | None = None, skip: int = 0) -> Iterator[Batch]:
+        """The rows from the first on, at every call; those columns of them (None: all) that it names, and
+        without the first `skip` readable rows.
 
         Raises:
             TableError: the file can't be read to its end.
@@ -61,17 +65,22 @@ class ParquetTable:
     def __init__(self, path: Path) -> None:
         self._path = path
         with pq.ParquetFile(path) as file:
-            self.names: list[str] = file.schema_arrow.names
+            self.schema: pa.Schema = file.schema_arrow
+            self.names: list[str] = self.schema.names
             self.rows: int | None = file.metadata.num_rows
 
-    def batches(self) -> Iterator[Batch]:
-        """The rows from the first on."""
-        first = 1
+    def batches(self, columns: Sequence[str] | None = None, skip: int = 0) -> Iterator[Batch]:
+        """The rows after the first `skip`. Row groups that are skipped as a whole are not read, and of the
+        others no more at a time than is given out, however large they are."""
         try:
-            with pq.ParquetFile(self._path) as file:
-                for data in file.iter_batches(_BATCH_ROWS):
-                    yield Batch(data, np.arange(first, first + data.num_rows))
+            with pq.ParquetFile(self._path, buffer_size=_BUFFER_BYTES) as file:
+                first, groups = _groups_after(file.metadata, skip)
+                wanted = None if columns is None else list(columns)
+                for data in file.iter_batches(_BATCH_ROWS, groups, columns=wanted):
+                    rest = data.slice(_clipped(skip - first, data.num_rows))
                     first += data.num_rows
+                    if rest.num_rows:
+                        yield Batch(rest, np.arange(first - rest.num_rows, first) + 1)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self._path, error) from error
 
@@ -85,22 +94,30 @@ class CsvTable:
         self.names: list[str] = []
         with self._open(lambda row: "skip") as reader:
             self.names = reader.schema.names
+        self.schema: pa.Schema = pa.schema(dict.fromkeys(self.names, pa.string()))
 
-    def batches(self) -> Iterator[Batch]:
-        """The rows from the first on; a row with too many or too few values is unreadable."""
+    def batches(self, columns: Sequence[str] | None = None, skip: int = 0) -> Iterator[Batch]:
+        """The rows after the first `skip` readable ones; a row with too many or too few values is
+        unreadable."""
         odd: list[tuple[int, str]] = []
 
-        def skip(row: Any) -> str:
+        def pass_over(row: Any) -> str:
             odd.append((row.number - 1, f"has {row.actual_columns} values, not {row.expected_columns}"))
             return "skip"
 
         first = reported = 0
         try:
-            with self._open(skip) as reader:
+            with self._open(pass_over) as reader:
                 for data in reader:
                     numbers = _numbers(first, data.num_rows, odd)
-                    yield Batch(data, numbers, tuple(odd[reported:]))
-                    first, reported = first + data.num_rows, len(odd)
+                    rest = _clipped(skip - first, data.num_rows)
+                    first += data.num_rows
+                    if first >= skip:
+                        passed = int(numbers[rest - 1]) if rest else 0
+                        unreadable = tuple(row for row in odd[reported:] if row[0] > passed)
+                        chosen = data if columns is None else data.select(list(columns))
+                        yield Batch(chosen.slice(rest), numbers[rest:], unreadable)
+                    reported = len(odd)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self._path, error) from error
 
@@ -111,6 +128,21 @@ class CsvTable:
             pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
             pa_csv.ConvertOptions(column_types=dict.fromkeys(self.names, pa.string())),
         )
+
+
+def _clipped(rows: int, most: int) -> int:
+    return min(max(rows, 0), most)
+
+
+def _groups_after(metadata: pq.FileMetaData, skip: int) -> tuple[int, list[int]]:
+    """The row groups that are needed without the first `skip` rows, and how many rows are before them."""
+    first, groups = 0, range(metadata.num_row_groups)
+    for group in groups:
+        rows = metadata.row_group(group).num_rows
+        if first + rows > skip:
+            return first, list(groups[group:])
+        first += rows
+    return first, []
 
 
 def _numbers(first: int, count: int, odd: list[tuple[int, str]]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from feature_store.feature import iso_timestamp
 from feature_store.tables import open_table
 from service.cli.console import ProgressDisplay, fail, out, table
 from service.cli.errors import explained
+from service.cli.options import context_values
 from service.decisioning.snapshot import Snapshot
 from service.runtime.comparison import Comparison, compare
 from service.runtime.population import Audience, context_row, customers, rows_at_a_time
@@ -45,7 +46,8 @@ def diff(
         snapshots = _snapshots(load_workspace(old), load_workspace(new))
         asked = _channel(snapshots, channel)
         now = time.time()
-        given = _context(snapshots, context or [])
+        known = {name for snapshot in snapshots for name in snapshot.context_features}
+        given = context_values(context or [], known)
         before, after = (_audience(snapshot, asked, given, now) for snapshot in snapshots)
         rows = open_table(customers_file)
         found = Comparison()
@@ -76,19 +78,6 @@ def _channel(snapshots: Sequence[Snapshot], wanted: str | None) -> str:
         if channel not in known:
             fail(f"there is no channel '{channel}' in both workspaces{did_you_mean(channel, known)}")
     return channel
-
-
-def _context(snapshots: Sequence[Snapshot], given: Sequence[str]) -> dict[str, str]:
-    known = {name for snapshot in snapshots for name in snapshot.context_features}
-    found: dict[str, str] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            fail(f"--context {text}: write KEY=VALUE")
-        if name not in known:
-            fail(f"--context {text}: there is no context feature '{name}'{did_you_mean(name, known)}")
-        found[name] = value
-    return found
 
 
 def _audience(snapshot: Snapshot, channel: str, given: dict[str, str], now: float) -> Audience:

@@ -3,6 +3,7 @@
 try:
     import typer
 
+    from service.cli.batch import batch
     from service.cli.bench import bench
     from service.cli.diff import diff
     from service.cli.explain import explain
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, serve, explain, world, load, train, validate, diff, replay):
+for command in (run, serve, explain, world, load, train, validate, diff, replay, batch):
     app.command()(command)
 app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}

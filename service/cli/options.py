@@ -1,9 +1,13 @@
 """Arguments and options that several commands share, and what they say of themselves."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from feature_store.documents import did_you_mean
+from service.cli.console import fail
 
 Workspace = Annotated[Path, typer.Argument(help="A workspace folder.", show_default=False)]
 WorkspaceOption = Annotated[
@@ -29,3 +33,17 @@ Workers = Annotated[int | None, typer.Option("--workers", help="How many process
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same seed gives the same result.")
 ]
+
+
+def context_values(given: Sequence[str], known: Collection[str]) -> dict[str, str]:
+    """The values of context features that were given as KEY=VALUE; ends the command where one is no such
+    thing."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            fail(f"--context {text}: write KEY=VALUE")
+        if name not in known:
+            fail(f"--context {text}: there is no context feature '{name}'{did_you_mean(name, known)}")
+        found[name] = value
+    return found

@@ -1,7 +1,8 @@
 """A table of customers as requests of one channel, batch by batch, for deciding offline."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,10 @@ from service.decisioning.batch import Batch
 from service.decisioning.draws import keys_of
 from service.decisioning.snapshot import Snapshot
 
-MOST_CELLS = 4_000_000
-"""Of requests by actions, decided at a time."""
-MOST_ROWS = 5_000
+MOST_CELLS = 500_000
+"""Of requests by actions, decided at a time: so many that what a batch costs once is of no weight, and so few
+that its columns stay in the processor's cache."""
+MOST_ROWS = 2_000
 
 
 def customers(table: Table, rows: int) -> Iterator[pa.RecordBatch]:
@@ -58,34 +60,49 @@ def context_row(schema: FeatureSchema, given: Mapping[str, str]) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class Audience:
-    """What all requests have in common: the channel by its name, the context, the time in epoch seconds."""
+    """What all requests have in common: the channel by its name, the context, the time in epoch seconds, and
+    how many actions each slot is asked for (None: all placements of the channel, each up to its own
+    limit)."""
 
     snapshot: Snapshot
     channel: str
     context: NDArray[np.float64]
     now: float
+    limits: Mapping[int, int] | None = None
 
     def requests(self, data: pa.RecordBatch) -> tuple[Batch, int]:
-        """Customers as requests for all placements of the channel, and how many of their values can't be used
-        and count as missing.
+        """Customers as requests, and how many of their values can't be used and count as missing.
 
         Nothing is known of their contact history, consents and promises. Chance is drawn from the
         customer's id, and nobody takes part in experiments.
         """
-        snapshot, catalogue = self.snapshot, self.snapshot.catalogue
-        X, faults = columns_from_arrow(data, snapshot.schema, STORED)
-        np.copyto(X, np.broadcast_to(self.context, X.shape), where=np.isnan(X))
-        np.copyto(X, np.broadcast_to(snapshot.schema.defaults, X.shape), where=np.isnan(X))
-        n, slots = len(X), list(catalogue.channel_slots[self.channel])
+        X, faults = columns_from_arrow(data, self.snapshot.schema, STORED)
+        batch = self.batch(X)
+        if self.snapshot.leaves_to_chance:
+            ids = data.column("customer_id").cast(pa.string()).to_pylist()
+            batch = replace(batch, seeds=keys_of([str(customer) for customer in ids]))
+        return batch, sum(len(fault.rows) for fault in faults)
+
+    def batch(self, X: NDArray[np.float64]) -> Batch:
+        """Requests with these features (changed in place: n x F, NaN where nothing is known), of which
+        nothing else is known; they have neither seeds nor units."""
+        catalogue, n = self.snapshot.catalogue, len(X)
+        for silent in (self.context, self.snapshot.schema.defaults):
+            np.copyto(X, np.broadcast_to(silent, X.shape), where=np.isnan(X))
         limits = np.zeros((n, len(catalogue.slots)), dtype=np.int32)
-        limits[:, slots] = [catalogue.slots[slot].placement.limit for slot in slots]
-        ids = data.column("customer_id").cast(pa.string()).to_pylist()
-        batch = Batch(
+        limits[:, list(self.slots)] = list(self.slots.values())
+        return Batch(
             X=X,
             now=np.full(n, self.now),
             channel=np.full(n, catalogue.channel_index[self.channel], dtype=np.intp),
             limits=limits,
             scored=np.ones(n, dtype=np.bool_),
-            seeds=keys_of([str(customer) for customer in ids]) if snapshot.leaves_to_chance else None,
         )
-        return batch, sum(len(fault.rows) for fault in faults)
+
+    @cached_property
+    def slots(self) -> Mapping[int, int]:
+        """How many actions each slot is asked for."""
+        if self.limits is not None:
+            return self.limits
+        catalogue = self.snapshot.catalogue
+        return {slot: catalogue.slots[slot].placement.limit for slot in catalogue.channel_slots[self.channel]}

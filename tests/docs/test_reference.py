@@ -9,6 +9,7 @@ import pytest
 from service.cli import reference
 from service.observability.metrics import REGISTRY
 from service.runtime import decider, reservations
+from service.runtime.outbound.rows import COLUMNS
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
@@ -52,3 +53,8 @@ def test_every_reason_for_a_degraded_decision_is_listed() -> None:
     values = [*vars(decider).values(), *vars(reservations).values()]
     codes = {value for value in values if isinstance(value, str) and ":" in value}
     assert {code for code in codes if re.fullmatch(r"[a-z]+:[a-z]+", code)} == set(reference.DEGRADED)
+
+
+def test_every_column_of_an_outbound_run_is_told(root: Path) -> None:
+    text = (root / "docs" / "outbound.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(COLUMNS)
