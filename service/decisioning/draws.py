@@ -17,6 +17,7 @@ UNKNOWN = np.uint64(0)
 """The key of what is not known; no text has it but by a chance of one in 2^64."""
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
+_HASH = hashlib.blake2b(digest_size=8)
 _STEPS = np.array([(number + 1) * _GAMMA & _MASK for number in range(8)], np.uint64)
 
 
@@ -28,12 +29,18 @@ def key_of_name(name: str) -> int:
 
 def key_of(text: str) -> int:
     """A stable 64-bit hash of a text: BLAKE2b."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(_digest(text), "little")
 
 
 def keys_of(texts: list[str]) -> Keys:
     """`key_of` of many."""
-    return np.array([key_of(text) for text in texts], dtype=np.uint64)
+    return np.frombuffer(b"".join([_digest(text) for text in texts]), "<u8").astype(np.uint64)
+
+
+def _digest(text: str) -> bytes:
+    hash_ = _HASH.copy()  # a third of the time of making one
+    hash_.update(text.encode())
+    return hash_.digest()
 
 
 def mixed(keys: Keys) -> Keys:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.store import CustomerRows
-from service.decisioning.experiments import Assigned, Experiments
+from service.decisioning.experiments import Assigned, Experiments, arm_of
 from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher
@@ -178,7 +178,8 @@ class Decider:
                 scoring_seconds=scoring,
                 total_seconds=finished - pending.arrived,
                 account_id=contacts.account_ids[row] if contacts else None,
-                experiments=arms[row],
+                experiments=arms[row][0],
+                arm=arms[row][1],
             )
             for row, pending in enumerate(due)
         ]
@@ -234,11 +235,14 @@ def _degraded(
     return degraded
 
 
-def _arms(experiments: Experiments, assigned: Assigned) -> list[Mapping[str, str]]:
-    """The arms of each request by experiment; who is in the same ones shares them."""
+def _arms(experiments: Experiments, assigned: Assigned) -> list[tuple[Mapping[str, str], str]]:
+    """The arms of each request by experiment, and the one that it counts under; who is in the same ones
+    shares them."""
     taken = [tuple(arms) for arms in assigned.arms.tolist()]
-    rows = {arms: row for row, arms in enumerate(taken)}
-    named = {arms: experiments.arms(assigned, row) for arms, row in rows.items()}
+    named = {}
+    for arms, row in {arms: row for row, arms in enumerate(taken)}.items():
+        of_each = experiments.arms(assigned, row)
+        named[arms] = of_each, arm_of(of_each)
     return [named[arms] for arms in taken]
 
 

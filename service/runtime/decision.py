@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import msgspec
 
-from service.decisioning.experiments import arm_of
+from service.decisioning.experiments import DEFAULT_ARM
 from service.decisioning.offers import Promise
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
@@ -38,15 +38,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """The account for which contacts count, too."""
     experiments: Mapping[str, str] = {}
     """The arm of each experiment that the customer takes part in."""
+    arm: str = DEFAULT_ARM
+    """The arm that the decision counts under."""
 
     def but(self, **changes: Any) -> Self:
         """The same decision with other values in some fields."""
         return msgspec.structs.replace(self, **changes)
-
-    @property
-    def arm(self) -> str:
-        """The arm that the decision counts under."""
-        return arm_of(self.experiments)
 
     def offer(self, action: int) -> Promise | None:
         """The terms on which an action is offered; None: it has no offers."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,12 +74,16 @@ def fitting(live: Live, batch: list[Pending]) -> list[Pending]:
 
 def random_ids(count: int) -> Iterator[tuple[str, int]]:
     """UUIDs of version 4 (RFC 9562), by one call of the system, each with its lower 64 bits."""
-    drawn = np.frombuffer(os.urandom(16 * count), ">u8").reshape(count, 2)
-    high = drawn[:, 0] & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
-    low = drawn[:, 1] & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    for first, last in zip(high.tolist(), low.tolist(), strict=True):
-        digits = f"{first:016x}{last:016x}"
-        yield f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}", last
+    drawn = bytearray(os.urandom(16 * count))
+    drawn[6::16] = bytes([byte & 0x0F | 0x40 for byte in drawn[6::16]])
+    drawn[8::16] = bytes([byte & 0x3F | 0x80 for byte in drawn[8::16]])
+    hex_ = drawn.hex()
+    ids = [
+        f"{hex_[at : at + 8]}-{hex_[at + 8 : at + 12]}-{hex_[at + 12 : at + 16]}"
+        f"-{hex_[at + 16 : at + 20]}-{hex_[at + 20 : at + 32]}"
+        for at in range(0, 32 * count, 32)
+    ]
+    return zip(ids, struct.unpack(f">{2 * count}Q", drawn)[1::2], strict=True)
 
 
 def contacts_for(snapshot: Snapshot, due: list[Pending], rows: CustomerRows | None) -> BatchContacts | None:
@@ -99,9 +104,10 @@ def columns(
     """The requests as columns: stored features under the context, defaults where both are silent."""
     snapshot, catalogue = live.snapshot, live.snapshot.catalogue
     consents, promises = None, None
-    X = np.full((len(due), snapshot.schema.width), np.nan)
-    if rows is not None:
-        X[:] = rows.X[[pending.position for pending in due]]
+    if rows is None:
+        X = np.full((len(due), snapshot.schema.width), np.nan)
+    else:
+        X = rows.X[[pending.position for pending in due]]
         consents = live.consents.decode([rows.consents[pending.position] for pending in due])
         if snapshot.offers:
             kept = [unpack_offers(rows.also[OFFERS][pending.position], now) for pending in due]

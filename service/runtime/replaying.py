@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from models.registry import Registry
+from service.decisioning.experiments import arm_of
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.runtime.decision import Decision
@@ -87,6 +88,7 @@ def decide_again(decision_id: str, record: Record, snapshot: Snapshot) -> Decisi
     placements = tuple(PlacementRequest(slots[slot].placement.id, limit) for slot, limit in record.slots)
     request = DecisionRequest(channel=record.channel, customer_id="", placements=placements)
     checked = CheckedRequest(int(batch.channel[0]), record.slots, warnings=record.warnings)
+    arms = snapshot.experiments.arms(decisions.assigned, 0)
     return Decision(
         decision_id=decision_id,
         request=request,
@@ -100,7 +102,8 @@ def decide_again(decision_id: str, record: Record, snapshot: Snapshot) -> Decisi
         features_seconds=0.0,
         scoring_seconds=0.0,
         total_seconds=0.0,
-        experiments=snapshot.experiments.arms(decisions.assigned, 0),
+        experiments=arms,
+        arm=arm_of(arms),
     )
 
 
