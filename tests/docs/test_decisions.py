@@ -36,6 +36,12 @@ def test_the_costs_of_reading_customers_can_be_measured_again() -> None:
     assert min(figures) > 0
 
 
+def test_the_costs_of_reading_a_batch_can_be_measured_again() -> None:
+    script = FOLDER / "measurements" / "reading.py"
+    done = subprocess.run([sys.executable, str(script), "1"], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 3
+
+
 def test_the_costs_of_exploring_can_be_measured_again() -> None:
     script = FOLDER / "measurements" / "exploration.py"
     done = subprocess.run([sys.executable, str(script), "1"], capture_output=True, text=True, check=True)

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from feature_store.codec import Codec
 from feature_store.embedded import EmbeddedStore
+from feature_store.keys import customer_keys
 from feature_store.schema import FeatureSchema, Source
 from feature_store.store import CustomerStore, connect
 
@@ -79,7 +80,7 @@ async def reading(people: People, url: str) -> dict[str, float]:
         await usual.hset(f"fields:{name}", mapping=fields)
 
     async def this_client() -> None:
-        await client.run([("HMGET", f"arb:{{{name}}}", "p", "b") for name in people.ids])
+        await client.read(customer_keys(people.ids), (b"p", b"b"))
 
     async def pipeline() -> None:
         async with usual.pipeline(transaction=False) as pipe:
