@@ -13,9 +13,9 @@ from models.scorers import CompiledScorer, InvalidModel, LightGBMScorer, Scorer
 
 Choice = Literal["auto", "lightgbm", "compiled"]
 
-ROUNDS = 3
+ROUNDS = 2
 """Of a measurement, of which the fastest counts."""
-SHUFFLES = 8
+SHUFFLES = 3
 """How many times the golden rows are shuffled, column by column, to compare two scorers on more of them."""
 
 log = logging.getLogger(__name__)

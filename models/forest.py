@@ -1,7 +1,6 @@
 """A LightGBM model's trees as arrays: what they compare, and which leaf of each is then the answer."""
 
 import math
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Self
@@ -13,6 +12,7 @@ MOST_LEAVES = 64
 """Of one tree: a leaf is a bit of a machine word."""
 
 ALL_LEAVES = ~np.uint64(0)
+_EVERY_BIT = int(ALL_LEAVES)
 
 _ZERO = float(np.float32(1e-35))
 """Numbers that are not further than this from zero are zero, to LightGBM."""
@@ -74,18 +74,18 @@ class Forest:
         if int(_fields(head)["num_class"]) != 1 or "average_output" in head.splitlines():
             raise UnsupportedForest("it has more than one output, or averages its trees")
         trees = [_Tree.of(_fields(block)) for block in blocks]
-        sizes = [len(tree.leaf_values) for tree in trees]
-        nodes = [(number, node) for number, tree in enumerate(trees) for node in tree.nodes]
+        nodes = [node for tree in trees for node in tree.nodes]
+        columns, keeps, thresholds, nan_right, categories = zip(*nodes, strict=True) if nodes else ((),) * 5
         return cls(
             width=width,
             leaf_values=np.array([value for tree in trees for value in tree.leaf_values], np.float64),
-            first_leaf=np.cumsum([0, *sizes], dtype=np.intp)[:-1],
-            column=np.array([node.column for _, node in nodes], np.intp),
-            tree=np.array([number for number, _ in nodes], np.intp),
-            keeps=np.array([node.keeps for _, node in nodes], np.uint64),
-            threshold=np.array([node.threshold for _, node in nodes], np.float64),
-            nan_right=np.array([node.nan_right for _, node in nodes], np.bool_),
-            categories=tuple(node.categories for _, node in nodes),
+            first_leaf=np.cumsum([0, *(len(tree.leaf_values) for tree in trees)], dtype=np.intp)[:-1],
+            column=np.array(columns, np.intp),
+            tree=np.repeat(np.arange(len(trees)), [len(tree.nodes) for tree in trees]),
+            keeps=np.array(keeps, np.uint64),
+            threshold=np.array(thresholds, np.float64),
+            nan_right=np.array(nan_right, np.bool_),
+            categories=categories,
         )
 
     @property
@@ -103,12 +103,10 @@ class Forest:
         return right.astype(np.bool_)
 
 
-class _Node(NamedTuple):
-    column: int
-    keeps: int
-    threshold: float
-    nan_right: bool
-    categories: NDArray[np.intp]
+_Node = tuple[int, int, float, bool, NDArray[np.intp]]
+"""Column, keeps, threshold, nan_right and categories, as in `Forest`."""
+
+_NO_CATEGORIES = np.empty(0, np.intp)
 
 
 class _Tree(NamedTuple):
@@ -139,18 +137,14 @@ class _Tree(NamedTuple):
                 return
             first = len(ordered)
             walk(left[place])
-            beyond = len(ordered)
-            keeps = int(ALL_LEAVES) & ~((1 << beyond) - (1 << first))
-            categorical = bool(kinds[place] & _CATEGORICAL)
-            nodes.append(
-                _Node(
-                    columns[place],
-                    keeps,
-                    np.nan if categorical else _beside_zero(thresholds[place]),
-                    categorical or _nan_right(kinds[place], thresholds[place]),
-                    sets[int(thresholds[place])] if categorical else np.empty(0, np.intp),
-                )
-            )
+            keeps = _EVERY_BIT ^ (1 << len(ordered)) - (1 << first)
+            kind, threshold = kinds[place], thresholds[place]
+            if kind & _CATEGORICAL:
+                nodes.append((columns[place], keeps, math.nan, True, sets[int(threshold)]))
+            else:
+                right_if_missing = _nan_right(kind, threshold)
+                beside = _beside_zero(threshold)
+                nodes.append((columns[place], keeps, beside, right_if_missing, _NO_CATEGORIES))
             walk(right[place])
 
         walk(0)
@@ -180,11 +174,11 @@ def _sets(fields: dict[str, str]) -> list[NDArray[np.intp]]:
         return []
     bounds, words = _integers(fields["cat_boundaries"]), _integers(fields["cat_threshold"])
     bits = np.unpackbits(np.array(words, "<u4").view(np.uint8), bitorder="little")
-    return [np.flatnonzero(bits[32 * low : 32 * high]) for low, high in pairwise(bounds)]
+    return [bits[32 * low : 32 * high].nonzero()[0] for low, high in pairwise(bounds)]
 
 
 def _fields(block: str) -> dict[str, str]:
-    return dict(re.findall(r"^(\w+)=(.*)$", block, re.MULTILINE))
+    return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
 
 
 def _integers(text: str) -> list[int]:

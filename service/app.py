@@ -14,7 +14,7 @@ from service.api.examples import example_answer, with_examples
 from service.api.routes import DirectRoutes
 from service.observability import logging
 from service.observability.http import CountRequests
-from service.runtime.service import start_service
+from service.runtime.service import Loaded, start_service
 from service.settings import Settings
 
 DESCRIPTION = (
@@ -26,14 +26,17 @@ NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fal
 """Nothing here sets OpenTelemetry up, and FastAPI would look for it at every request, for 10 us."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application; without settings they come from `ARBITER_*`. It loads everything when it starts up."""
+def create_app(settings: Settings | None = None, loaded: Loaded | None = None) -> FastAPI:
+    """The application; without settings they come from `ARBITER_*`. It loads everything when it starts up,
+    but what is `loaded` and current."""
     chosen = settings or Settings()
     logging.configure(chosen.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = await start_service(chosen)
+        nonlocal loaded
+        given, loaded = loaded, None  # once it is replaced, nothing holds on to it
+        service = await start_service(chosen, given)
         try:
             app.state.service = service
             app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)

@@ -27,7 +27,7 @@ from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.load import BULK_TIMEOUT, put_customers, show_report, store_folder
 from service.cli.options import Host, Port, RedisUrl, Workers
-from service.cli.serve import base_url, check_address, check_models, chosen_settings, start
+from service.cli.serve import base_url, check_address, chosen_settings, prepare, start
 from service.cli.train import show_reports
 from service.settings import Settings
 from service.workspace.loading import Workspace, load_workspace
@@ -69,7 +69,7 @@ def run(
                     data = find_data(settings.workspace, settings.data, display.update, out.print)
                     _train_if_needed(checked, data, display.update)
                     load_population(settings, checked, data / "customers.parquet", display.update)
-                check_models(settings)
+                prepare(settings)
                 check_signals()
                 start(settings, announce=lambda: _announce(settings, checked, data, began))
         except KeyboardInterrupt:

@@ -17,9 +17,10 @@ from service.api.server import OPTIONS
 from service.cli.console import err, fail
 from service.cli.errors import explained
 from service.cli.options import Host, Port, RedisUrl, Workers, Workspace
+from service.cli.worker import hand_over
 from service.observability.metrics import runs
+from service.runtime.service import load
 from service.settings import Settings
-from service.workspace.loading import load_workspace
 
 READY_WITHIN = 120.0
 WORKER_PATIENCE = 60
@@ -41,7 +42,7 @@ def serve(
             workspace=workspace, host=host, port=port, workers=workers, redis_url=redis_url
         )
         check_address(settings)
-        check_models(settings)
+        prepare(settings)
         start(settings, announce=lambda: err.print(f"Serving {workspace} on {base_url(settings)}"))
 
 
@@ -78,10 +79,12 @@ def check_address(settings: Settings) -> None:
         )
 
 
-def check_models(settings: Settings) -> None:
-    """Fail with the reasons where the workspace or a model is not fit to serve: the workers would only die
-    of it."""
-    load_workspace(settings.workspace).snapshot(scorer=settings.scorer)
+def prepare(settings: Settings) -> None:
+    """Load everything, and fail with the reasons where something is not fit to serve: workers would only die
+    of it. A single worker is this process, and serves what is loaded."""
+    loaded = load(settings)
+    if settings.workers == 1:
+        hand_over(loaded)
 
 
 def start(settings: Settings, announce: Callable[[], None]) -> None:

@@ -10,6 +10,14 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.observability.metrics import forget_dead_workers
+from service.runtime.service import Loaded
+
+_handed: list[Loaded] = []
+
+
+def hand_over(loaded: Loaded) -> None:
+    """Leave what this process has loaded for the worker that it becomes."""
+    _handed.append(loaded)
 
 
 def create_worker() -> FastAPI:
@@ -18,7 +26,7 @@ def create_worker() -> FastAPI:
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     forget_dead_workers()
-    return create_app()
+    return create_app(loaded=_handed.pop() if _handed else None)
 
 
 def _end_after(parent: BaseProcess) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -29,6 +30,7 @@ from service.runtime.replaying import KeptSnapshot
 from service.runtime.tokens import Signer, kept_secret
 from service.settings import Settings
 from service.version import SOFTWARE
+from service.workspace.archive import Archive
 from service.workspace.loading import Workspace, load_workspace
 
 log = structlog.get_logger()
@@ -91,7 +93,7 @@ class Service:
 
     async def _load(self) -> str:
         """Load in a thread, so that decisions go on, and swap."""
-        workspace, snapshot = await asyncio.to_thread(_load_all, self.settings)
+        workspace, snapshot = await asyncio.to_thread(load, self.settings)
         store = self.store
         if workspace.schema != store.schema:
             store = store.of_schema(workspace.schema)
@@ -136,9 +138,37 @@ class Service:
         await self.store.close()
 
 
-async def start_service(settings: Settings) -> Service:
+class Loaded(NamedTuple):
+    """A workspace and what it compiles to."""
+
+    workspace: Workspace
+    snapshot: Snapshot
+
+    def is_current(self) -> bool:
+        """Whether the workspace would be loaded just so again: its files and the champions are the same."""
+        workspace, registry = self.workspace, self.workspace.registry
+        return Archive.of(workspace.folder).version == workspace.archive.version and all(
+            registry.champion(model.name) == model.version for model in self.snapshot.models
+        )
+
+
+def load(settings: Settings) -> Loaded:
+    """The workspace with its champion models, ready to decide.
+
+    Raises:
+        WorkspaceError, ModelError: everything that is wrong.
+    """
+    workspace = load_workspace(settings.workspace)
+    snapshot = workspace.snapshot(scorer=settings.scorer)
+    warm_up(snapshot)
+    return Loaded(workspace, snapshot)
+
+
+async def start_service(settings: Settings, loaded: Loaded | None = None) -> Service:
     """Load the workspace and its champion models, warm up, and connect to the store. A store that is away
     does not keep the service from deciding.
+
+    What this process has `loaded` before is served where nothing has changed since.
 
     Raises:
         WorkspaceError, ModelRefused: nothing is served half loaded.
@@ -150,11 +180,12 @@ async def start_service(settings: Settings) -> Service:
     except StoreUnavailable:
         seen = None  # whatever is announced later is news
     try:
-        workspace = load_workspace(settings.workspace)
-        snapshot = workspace.snapshot(scorer=settings.scorer)
+        if loaded is None or not loaded.is_current():
+            loaded = load(settings)
     except BaseException:
         await client.close()
         raise
+    workspace, snapshot = loaded
     store = CustomerStore(
         client,
         workspace.schema,
@@ -165,7 +196,6 @@ async def start_service(settings: Settings) -> Service:
     journal = Journal(DecisionLog(connect(url), length)) if length else None
     service = Service(settings, workspace, snapshot, store, Signer(_secret(settings)), journal)
     await _register(store)
-    warm_up(snapshot)
     await service.ledger.adopt(snapshot)
     service.ledger.start()
     service.reloader.start(store, seen)
@@ -176,14 +206,6 @@ async def start_service(settings: Settings) -> Service:
     metrics.WORKERS.set(1)
     service.refresh_gauges()
     return service
-
-
-def _load_all(settings: Settings) -> tuple[Workspace, Snapshot]:
-    """A workspace with its models, ready to decide."""
-    workspace = load_workspace(settings.workspace)
-    snapshot = workspace.snapshot(scorer=settings.scorer)
-    warm_up(snapshot)
-    return workspace, snapshot
 
 
 async def _register(store: CustomerStore) -> None:
