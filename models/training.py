@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,9 @@ from models.package import GoldenRows, StagedModel
 from models.spec import ModelSpec
 from models.split import Split
 from models.table import TrainingTable
+
+if TYPE_CHECKING:
+    import lightgbm  # brings scikit-learn and SciPy along, 1.5 s and 90 MB: only who trains has use for them
 
 MAX_TREES = 300
 PATIENCE = 20
@@ -123,7 +125,9 @@ def _parameters(growth: Growth) -> dict[str, bool | int | float | str]:
 
 def _boost(
     table: TrainingTable, split: Split, seed: int, growth: Growth, progress: Callable[[int], None]
-) -> lightgbm.Booster:
+) -> "lightgbm.Booster":
+    import lightgbm
+
     _silence()
     parameters: dict[str, Any] = {
         **_parameters(growth),
@@ -194,7 +198,7 @@ def _places(table: TrainingTable, sources: tuple[Source, ...]) -> NDArray[np.int
     )
 
 
-def _margins(booster: lightgbm.Booster, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _margins(booster: "lightgbm.Booster", rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(booster.predict(rows, raw_score=True), np.float64)
 
 
@@ -226,6 +230,8 @@ def _described(table: TrainingTable, split: Split) -> TrainingData:
 
 def _silence() -> None:
     """Send what LightGBM's Python package says to a logger that nobody hears unless they ask for it."""
+    import lightgbm
+
     logger = logging.getLogger("models.lightgbm")
     logger.setLevel(logging.ERROR)
     lightgbm.register_logger(logger)
