@@ -11,7 +11,7 @@ export LC_ALL := C.UTF-8
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format bench loadtest hillstrom docs image lock clean help
+.PHONY: run test check format bench bench-peers loadtest guard hillstrom docs image lock clean help
 
 run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_PORT, ARBITER_DATA)
 	@sh requirements/setup.sh run
@@ -36,9 +36,17 @@ bench: ## Measure decisions beside a bare FastAPI endpoint and the usual way (AR
 	@sh requirements/setup.sh dev
 	@exec .venv/bin/arbiter bench $(ARGS)
 
+bench-peers: ## Measure what others need for the same decisions; installs each into ARBITER_DATA/peers
+	@sh requirements/setup.sh dev
+	@exec .venv/bin/python -m loadtests.peers $(ARGS)
+
 loadtest: ## Put a realistic mix of load on a service of its own; fails when a budget is broken
 	@sh requirements/setup.sh dev
 	@exec .venv/bin/python -m loadtests.run $(ARGS)
+
+guard: ## Compare the instructions that a decision takes with what was agreed (needs valgrind)
+	@sh requirements/setup.sh dev
+	@exec .venv/bin/python -m loadtests.guard $(ARGS)
 
 hillstrom: ## What the engine earns on a real randomised e-mail trial (ARBITER_DATA_DIR)
 	@sh requirements/setup.sh run
@@ -67,4 +75,4 @@ clean: ## Remove the environment, caches and results; the data in .arbiter/ stay
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile

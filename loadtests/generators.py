@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class Wrk:
         script.write_text(WRK_SCRIPT)
         command = ["wrk", "--threads", "1", "--connections", str(connections)]
         command += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "10s"]
-        command += ["--script", str(script), url + PATH, "--", str(bodies)]
+        command += ["--script", str(script), url if urlsplit(url).path else url + PATH, "--", str(bodies)]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         result = next(line for line in said.splitlines() if line.startswith("RESULT "))
         return Sample(**json.loads(result.removeprefix("RESULT ")))

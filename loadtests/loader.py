@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 PATH = "/v1/decisions"
+"""Where a server takes requests whose URL has no path of its own."""
 CONNECTIONS = 16
 """How many connections the open loop begins with; it opens more when all are busy."""
 MOST_CONNECTIONS = 900  # `select` takes file numbers below 1,024
@@ -83,7 +84,7 @@ class Loader:
     def __init__(self, url: str, bodies: Path) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self._requests = _requests(parts.netloc, bodies.read_text().splitlines())
+        self._requests = _requests(url, bodies.read_text().splitlines())
         self._free: list[_Connection] = []
         self._busy: dict[int, _Connection] = {}
         self.answers = Answers()
@@ -159,9 +160,11 @@ class Loader:
         self._free += [_Connection(self._address) for _ in range(count)]
 
 
-def _requests(host: str, bodies: Sequence[str]) -> Iterator[bytes]:
+def _requests(url: str, bodies: Sequence[str]) -> Iterator[bytes]:
     """Requests of the bodies in a random order, without an end."""
-    head = f"POST {PATH} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: "
+    to = urlsplit(url)
+    head = f"POST {to.path or PATH} HTTP/1.1\r\nhost: {to.netloc}\r\n"
+    head += "content-type: application/json\r\ncontent-length: "
     requests = [f"{head}{len(encoded := body.encode())}\r\n\r\n".encode() + encoded for body in bodies]
     Random(1).shuffle(requests)
     return cycle(requests)

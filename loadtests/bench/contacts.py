@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from feature_store.client import Command, connect
 from feature_store.consents import DENIED, GRANTED
@@ -49,7 +50,17 @@ async def _write(world: Path, redis_url: str, rng: np.random.Generator) -> None:
 
 
 def _histories(offers: Offers, rng: np.random.Generator, customers: int) -> Iterator[bytes]:
-    """The packed records of each customer, the later the more frequent."""
+    """The packed records of each customer."""
+    records, counts = draw_histories(offers, rng, customers, time.time())
+    ends = np.cumsum(counts)
+    return (records[end - count : end].tobytes() for count, end in zip(counts, ends, strict=True))
+
+
+def draw_histories(
+    offers: Offers, rng: np.random.Generator, customers: int, now: float
+) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Records of contacts up to `now`, customer by customer and oldest first, the later the more frequent;
+    and how many each customer has."""
     counts = rng.poisson(TOUCHES, customers)
     said = rng.integers(0, len(offers.treatments), counts.sum())
     actions = [offers.actions[treatment.action] for treatment in offers.treatments]
@@ -67,9 +78,8 @@ def _histories(offers: Offers, rng: np.random.Generator, customers: int) -> Iter
     records["outcome"] = rng.choice(hashes, len(said), p=list(OUTCOMES.values()))
     ages = DAYS * 86_400.0 * rng.random(len(said)) ** 2
     owner = np.repeat(np.arange(customers), counts)
-    records["time"] = time.time() - ages[np.lexsort((-ages, owner))]
-    ends = np.cumsum(counts)
-    return (records[end - count : end].tobytes() for count, end in zip(counts, ends, strict=True))
+    records["time"] = now - ages[np.lexsort((-ages, owner))]
+    return records, counts
 
 
 def _consents(rng: np.random.Generator, customers: int) -> Iterator[bytes]:

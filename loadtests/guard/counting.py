@@ -1,0 +1,49 @@
+"""What runs under Callgrind: fixed batches through `decide`, between marks that make it write its counters.
+
+python -m loadtests.guard.counting WORLD CALLS SIZE...
+"""
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+from loadtests.guard.batches import fixed_batches
+from service.decisioning.pipeline import decide
+from service.workspace.loading import load_workspace
+
+
+def main(world: Path, calls: int, sizes: list[int]) -> None:
+    """Decide each size so many times, each time between two marks; the sizes come in order."""
+    snapshot = load_workspace(world).snapshot()
+    measured = []
+    for size in sizes:
+        warming, *counted = islice(fixed_batches(world, snapshot, size), calls + 1)
+        decide(snapshot, warming)
+        measured += counted
+    gc.collect()
+    gc.disable()
+    _start_counting()
+    for batch in measured:
+        mark()
+        decide(snapshot, batch)
+    mark()
+    os._exit(0)  # all is written: an orderly end would take Callgrind longer than all of this
+
+
+def mark() -> None:
+    """A function of the C library that nothing else calls: Callgrind writes and clears its counters there."""
+    os.getloadavg()
+
+
+def _start_counting() -> None:
+    """Until now Callgrind was idle, because loading takes fifty times as long when it counts."""
+    control = shutil.which("callgrind_control") or "callgrind_control"
+    subprocess.run([control, "--instr=on", str(os.getpid())], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), [int(size) for size in sys.argv[3:]])

@@ -1,0 +1,7 @@
+"""`python -m loadtests.peers`."""
+
+import sys
+
+from loadtests.peers.command import main
+
+sys.exit(main())
