@@ -78,7 +78,6 @@ def kernel() -> Kernel:
     try:
         import llvmlite.binding as llvm  # 40 MB that a service without it does without
 
-        llvm.initialize()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_triple(llvm.get_process_triple())
@@ -86,12 +85,9 @@ def kernel() -> Kernel:
             cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
         )
         module = llvm.parse_assembly(str(_module()))
-        manager = llvm.PassManagerBuilder()
-        manager.opt_level = 3
-        passes = llvm.ModulePassManager()
-        machine.add_analysis_passes(passes)
-        manager.populate(passes)
-        passes.run(module)
+        tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+        builder = llvm.create_pass_builder(machine, tuning)
+        builder.getModulePassManager().run(module, builder)
         engine = llvm.create_mcjit_compiler(module, machine)
         engine.finalize_object()
     except (ImportError, OSError, RuntimeError) as error:
