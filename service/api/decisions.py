@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from service.api.encoding import encode
-from service.api.problems import Problem, faults_of, invalid_body, overloaded
+from service.api.problems import OVERLOADED, Problem, faults_of, invalid_body
 from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
 from service.runtime.batching import Overloaded
@@ -47,7 +47,7 @@ async def decide(request: Request, body: DecisionBody) -> Response:
         raise invalid_body(error.faults) from None
     except Overloaded:
         service.shed()
-        raise overloaded() from None
+        return OVERLOADED
     answer = request.app.state.encoder.encode(decision)
     service.recorder.keep(decision, answer)
     return Encoded(answer)
@@ -72,7 +72,7 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
         decided = iter(await service.decider.decide_all(good))
     except Overloaded:
         service.shed()
-        raise overloaded() from None
+        return OVERLOADED
     answers: list[bytes] = []
     for index, entry in enumerate(asked):
         if index % (1 if explained else ENCODED_AT_ONCE) == 0:

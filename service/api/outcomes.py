@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from feature_store.store import StoreUnavailable
 from service.api.decisions import PROBLEMS
-from service.api.problems import faults_of, invalid_body, overloaded, store_unavailable
+from service.api.problems import OVERLOADED, faults_of, invalid_body, store_unavailable
 from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import Misfit, OutcomeBodies, OutcomeBody, ReceiptView
 from service.runtime.batching import Overloaded
@@ -44,7 +44,7 @@ async def take_outcomes(request: Request, body: OutcomeBody | OutcomeBodies) -> 
         raise store_unavailable() from None
     except Overloaded:
         service.shed()
-        raise overloaded() from None
+        return OVERLOADED
     counts = {"accepted": receipt.accepted, "duplicates": receipt.duplicates, "dry_run": receipt.dry_run}
     indexes = list(fitting)
     faults = [*_misfits(rows), *((indexes[number], fault) for number, fault in receipt.faults)]

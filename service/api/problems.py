@@ -66,9 +66,10 @@ def invalid_body(faults: Sequence[Fault]) -> Problem:
     return Problem(422, "invalid-body", detail + ("; ..." if number > 3 else ""), faults)
 
 
-def overloaded() -> Problem:
-    """503: come back in a second."""
-    return Problem(503, "overloaded", "too many requests are waiting", headers={"Retry-After": "1"})
+OVERLOADED = Problem(
+    503, "overloaded", "too many requests are waiting", headers={"Retry-After": "1"}
+).response()
+"""503: come back in a second. Made once, because it is sent most when there is least time for it."""
 
 
 def store_unavailable() -> Problem:
