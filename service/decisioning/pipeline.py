@@ -43,6 +43,7 @@ class Decisions:
     batch              what was asked
     said               the treatments with which actions could be said
     offered            the offers that the candidates stand on; None where no action has any
+    fallback    n      for whom there is something, and nothing but fallbacks; None where no action is one
     """
 
     removed_by: NDArray[np.int32]
@@ -52,6 +53,7 @@ class Decisions:
     batch: Batch
     said: Said
     offered: Offered | None = None
+    fallback: NDArray[np.bool_] | None = None
 
 
 def _unobserved(stage: Stage) -> None:
@@ -93,7 +95,8 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     explorer = Explorer.of(snapshot, batch, assigned, factors.propensity)
     slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, explorer.choose)
     done(Stage.SLATE)
-    return Decisions(removed_by, factors, assigned, slate, batch, said, offered)
+    fallback = _fallback(snapshot, slate, len(batch))
+    return Decisions(removed_by, factors, assigned, slate, batch, said, offered, fallback)
 
 
 def _opened(snapshot: Snapshot, batch: Batch) -> NDArray[np.int32]:
@@ -163,3 +166,14 @@ def _said(snapshot: Snapshot, batch: Batch, assigned: Assigned, computed: Column
     snapshot.rulebook.of_treatments.remove(computed, assigned, removed_by)
     snapshot.contact.remove_treatments(batch, snapshot.first_code("contact"), removed_by)
     return RuledSaid(snapshot.catalogue, snapshot.alternatives, removed_by)
+
+
+def _fallback(snapshot: Snapshot, slate: Slate, n: int) -> NDArray[np.bool_] | None:
+    """For which of n requests nothing but fallbacks were chosen."""
+    fallbacks = snapshot.catalogue.fallbacks
+    if fallbacks is None:
+        return None
+    chosen = np.bincount(slate.row, minlength=n)
+    last_resort = np.bincount(slate.row[fallbacks[slate.action]], minlength=n)
+    found: NDArray[np.bool_] = (chosen > 0) & (chosen == last_resort)
+    return found

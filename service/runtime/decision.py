@@ -59,8 +59,5 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_fallback(self) -> bool:
         """Whether there is something in the answer, and nothing but fallbacks."""
-        fallbacks, slate = self.snapshot.catalogue.fallbacks, self.decisions.slate
-        if fallbacks is None:
-            return False
-        first, last = slate.row.searchsorted([self.row, self.row + 1])
-        return bool(first < last and fallbacks[slate.action[first:last]].all())
+        fallback = self.decisions.fallback
+        return fallback is not None and bool(fallback[self.row])
