@@ -6,14 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
+from starlette.types import Scope
 
 from service.api.encoding import encode
 from service.api.problems import OVERLOADED, Problem, faults_of, invalid_body
 from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
+from service.api.server import TurnsAway
+from service.observability.metrics import HTTP_REQUESTS
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
 from service.runtime.requests import DecisionRequest, Fault, InvalidRequest
+from service.runtime.service import Service
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemView, "description": text}
@@ -51,6 +55,22 @@ async def decide(request: Request, body: DecisionBody) -> Response:
     answer = request.app.state.encoder.encode(decision)
     service.recorder.keep(decision, answer)
     return Encoded(answer)
+
+
+def turning_away(service: Service) -> TurnsAway:
+    """What tells requests for a decision by their head alone that there is no room for them: in an overload
+    most requests are such, and everything that is done for them is lost to the others."""
+    path, method = router.prefix, "POST"
+    counted = HTTP_REQUESTS.labels(path, method, OVERLOADED.status_code)
+
+    def turns_away(scope: Scope) -> Response | None:
+        if service.decider.has_room or scope["path"] != path or scope["method"] != method:
+            return None
+        service.shed()
+        counted.inc()
+        return OVERLOADED
+
+    return turns_away
 
 
 @router.post(

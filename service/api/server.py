@@ -1,10 +1,16 @@
 """How uvicorn serves the application: with as little work of its own for a request as it can do with."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+TURNS_AWAY = "turns_away"
+TurnsAway = Callable[[Any], Response | None]
+"""The answer to a request, by its scope, that is not even to be begun with; None: it is."""
 
 
 class WholeAnswers(HttpToolsProtocol):
@@ -13,10 +19,30 @@ class WholeAnswers(HttpToolsProtocol):
 
     uvicorn writes one after the other. Each is a call of the operating system, which takes longer than
     anything else that HTTP needs for a request.
+
+    Where the application's state has `TURNS_AWAY`, requests are shown to it by their scope before anything
+    is started for them, and what it returns is the answer.
     """
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, _with_whole_answers(cycle, app))
+        turns_away: TurnsAway | None = self.app_state.get(TURNS_AWAY)
+        answer = None if turns_away is None else turns_away(cycle.scope)
+        if answer is None:
+            super()._start_asgi_task(cycle, _with_whole_answers(cycle, app))
+        else:
+            self._turn_away(cycle, answer)
+
+    def _turn_away(self, cycle: RequestResponseCycle, answer: Response) -> None:
+        """Answer at once; what comes of the request's body is passed over."""
+        headers = [*cycle.default_headers, *answer.raw_headers]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        cycle.transport.write(b"HTTP/1.1 %d \r\n%b\r\n%b" % (answer.status_code, head, bytes(answer.body)))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        self.on_response_complete()
 
 
 OPTIONS: dict[str, Any] = {

@@ -16,7 +16,7 @@ PATIENCE = 0.005
 """Seconds for which a batch holds back the next one: a slow store delays its own batch, not all that
 follow."""
 ALWAYS_TAKEN = 16
-"""Items for which there is always room: few enough that they wait for one another and for nothing else."""
+"""Items for which there is always room to wait: few enough that they make one small batch."""
 
 
 class Overloaded(Exception):
@@ -73,18 +73,12 @@ class NaturalBatcher(Generic[Item]):
         """How many items wait."""
         return len(self._waiting)
 
-    def admit(self, items: int = 1) -> None:
-        """Whether there is room for so many more.
-
-        Raises:
-            Overloaded: there is none.
-        """
+    def has_room(self, items: int = 1) -> bool:
+        """Whether so many more would be taken in."""
         waiting = len(self._waiting) + items
-        if waiting > self._max_waiting:
-            raise Overloaded
         ahead = waiting + (self._size if self._current is not None else 0)
-        if ahead > ALWAYS_TAKEN and ahead * self._pace.seconds > self._within:
-            raise Overloaded
+        in_time = waiting <= ALWAYS_TAKEN or ahead * self._pace.seconds <= self._within
+        return in_time and waiting <= self._max_waiting
 
     def submit(self, items: list[Item]) -> None:
         """Queue items, all of them or none.
@@ -92,7 +86,8 @@ class NaturalBatcher(Generic[Item]):
         Raises:
             Overloaded: there is no room for them.
         """
-        self.admit(len(items))
+        if not self.has_room(len(items)):
+            raise Overloaded
         self._waiting.extend(items)
         if self._current is None:
             self._schedule()

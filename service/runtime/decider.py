@@ -63,13 +63,10 @@ class Decider:
         )
         self._bulk = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting, patient=True)
 
-    def admit(self) -> None:
-        """Whether there is room for one more request.
-
-        Raises:
-            Overloaded: too many requests are waiting.
-        """
-        self._batcher.admit()
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request would be taken in."""
+        return self._batcher.has_room()
 
     async def decide(self, request: DecisionRequest) -> Decision:
         """The decision for one request.

@@ -83,4 +83,3 @@ class Means:
 
     secret: bytes | None = field(default=None, repr=False)
     redis_url: str | None = None
-    customer_ttl: int | None = None

@@ -12,7 +12,11 @@ TEXTS = ("channel", "placement", "issue", "group", "action", "treatment")
 
 
 def signed(
-    signer: Signer, order: Order, customers: Customers, accounts: list[str | None], answers: Answers
+    signer: Signer,
+    order: Order,
+    customers: Customers,
+    answers: Answers,
+    accounts: list[str | None] | None = None,
 ) -> list[str | None]:
     """A token for each chosen action; None in the rows of what stays empty."""
     columns, expires_at = answers.columns, order.at + (order.token_seconds or 0.0)
@@ -28,7 +32,7 @@ def signed(
             Grant(
                 decision_id=customers.decisions[customer],
                 customer=customers.ids[customer],
-                account=accounts[customer],
+                account=customers.accounts[customer],
                 rank=values["rank"][pick],
                 propensity=values["propensity"][pick],
                 selection_probability=values["selection_probability"][pick],

@@ -85,3 +85,41 @@ def test_after_an_overload_everybody_is_answered_again(busy: httpx.Client) -> No
         for _ in range(5):
             ask(sockets[:10])
             assert {Answer(connection).status for connection in sockets[:10]} == {200}
+
+
+def test_who_is_sent_away_before_the_body_came_can_ask_again_on_the_same_connection(
+    busy: httpx.Client,
+) -> None:
+    head = b"POST /v1/decisions HTTP/1.1\r\nhost: arbiter\r\ncontent-type: application/json\r\n"
+    with connections(busy) as [*others, late]:
+        for _ in range(20):
+            ask(others)
+            late.sendall(head + b"content-length: %d\r\n\r\n" % len(BODY))
+            late.sendall(BODY)
+            for connection in others:
+                Answer(connection)
+            refused = Answer(late).status == 503
+            ask([late])
+            assert Answer(late).status == 200
+            if refused:
+                return
+    pytest.fail("there was always room")
+
+
+def test_who_wants_the_connection_closed_is_sent_away_and_it_is_closed(busy: httpx.Client) -> None:
+    request = (
+        b"POST /v1/decisions HTTP/1.1\r\nhost: arbiter\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    )
+    address = (busy.base_url.host, busy.base_url.port or 80)
+    with connections(busy) as sockets:
+        for _ in range(20):
+            ask(sockets)
+            with socket.create_connection(address, timeout=30) as last:
+                last.sendall(request)
+                answer = b"".join(iter(lambda open_=last: open_.recv(65_536), b""))  # type: ignore[misc]
+            for connection in sockets:
+                Answer(connection)
+            if answer.startswith(b"HTTP/1.1 503 "):
+                assert b"\r\nconnection: close\r\n" in answer
+                return
+    pytest.fail("there was always room")

@@ -243,10 +243,11 @@ def test_what_can_t_be_done_in_time_is_refused_once_it_is_known() -> None:
         batcher.submit(list(range(100)))  # nothing is known of it yet
         for _ in range(2):
             await work.next_batch()
+        assert not batcher.has_room()
         with pytest.raises(Overloaded):
-            batcher.admit()
+            batcher.submit([1])
         await batcher.drain()
-        batcher.admit()
+        assert batcher.has_room()
 
     run(scenario)
 
