@@ -146,13 +146,6 @@ class Codec:
         data, size = records.tobytes(), self.dtype.itemsize
         return [data[start : start + size] for start in range(0, len(data), size)]
 
-    def decode_into(self, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
-        """Like `decode`, but into each customer's row of X, shape (n, schema.width)."""
-        block = np.empty((len(X), len(self.columns)))
-        decoded = self.decode(blobs, block, now)
-        X[:, self.columns] = block
-        return decoded
-
     def decode(self, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
         """Write each customer's vector into their row of `block`, shape (n, len(columns)), in that order.
 

@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import track
 
 from feature_store.documents import WorkspaceError
 from feature_store.progress import silent
 from loadtests.budget import Budget, Verdict, judge, read_statistics
+from loadtests.metrics import degraded_share
 from loadtests.scenarios.people import CUSTOMERS
 from loadtests.server import ServerFailed, arbiter, fetch, free_port, process
 from service.cli.console import table
@@ -91,16 +90,6 @@ def load(url: str, customers: Path, users: int, seconds: int, results: Path) -> 
             break
     last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise LoadFailed(f"Locust failed. It said last ({log}):\n{last}")
-
-
-def degraded_share(metrics: str) -> float:
-    """The share of decisions made without some input, by the service's own metrics; 0 when it made none."""
-    counts: Counter[str] = Counter()
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if sample.name == "arbiter_decisions_total":
-                counts[sample.labels["mode"]] += int(sample.value)
-    return 1 - counts["full"] / max(1, counts.total()) if counts else 0.0
 
 
 def show(verdicts: Sequence[Verdict]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from feature_store.embedded import EmbeddedStoreError
 from loadtests.bench.figures import BARE, SERVICE, USUAL, figures, more, rate
 from loadtests.bench.measuring import Meter, Readings, Target, write_bodies
+from loadtests.bench.outbound import customers_a_second
 from loadtests.bench.page import PageUnfit, frame, write_page
 from loadtests.bench.report import Report
 from loadtests.bench.servers import Site
@@ -40,10 +41,12 @@ class Effort:
     shares: tuple[float, ...]
     open_rounds: int
     open_seconds: float
+    copies: int
+    """Of the world's customers, for outbound."""
 
 
-FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6)
-QUICK = Effort((16, 64), rounds=2, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=4)
+FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6, copies=101)
+QUICK = Effort((16, 64), rounds=2, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=4, copies=26)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,16 +115,19 @@ def measure(options: argparse.Namespace) -> Report:
     if cores is None:
         print("Not pinned: this machine has no two cores to choose, so figures vary more.", flush=True)
     server_core, load_core = cores or (None, None)
+    effort = QUICK if options.quick else FULL
     readings, sweeps = Readings(), {}
     with _site(server_core) as site, pinned(load_core):
-        effort = QUICK if options.quick else FULL
         compare(readings, size, options.more_actions, effort, options.worlds, site, generator)
     for name in [] if options.quick else options.sweeps:
         print(f"Sweep: {name}", flush=True)
         shared = name == "workers"
         with _site(None if shared else server_core) as site, pinned(None if shared else load_core):
             sweeps[name] = sweep(name, size, options.worlds, site, generator)
-    found = figures(readings, size.actions, options.more_actions, outbound=None)
+    print("Outbound", flush=True)
+    with _site(None) as site:
+        outbound = customers_a_second(prepare(size, options.worlds), site.folder, effort.copies)
+    found = figures(readings, size.actions, options.more_actions, outbound)
     return Report(_machine(generator), size, options.more_actions, readings, found, sweeps)
 
 

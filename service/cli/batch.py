@@ -114,7 +114,11 @@ def batch(
             chunk=chunk_rows(people.rows, snapshot.schema.width, workers),
         )
         columns = _columns(people, snapshot, source)
-        means = Means(_secret(settings) if tokens else None, _store(settings, source))
+        means = Means(
+            secret=_secret(settings) if tokens else None,
+            redis_url=store_url(settings) if source is From.STORE else None,
+            customer_ttl=settings.customer_ttl_seconds,
+        )
         with parts.held():
             if overwrite:
                 parts.forget()
@@ -224,10 +228,6 @@ def _name(given: str | None) -> str:
 def _cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _store(settings: Settings, source: From) -> str | None:
-    return store_url(settings) if source is From.STORE else None
 
 
 def _show(result: Path, tally: Tally, rows: int, seconds: float) -> None:

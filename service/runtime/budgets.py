@@ -106,6 +106,18 @@ class Ledger:
         self._plan = Plan.of(snapshot)
         await self._claim(refreshes=True)
 
+    async def provide(self, snapshot: Snapshot, batch: Batch) -> None:
+        """Lease all that a large batch could use, as far as it is there: it can wait for that, and what is
+        held for requests that can't would do for some of its own only."""
+        plan, now = self._plan_of(snapshot), float(batch.now[0])
+        purses = {self._purse(budget, now): -1.0 for budget in plan.budgets}
+        wanted = [*plan.wanted(batch).sum(axis=0).tolist(), len(batch) * self._cost_of_one]
+        for purse, needed in zip(purses, wanted, strict=False):
+            purse.needed = needed
+        while any(purse.left < purse.needed and purse.leased > held for purse, held in purses.items()):
+            purses = {purse: purse.leased for purse in purses}
+            await self._claim(refreshes=True)
+
     async def stop(self) -> None:
         """Give back everything that was not spent."""
         if self._task is not None:
@@ -123,7 +135,7 @@ class Ledger:
         Where less is left than the requests could use, it goes to those that came first. Who would have
         chosen what is not there is decided for again, without it.
         """
-        plan = self._plan if self._plan.limits is snapshot.volumes else Plan.of(snapshot)
+        plan = self._plan_of(snapshot)
         batch = self._affordable(plan, batch, real)
         if not plan.limits:
             decisions = decide(snapshot, batch, done)
@@ -136,8 +148,15 @@ class Ledger:
 
     def unbook(self, snapshot: Snapshot, decisions: Decisions, rows: Rows) -> None:
         """Take back what was booked for rows that are decided for once more."""
-        plan = self._plan if self._plan.limits is snapshot.volumes else Plan.of(snapshot)
-        self._book(plan, decisions, rows, -1)
+        self._book(self._plan_of(snapshot), decisions, rows, -1)
+
+    def _plan_of(self, snapshot: Snapshot) -> Plan:
+        return self._plan if self._plan.limits is snapshot.volumes else Plan.of(snapshot)
+
+    @property
+    def _cost_of_one(self) -> float:
+        """What exploring has cost a request lately."""
+        return self._explored_cost / max(1.0, self._explored)
 
     def _within_limits(
         self, plan: Plan, snapshot: Snapshot, batch: Batch, real: Rows, done: Callable[[Stage], None]
@@ -164,7 +183,7 @@ class Ledger:
             return batch
         now = float(batch.now[0])
         left = _left(self._purse(plan.cost, now), now)
-        each = self._explored_cost / max(1.0, self._explored)
+        each = self._cost_of_one
         if left > 0 and left >= each * np.count_nonzero(real):
             return batch
         affordable = math.ceil(left / each) if left > 0 else 0

@@ -50,13 +50,15 @@ class Budget(Protocol):
 class Purse:
     """Leased from the store, and spent.
 
-    All amounts are totals of the period. `away` says that the last claim got no answer.
+    All amounts are totals of the period. `away` says that the last claim got no answer, and `needed` is what
+    it should hold at least.
     """
 
     def __init__(self, budget: Budget, span: Span, worker: str) -> None:
         self.budget, self.span, self._worker = budget, span, worker
         self.leased = self.spent = 0.0
         self.away = False
+        self.needed = 0.0
         self._all_leased = self._all_spent = self._told = 0.0
         self._number = 0
         self._spent_at_rest = 0.0
@@ -94,9 +96,9 @@ class Purse:
         """What to say to the store now. One that leaves gives back what it does not need."""
         over = now >= self.span.end
         starves = now - self._starved_at < STARVES_FOR
-        idle = self.spent == self._spent_at_rest and not starves
+        idle = self.spent == self._spent_at_rest and not starves and not self.needed
         yields = idle and now - self._others_starved_at < YIELDS_FOR
-        wanted = self.spent if leaves or over else self.spent + self.budget.block
+        wanted = self.spent if leaves or over else self.spent + max(self.budget.block, self.needed)
         # what may be given back is not spent any more, whether the answer comes or not
         self.leased = min(self.leased, self.spent if yields else wanted)
         self._number += 1

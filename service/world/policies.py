@@ -126,7 +126,7 @@ def _contact_policies(issue: str) -> dict[str, Any]:
     common = {"channels": ["web"], "without_history": "allow"}
     return {
         "caps": [
-            {"name": "action_a_week", "at_most": 6, "of": ["impression"], "within": "7d", "per": "action"}
+            {"name": "action_a_week", "at_most": 1, "of": ["impression"], "within": "7d", "per": "action"}
             | common,
             {"name": "web_a_day", "at_most": 40, "of": ["impression"], "within": "24h", "per": "channel"}
             | common,

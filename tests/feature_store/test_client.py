@@ -144,8 +144,9 @@ def test_name_and_password_are_sent_to_the_servers_of_a_cluster(cluster_url: str
 
 def test_a_slot_that_has_moved_is_followed(own_cluster: Any) -> None:
     async def scenario() -> None:
-        client = connect(own_cluster.url)
+        client, reader = connect(own_cluster.url), connect(own_cluster.url)
         await client.run([("SET", key, "before") for key in "abc"])
+        assert await reader.read([b"elsewhere", b"d"], [b"x"]) == [[None], [None]]
         slot = key_slot(b"elsewhere")
         home = slot // 5461
         target = own_cluster.nodes[(home + 1) % 3]
@@ -154,7 +155,12 @@ def test_a_slot_that_has_moved_is_followed(own_cluster: Any) -> None:
             node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", identity)
         assert await client.run([("SET", "elsewhere", "after"), ("GET", "a")]) == [True, b"before"]
         assert await client.run([("GET", "elsewhere")]) == [b"after"]
+        await client.run(
+            [("DEL", "elsewhere"), ("HSET", "elsewhere", "x", "here"), ("HSET", "d", "x", "there")]
+        )
+        assert await reader.read([b"elsewhere", b"d"], [b"x", b"y"]) == [[b"here", None], [b"there", None]]
         await client.close()
+        await reader.close()
 
     asyncio.run(scenario())
 

@@ -5,12 +5,14 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from loadtests.bench import command, measuring, page, sweeps, worlds
 from loadtests.bench.command import Effort
 from loadtests.bench.figures import BARE, CONNECTIONS, SERVICE, USUAL, Figure, figures, more, rate, written
 from loadtests.bench.measuring import Loop, Reading, Readings, write_bodies
+from loadtests.bench.outbound import customers_a_second
 from loadtests.bench.report import Report
 from loadtests.bench.servers import Site
 from loadtests.bench.sweeps import Point
@@ -50,7 +52,9 @@ def test_the_quick_benchmark_prints_the_table_of_figures_and_writes_all_that_it_
     kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = command.QUICK.shares
-    monkeypatch.setattr(command, "QUICK", Effort((CONNECTIONS,), 1, 1, shares, open_rounds=1, open_seconds=1))
+    monkeypatch.setattr(
+        command, "QUICK", Effort((CONNECTIONS,), 1, 1, shares, open_rounds=1, open_seconds=1, copies=5)
+    )
     monkeypatch.setattr(measuring, "WARM_UP", 1)
     sizes = ["--actions", "4", "--more-actions", "6", "--customers", "300", "--features", "12"]
     sizes += ["--models", "1", "--decisions", "5000", "--worlds", str(kept)]
@@ -189,3 +193,11 @@ def test_bodies_are_requests_about_the_customers_of_the_world(tmp_path: Path) ->
     bodies = [json.loads(line) for line in write_bodies(tmp_path / "bodies", 50).read_text().splitlines()]
     assert {body["customer_id"] for body in bodies} == {f"c{i}" for i in range(50)}
     assert {body["context"]["page"] for body in bodies} == {"home", "search", "product", "cart", "account"}
+
+
+def test_outbound_is_what_more_customers_cost(world: Path, tmp_path: Path) -> None:
+    assert customers_a_second(world, tmp_path, copies=30) > 0
+    small, large = (pq.read_table(tmp_path / f"answers-{times}.parquet") for times in (1, 30))
+    assert (
+        len(set(large["customer_id"].to_pylist())) == 30 * len(set(small["customer_id"].to_pylist())) == 9_000
+    )

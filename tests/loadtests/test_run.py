@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from loadtests import run
-from loadtests.run import degraded_share
 
 GENEROUS = """\
 endpoints:
@@ -41,15 +40,3 @@ def test_a_service_that_does_not_start_is_no_success(
 ) -> None:
     assert run.main(["--workspace", str(tmp_path / "nothing"), "--results", str(tmp_path)]) == 1
     assert "It said last" in capsys.readouterr().err
-
-
-def test_degraded_decisions_are_counted_over_all_channels() -> None:
-    metrics = """\
-# TYPE arbiter_decisions_total counter
-arbiter_decisions_total{arm="a",channel="web",mode="full"} 70.0
-arbiter_decisions_total{arm="a",channel="web",mode="degraded"} 20.0
-arbiter_decisions_total{arm="a",channel="push",mode="fallback"} 10.0
-arbiter_decisions_created{arm="a",channel="web",mode="full"} 1.7e+09
-"""
-    assert degraded_share(metrics) == pytest.approx(0.3)
-    assert degraded_share("") == 0

@@ -114,7 +114,9 @@ async def decoding(people: People) -> dict[str, float]:
     async def vectors() -> None:
         X = people.matrix()
         for codec, blobs in zip(people.codecs, people.vectors, strict=True):
-            codec.decode_into(blobs, X, people.now)
+            block = np.empty((len(X), len(codec.columns)))
+            codec.decode(blobs, block, people.now)
+            X[:, codec.columns] = block
 
     async def maps() -> None:
         X = people.matrix()

@@ -20,6 +20,8 @@ Columns = Mapping[str, NDArray[Any]]
 
 NOTHING = -1
 """In the place of a position where there is nothing to name."""
+NOBODY = -1
+"""In the place of the number of a customer."""
 
 OF_ACTION = ("issue", "group", "action", "treatment", "content", "bundle", "offer", "offer_terms")
 OF_EMPTY = ("no_action_reason", "no_action_stage")
@@ -75,10 +77,13 @@ class Answers:
         self._parts: list[dict[str, NDArray[Any]]] = []
 
     def add(
-        self, decisions: Decisions, first: int, degraded: Sequence[tuple[str, ...]] | None = None
+        self,
+        decisions: Decisions,
+        customers: Positions,
+        degraded: Sequence[tuple[str, ...]] | None = None,
     ) -> None:
-        """Take in the decisions for the customers from number `first` on. `degraded` has for each what was
-        missing; None: nothing was, for nobody."""
+        """Take in decisions for the customers of these numbers; of the rows that are `NOBODY`'s nothing is
+        taken. `degraded` has for each row what was missing; None: nothing was, for nobody."""
         slate = decisions.slate
         picked = self._picked(decisions)
         empty = self._empty(slate, picked)
@@ -87,14 +92,19 @@ class Answers:
         columns = {name: np.append(picked[name], empty[name]) for name in picked}
         columns |= {name: positions[row] for name, positions in of_decision.items()}
         columns |= {name: positions[slot] for name, positions in self._of_slot.items()}
-        columns["customer"] = first + row
-        order = np.lexsort((slot, row))  # a slot is filled or empty: the ranks, in order already, stay so
-        self._parts.append({name: column[order] for name, column in columns.items()})
+        columns |= {"customer": customers[row], "slot": slot}
+        if (customers == NOBODY).any():
+            taken = columns["customer"] != NOBODY
+            columns = {name: column[taken] for name, column in columns.items()}
+        self._parts.append(columns)
 
     @cached_property
     def columns(self) -> Columns:
         """What was taken in: positions of names, and numbers, in order of (customer, slot, rank)."""
-        return {name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]}
+        columns = {name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]}
+        # a slot is filled or empty: the ranks in it, in order already, stay so
+        order = np.lexsort((columns.pop("slot"), columns["customer"]))
+        return {name: column[order] for name, column in columns.items()}
 
     def texts(self, name: str) -> list[str]:
         """The texts that the positions of a column mean."""

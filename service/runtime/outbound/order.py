@@ -83,3 +83,4 @@ class Means:
 
     secret: bytes | None = field(default=None, repr=False)
     redis_url: str | None = None
+    customer_ttl: int | None = None

@@ -12,11 +12,7 @@ TEXTS = ("channel", "placement", "issue", "group", "action", "treatment")
 
 
 def signed(
-    signer: Signer,
-    order: Order,
-    customers: Customers,
-    answers: Answers,
-    accounts: list[str | None] | None = None,
+    signer: Signer, order: Order, customers: Customers, accounts: list[str | None], answers: Answers
 ) -> list[str | None]:
     """A token for each chosen action; None in the rows of what stays empty."""
     columns, expires_at = answers.columns, order.at + (order.token_seconds or 0.0)
@@ -32,7 +28,7 @@ def signed(
             Grant(
                 decision_id=customers.decisions[customer],
                 customer=customers.ids[customer],
-                account=customers.accounts[customer],
+                account=accounts[customer],
                 rank=values["rank"][pick],
                 propensity=values["propensity"][pick],
                 selection_probability=values["selection_probability"][pick],

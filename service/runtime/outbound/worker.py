@@ -1,22 +1,19 @@
 """A worker of a run: decides for one chunk of the table after the other."""
 
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 
-from service.decisioning.batch import Batch
-from service.decisioning.draws import keys_of
-from service.decisioning.pipeline import Decisions, decide
 from service.runtime.outbound.answers import NOTHING, Answers
 from service.runtime.outbound.chunks import Chunk
-from service.runtime.outbound.customers import Customers, customers_of
+from service.runtime.outbound.customers import customers_of
+from service.runtime.outbound.deciding import ByTable, Decides
 from service.runtime.outbound.errors import OutboundError
-from service.runtime.outbound.order import Means, Order
+from service.runtime.outbound.order import From, Means, Order
 from service.runtime.outbound.rows import rows
 from service.runtime.outbound.signing import signed
+from service.runtime.outbound.stored import ByStore
 from service.runtime.outbound.tally import Tally
-from service.runtime.population import Audience, context_row, rows_at_a_time
+from service.runtime.population import Audience, context_row
 from service.runtime.tokens import Signer
 from service.workspace.loading import load_workspace
 
@@ -35,8 +32,11 @@ class Worker:
             raise OutboundError(f"{order.workspace} has changed since the run began")
         slots = {snapshot.catalogue.slot_index[order.channel, name]: n for name, n in order.limits.items()}
         context = context_row(snapshot.schema, order.context)
+        audience = Audience(snapshot, order.channel, context, order.at, slots)
         self._order, self._snapshot = order, snapshot
-        self._audience = Audience(snapshot, order.channel, context, order.at, slots)
+        self._decides: Decides = ByTable(audience)
+        if order.source is From.STORE:
+            self._decides = ByStore(audience, means)
         self._signer = None if means.secret is None else Signer(means.secret)
 
     def decide(self, chunk: Chunk) -> tuple[pa.Table, Tally]:
@@ -44,31 +44,16 @@ class Worker:
 
         Raises:
             TableError: a column can't be what its name says.
+            OutboundError: the store is away.
         """
         customers, tally = customers_of(chunk, self._order, self._snapshot.schema)
-        answers, size = Answers(self._snapshot), rows_at_a_time([self._snapshot])
-        for first in range(0, max(len(customers), 1), size):
-            some = customers.some(slice(first, first + size))
-            answers.add(self._decided(some), first)
+        answers = Answers(self._snapshot)
+        accounts = self._decides.collect(customers, answers)
         _count(tally, answers)
         tokens = None
         if self._signer is not None:
-            tokens = signed(self._signer, self._order, customers, answers)
+            tokens = signed(self._signer, self._order, customers, accounts, answers)
         return rows(answers, customers, self._order.at, tokens), tally
-
-    def _decided(self, customers: Customers) -> Decisions:
-        """By what the table says: nothing is known of contacts, consents and promises."""
-        return decide(self._snapshot, self._batch(customers))
-
-    def _batch(self, customers: Customers) -> Batch:
-        snapshot, experiments = self._snapshot, self._snapshot.experiments
-        owners = [account or id_ for account, id_ in zip(customers.accounts, customers.ids, strict=True)]
-        return replace(
-            self._audience.batch(customers.X),
-            seeds=keys_of(customers.decisions) if snapshot.leaves_to_chance else None,
-            units=keys_of(customers.ids) if experiments.needs_units else None,
-            account_units=keys_of(owners) if experiments.needs_accounts else None,
-        )
 
 
 def _count(tally: Tally, answers: Answers) -> None:
