@@ -45,7 +45,7 @@ class Effort:
     """Of the world's customers, for outbound."""
 
 
-FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6, copies=101)
+FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6, copies=51)
 QUICK = Effort((16, 64), rounds=2, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=4, copies=26)
 
 

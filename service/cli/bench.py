@@ -4,7 +4,7 @@ import typer
 
 
 def bench(context: typer.Context) -> None:
-    """Measure decisions per second beside a FastAPI endpoint that does nothing (`arbiter bench --help`)."""
+    """Measure decisions with everything on, beside an endpoint that does nothing (`arbiter bench --help`)."""
     from loadtests.bench.command import main  # only whoever measures pays for loading it
 
     raise SystemExit(main(context.args))
