@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,20 @@ from feature_store.schema import FeatureSchema, FeatureType
 
 BUILT_IN = ("action", "channel")
 """The categorical inputs that follow the features in every row."""
+
+
+class Inputs(NamedTuple):
+    """What the columns of a model's rows mean: the columns of the features, then action and channel, by the
+    codes of these names."""
+
+    schema: FeatureSchema
+    actions: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return (*self.schema.columns, *BUILT_IN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ from models.calibration import Calibration
 from models.choosing import Choice, choose
 from models.compatibility import mismatches
 from models.errors import ModelRefused
-from models.layout import BUILT_IN
+from models.kinds import KINDS, Kind
+from models.layout import BUILT_IN, Inputs
 from models.manifest import FileRecord, Manifest, content_hash
 from models.model import PropensityModel
 from models.scorers import InvalidModel, LightGBMScorer, Scorer
 
-MANIFEST, MODEL, GOLDEN = "manifest.json", "model.txt", "golden.npz"
+MANIFEST, GOLDEN = "manifest.json", "golden.npz"
 
 GOLDEN_TOLERANCE = 1e-6
 """How far a golden row's score may lie from the expected one: exponentials differ in the last digits between
@@ -75,14 +76,14 @@ class StagedModel:
     def of(cls, manifest: Manifest, model: bytes, golden: GoldenRows) -> "StagedModel":
         """Stage a model: its manifest gets the records of its files."""
         content = golden.dump()
-        records = {MODEL: FileRecord.of(model), GOLDEN: FileRecord.of(content)}
+        records = {KINDS[manifest.kind].file: FileRecord.of(model), GOLDEN: FileRecord.of(content)}
         return cls(manifest.model_copy(update={"files": records}), model, content)
 
 
 def files(manifest: Manifest, staged: StagedModel) -> Mapping[str, bytes]:
     """The files of a version by name."""
     text = manifest.model_dump_json(indent=2) + "\n"
-    return {MODEL: staged.model, GOLDEN: staged.golden, MANIFEST: text.encode()}
+    return {KINDS[manifest.kind].file: staged.model, GOLDEN: staged.golden, MANIFEST: text.encode()}
 
 
 def load(
@@ -91,21 +92,23 @@ def load(
     """The model in a version's folder, served by the scorer of a choice.
 
     In this order: the manifest is whole and that of this version, the files are what it says, the features
-    that the model reads mean the same in the live schema, LightGBM can read it, and the golden rows get the
-    scores that they got in training, one by one and together, which also warms the scorer up.
+    that the model reads mean the same in the live schema, its kind of scorer can read it, and the golden rows
+    get the scores that they got in training, one by one and together, which also warms the scorer up.
 
     Raises:
         ModelRefused: any of this is not so.
     """
     try:
         manifest = _manifest(folder, name, version)
-        model = _content(folder / MODEL, manifest.files[MODEL])
+        kind = _kind(manifest)
+        model = _content(folder / kind.file, manifest.files[kind.file])
         golden = GoldenRows.parse(_content(folder / GOLDEN, manifest.files[GOLDEN]))
         if reasons := mismatches(manifest.schema_read, schema):
             raise _Refused("it does not fit the feature schema: " + "; ".join(reasons) + "; train it afresh")
-        reference = _reference(manifest, model)
-        _check_golden(reference, manifest.calibration, golden)
-        scorer = choose(reference, model, golden.rows, choice)
+        scorer = _scorer(kind, manifest, model)
+        _check_golden(scorer, manifest.calibration, golden)
+        if isinstance(scorer, LightGBMScorer):
+            scorer = choose(scorer, model, golden.rows, choice)
     except (_Refused, InvalidModel) as error:
         raise ModelRefused(name, version, str(error)) from error
     except (KeyError, ValueError) as error:
@@ -128,7 +131,7 @@ def _manifest(folder: Path, name: str, version: str) -> Manifest:
         raise _Refused(f"{MANIFEST} is that of model '{manifest.name}' version {manifest.version}")
     if content_hash(data) != version[-8:]:
         raise _Refused(f"{MANIFEST} was changed after training: its content no longer has the version's hash")
-    if missing := {MODEL, GOLDEN} - manifest.files.keys():
+    if missing := {_kind(manifest).file, GOLDEN} - manifest.files.keys():
         raise _Refused(f"{MANIFEST} has no record of {', '.join(sorted(missing))}")
     return manifest
 
@@ -152,17 +155,21 @@ def _read(path: Path) -> bytes:
         raise _Refused(f"{path.name} can't be read: {error.strerror}") from error
 
 
-def _reference(manifest: Manifest, model: bytes) -> LightGBMScorer:
-    if manifest.kind != LightGBMScorer.kind:
-        raise _Refused(
-            f"no scorer for models of the kind '{manifest.kind}' (there is: {LightGBMScorer.kind})"
-        )
-    expected = (*manifest.schema_read.columns, *BUILT_IN)
-    if manifest.inputs != expected:
+def _kind(manifest: Manifest) -> Kind:
+    if manifest.kind not in KINDS:
+        raise _Refused(f"no scorer for models of the kind '{manifest.kind}' (there is: {', '.join(KINDS)})")
+    return KINDS[manifest.kind]
+
+
+def _scorer(kind: Kind, manifest: Manifest, model: bytes) -> Scorer:
+    inputs = Inputs(manifest.schema_read, manifest.actions, manifest.channels)
+    if manifest.inputs != inputs.names:
         raise _Refused(f"{MANIFEST} lists inputs that are not the columns of its features and {BUILT_IN}")
-    scorer = LightGBMScorer(model)
+    scorer = kind.make(model, inputs)
     if scorer.width != len(manifest.inputs):
-        raise _Refused(f"{MODEL} reads {scorer.width} columns, but the manifest lists {len(manifest.inputs)}")
+        raise _Refused(
+            f"{kind.file} reads {scorer.width} columns, but the manifest lists {len(manifest.inputs)}"
+        )
     return scorer
 
 

@@ -14,10 +14,12 @@ from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
 from models.calibration import Calibration
 from models.errors import TrainingError
-from models.layout import BUILT_IN
+from models.kinds import KINDS
+from models.layout import BUILT_IN, Inputs
 from models.manifest import Manifest, TrainingData
 from models.metrics import Metrics
 from models.package import GoldenRows, StagedModel
+from models.scorers import InvalidModel, LightGBMScorer, Scorer
 from models.spec import ModelSpec
 from models.split import Split
 from models.table import TrainingTable
@@ -77,17 +79,61 @@ def train(
     most = growth.most_trees
     booster = _boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
     progress(f"Training {spec.name}", most, most)
-    validation = _margins(booster, table.rows[split.validation])
-    calibration = Calibration.fit(validation, table.labels[split.validation])
-    margins, labels = _margins(booster, table.rows[split.test]), table.labels[split.test]
-    rows = _golden(table.rows[split.test], seed)
+    content = booster.model_to_string().encode()
+    parameters = {**_parameters(growth), "seed": seed}
+    scorer = LightGBMScorer(content, threads=0)
+    return _staged(table, spec, split, scorer, content, parameters, trees=booster.num_trees())
+
+
+def adopt(
+    table: TrainingTable,
+    spec: ModelSpec,
+    kind: str,
+    content: bytes,
+    *,
+    calibrated: bool = True,
+    seed: int = 0,
+) -> StagedModel:
+    """Stage a model that was made elsewhere: `calibrated` on the part of the table that calibrates ours, or
+    with its own probabilities, and measured on the part that measures ours.
+
+    Raises:
+        InvalidModel: the content is not a model of that kind, or does not fit the table.
+        TrainingError: a part of the table has no response, or nothing but responses.
+    """
+    split = Split.by_customer(table.customer_ids, table.customers, seed)
+    _check(table, spec, split)
+    scorer = KINDS[kind].make(content, Inputs(table.schema, table.actions, table.channels))
+    if scorer.width != table.layout.width:
+        raise InvalidModel(f"it reads {scorer.width} columns, and has to read {table.layout.width}")
+    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibrated=calibrated)
+
+
+def _staged(
+    table: TrainingTable,
+    spec: ModelSpec,
+    split: Split,
+    scorer: Scorer,
+    content: bytes,
+    parameters: dict[str, bool | int | float | str],
+    *,
+    trees: int = 0,
+    calibrated: bool = True,
+) -> StagedModel:
+    """Calibrate, measure, and take golden rows."""
+    calibration = Calibration()
+    if calibrated:
+        validation = scorer.margins(table.rows[split.validation])
+        calibration = Calibration.fit(validation, table.labels[split.validation])
+    margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
+    rows = _golden(table.rows[split.test], int(parameters["seed"]))
     manifest = Manifest(
         name=spec.name,
         version="",
         created_at=datetime.now(UTC).replace(microsecond=0),
-        kind="lightgbm",
+        kind=scorer.kind,
         positive=spec.positive,
-        inputs=(*table.schema.columns, *BUILT_IN),
+        inputs=Inputs(table.schema, table.actions, table.channels).names,
         features=tuple(table.schema.definition()),
         fingerprint=table.schema.fingerprint,
         actions=table.actions,
@@ -96,13 +142,13 @@ def train(
         data=_described(table, split),
         metrics=Metrics.measure(labels, calibration.apply(margins)),
         uncalibrated=Metrics.measure(labels, Calibration().apply(margins)),
-        trees=booster.num_trees(),
-        parameters={**_parameters(growth), "seed": seed},
+        trees=trees,
+        parameters=parameters,
         libraries={name: version(name) for name in ("lightgbm", "numpy", "scikit-learn")},
         files={},
     )
-    golden = GoldenRows(rows, calibration.apply(_margins(booster, rows)))
-    return StagedModel.of(manifest, booster.model_to_string().encode(), golden)
+    golden = GoldenRows(rows, calibration.apply(scorer.margins(rows)))
+    return StagedModel.of(manifest, content, golden)
 
 
 def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:
@@ -196,10 +242,6 @@ def _places(table: TrainingTable, sources: tuple[Source, ...]) -> NDArray[np.int
     return np.concatenate(
         [np.empty(0, np.intp), *(columns[table.schema.slice(feature.name)] for feature in features)]
     )
-
-
-def _margins(booster: "lightgbm.Booster", rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(booster.predict(rows, raw_score=True), np.float64)
 
 
 def _golden(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

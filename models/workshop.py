@@ -9,12 +9,13 @@ from pathlib import Path
 from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
-from models.errors import TrainingError
+from models.errors import ModelRefused, TrainingError
 from models.package import StagedModel
 from models.registry import Registry
+from models.scorers import InvalidModel
 from models.spec import ModelSpec
 from models.table import History
-from models.training import Growth, train
+from models.training import Growth, adopt, train
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,41 @@ def train_workspace(
     for name, version in zip(actions, versions, strict=True):
         registry.promote(name, version)
     return [_report(item, version) for item, version in zip(trained, versions, strict=True)]
+
+
+def import_model(
+    name: str,
+    kind: str,
+    content: bytes,
+    specs: Mapping[str, ModelSpec],
+    schema: FeatureSchema,
+    action_models: Mapping[str, str],
+    data: Path,
+    registry: Registry,
+    *,
+    calibrated: bool = True,
+    seed: int = 0,
+) -> TrainingReport:
+    """Register a declared model that was made elsewhere, measured on the logged decisions of the actions that
+    use it, and make it the champion.
+
+    Raises:
+        TrainingError: there is no such model, or the data can't measure it.
+        ModelError: it can't be read or does not fit; the champion is the one before then.
+    """
+    actions = _actions_by_model(specs, action_models)
+    if name not in actions:
+        raise TrainingError(f"no action uses a model '{name}'{did_you_mean(name, actions)}")
+    started = time.perf_counter()
+    table = History(data, schema).table(specs[name], actions[name])
+    try:
+        staged = adopt(table, specs[name], kind, content, calibrated=calibrated, seed=seed)
+    except InvalidModel as error:
+        raise ModelRefused(name, None, str(error)) from error
+    version = registry.publish(staged)
+    registry.load(name, schema, version)
+    registry.promote(name, version)
+    return _report(_Trained(staged, time.perf_counter() - started, table.warnings), version)
 
 
 def _actions_by_model(

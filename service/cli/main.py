@@ -7,6 +7,7 @@ try:
     from service.cli.bench import bench
     from service.cli.diff import diff
     from service.cli.explain import explain
+    from service.cli.import_model import import_model
     from service.cli.load import load
     from service.cli.replay import replay
     from service.cli.run import run
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, serve, explain, world, load, train, validate, diff, replay, batch):
+for command in (run, serve, explain, world, load, train, import_model, validate, diff, replay, batch):
     app.command()(command)
 app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}

@@ -161,6 +161,7 @@ def load(settings: Settings) -> Loaded:
     workspace = load_workspace(settings.workspace)
     snapshot = workspace.snapshot(scorer=settings.scorer)
     warm_up(snapshot)
+    log.info("models_loaded", scorers={model.name: model.scorer.kind for model in snapshot.models})
     return Loaded(workspace, snapshot)
 
 

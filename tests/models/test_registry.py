@@ -206,7 +206,7 @@ def _narrower(manifest: dict[str, Any]) -> None:
     ("change", "complaint"),
     [
         (_steeper, "of 125 golden rows get other scores than in training, first row 0:"),
-        (_unknown_kind, "no scorer for models of the kind 'oracle' (there is: lightgbm)"),
+        (_unknown_kind, "no scorer for models of the kind 'oracle' (there is: lightgbm, onnx, scorecard)"),
         (_fewer_inputs, "manifest.json lists inputs that are not the columns of its features"),
         (_narrower, "model.txt reads 10 columns, but the manifest lists 9"),
     ],
