@@ -11,7 +11,7 @@ export LC_ALL := C.UTF-8
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format bench bench-peers loadtest guard hillstrom docs image lock clean help
+.PHONY: run test check format bench bench-peers loadtest profile guard hillstrom docs image lock clean help
 
 run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_PORT, ARBITER_DATA)
 	@sh requirements/setup.sh run
@@ -43,6 +43,10 @@ bench-peers: ## Measure what others need for the same decisions; installs each i
 loadtest: ## Put a realistic mix of load on a service of its own; fails when a budget is broken
 	@sh requirements/setup.sh dev
 	@exec .venv/bin/python -m loadtests.run $(ARGS)
+
+profile: ## Show where a decision's microseconds go, by stage
+	@sh requirements/setup.sh dev
+	@exec .venv/bin/python -m loadtests.profile $(ARGS)
 
 guard: ## Compare the instructions that a decision takes with what was agreed (needs valgrind)
 	@sh requirements/setup.sh dev

@@ -31,9 +31,16 @@ class ServerFailed(Exception):
 
 @contextmanager
 def arbiter(
-    *arguments: str, data: Path, log: Path, port: int, within: float = 300.0, **settings: object
+    *arguments: str,
+    data: Path,
+    log: Path,
+    port: int,
+    within: float = 300.0,
+    under: Sequence[str] = (),
+    **settings: object,
 ) -> Iterator[Server]:
-    """Run `arbiter <arguments>` on a loopback port and with a data folder of its own.
+    """Run `arbiter <arguments>` on a loopback port and with a data folder of its own, as a child of the
+    command `under` where there is one.
 
     `settings` are set as `ARBITER_<NAME>`; no other `ARBITER_*` of this process gets through.
 
@@ -43,7 +50,7 @@ def arbiter(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ARBITER_")}
     settings |= {"host": "127.0.0.1", "port": port, "data": data}
     chosen = {f"ARBITER_{name.upper()}": str(value) for name, value in settings.items()}
-    with process([*ARBITER, *arguments], environment=inherited | chosen, log=log) as running:
+    with process([*under, *ARBITER, *arguments], environment=inherited | chosen, log=log) as running:
         yield wait_until_ready(running, port, "/health/ready", log, within)
 
 

@@ -27,10 +27,12 @@ MOST_DEGRADED = 0.01
 
 @dataclass(frozen=True)
 class Site:
-    """Where servers run: a folder for what they write, and their core; None is any."""
+    """Where servers run: a folder for what they write, and their core; None is any. The service runs as a
+    child of the command `under`, where there is one."""
 
     folder: Path
     core: int | None
+    under: tuple[str, ...] = ()
 
     @contextmanager
     def bare(self, name: str, workers: int = 1) -> Iterator[Server]:
@@ -66,6 +68,7 @@ class Site:
                     log=log,
                     port=free_port(),
                     within=READY_WITHIN,
+                    under=self.under,
                     deadline_ms=DEADLINE_MS,
                 ) as server,
             ):

@@ -1,0 +1,1 @@
+"""Where a decision's microseconds go, by stage."""
