@@ -4,20 +4,14 @@ A policy counts records under keys, such as the action or the group that they na
 it knows until when it holds, so that who is out now, and when that ends, is one calculation.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.batch import Batch
-from service.decisioning.catalogue import Catalogue
+from service.decisioning.counted import Counted
+from service.decisioning.counting import Counting
 from service.decisioning.stages import Removal, Stage
-from service.decisioning.touches import Kind, Reading, Touches, Vocabulary
-
-Per = Literal["treatment", "action", "group", "issue", "channel", "everything"]
-UNCOVERED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,127 +31,6 @@ class Held:
 
 NOBODY = Held(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))
 """Where a policy holds for nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a policy covers, and which records it counts: None does not narrow it."""
-
-    channels: tuple[str, ...] | None = None
-    issue: str | None = None
-    group: str | None = None
-    action: str | None = None
-    treatment: str | None = None
-
-    def covered(self, catalogue: Catalogue) -> NDArray[np.bool_]:
-        """C x A: what it is about."""
-        channels = np.array([self.has_channel(channel.name) for channel in catalogue.channels], np.bool_)
-        actions = np.array(
-            [
-                self.issue in (None, action.issue)
-                and self.group in (None, action.group)
-                and self.action in (None, action.name)
-                for action in catalogue.actions
-            ],
-            np.bool_,
-        )
-        return channels[:, None] & actions
-
-    def has_channel(self, name: str) -> bool:
-        """Whether a channel is covered."""
-        return self.channels is None or name in self.channels
-
-
-@dataclass(frozen=True)
-class Counting:
-    """Which records count, and what is counted together.
-
-    outcomes  whether each place of an outcome counts; the last stands for unknown ones
-    per       the kind of name under whose places records are counted
-    size      how many places there are, with one for unknown names
-    keys      C x A, or T if `per` is treatment: the place under which each action (treatment) counts in each
-              channel; -1 where the policy does not cover it
-    only      by kind, whether each place of a name counts; the last stands for unknown ones
-    """
-
-    outcomes: NDArray[np.bool_]
-    per: Per
-    size: int
-    keys: NDArray[np.intp]
-    only: Mapping[Kind, NDArray[np.bool_]] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls, catalogue: Catalogue, vocabulary: Vocabulary, outcomes: Collection[str], per: Per, scope: Scope
-    ) -> "Counting":
-        """From names. A treatment in the scope needs `per` to be treatment."""
-        wanted: dict[Kind, list[bool]] = {}
-        if scope.channels is not None:
-            wanted["channel"] = [name in scope.channels for name in vocabulary.channels]
-        if scope.issue is not None:
-            wanted["issue"] = [name == scope.issue for name in vocabulary.issues]
-        if scope.group is not None:
-            wanted["group"] = [name == scope.group for _, name in vocabulary.groups]
-        if scope.action is not None:
-            wanted["action"] = [name == scope.action for name in vocabulary.actions]
-        if scope.treatment is not None:
-            wanted["treatment"] = [name == scope.treatment for name in vocabulary.treatments]
-        return cls(
-            outcomes=np.array([*(name in outcomes for name in vocabulary.outcomes), False]),
-            per=per,
-            size=1 if per == "everything" else vocabulary.count(per) + 1,
-            keys=_keys(catalogue, vocabulary, per, scope),
-            only={kind: np.array([*names, False]) for kind, names in wanted.items()},
-        )
-
-    @property
-    def of_treatments(self) -> bool:
-        """Whether treatments are covered, instead of actions."""
-        return self.per == "treatment"
-
-    def covered(self, batch: Batch, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The keys of what is covered, A (or T) for each of the rows; -1 for what isn't."""
-        if self.of_treatments:
-            return np.broadcast_to(self.keys, (len(rows), len(self.keys)))
-        return self.keys[batch.channel[rows]]
-
-    def found(self, reading: Reading) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The records that count, as positions in the touches, and the key of each."""
-        matches = self.outcomes[reading.places("outcome")]
-        for kind, wanted in self.only.items():
-            matches &= wanted[reading.places(kind)]
-        positions = np.flatnonzero(matches)
-        if self.per == "everything":
-            return positions, np.zeros(len(positions), np.intp)
-        return positions, reading.places(self.per)[positions]
-
-
-def _keys(catalogue: Catalogue, vocabulary: Vocabulary, per: Per, scope: Scope) -> NDArray[np.intp]:
-    covered = scope.covered(catalogue)
-    places: Sequence[int] | NDArray[np.intp]
-    match per:
-        case "treatment":
-            return np.array(
-                [
-                    place
-                    if covered[catalogue.channel_index[said.channel], catalogue.action_index[said.action]]
-                    and scope.treatment in (None, said.name)
-                    else UNCOVERED
-                    for place, said in enumerate(catalogue.treatments)
-                ],
-                np.intp,
-            )
-        case "action":
-            places = range(len(catalogue.actions))
-        case "group":
-            places = [vocabulary.groups.index((action.issue, action.group)) for action in catalogue.actions]
-        case "issue":
-            places = [vocabulary.issues.index(action.issue) for action in catalogue.actions]
-        case "channel":
-            places = np.arange(len(catalogue.channels))[:, None]
-        case "everything":
-            places = [0] * len(catalogue.actions)
-    return np.where(covered, places, UNCOVERED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,25 +72,13 @@ class Frequency:
         """How long ago, in seconds, a record can be that still matters."""
         raise NotImplementedError
 
-    def touches(self, batch: Batch) -> Touches | None:
-        """The history that it counts: the customer's, or the account's."""
-        return batch.account_touches if self.by_account else batch.touches
+    @property
+    def reach(self) -> float:
+        """For how long, in seconds, a single record can make it hold."""
+        raise NotImplementedError
 
-    def shut(self, touches: Touches, now: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """n: where it holds for all that it covers, because the count can't be known or nothing can be
-        reserved."""
-        shut = self.unknown(touches, now) & self.suppress
-        if self.reserve and touches.closed is not None:
-            shut |= touches.closed
-        return shut
-
-    def unknown(self, touches: Touches, now: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """n: where the history does not reach as far back as the policy looks."""
-        unknown: NDArray[np.bool_] = touches.since > now - self.horizon
-        return unknown
-
-    def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
-        """For what it holds at `now` (n), by what is known."""
+    def held(self, counted: Counted, now: NDArray[np.float64]) -> Held:
+        """For what it holds at `now` (n), by the records that it counts."""
         raise NotImplementedError
 
 
@@ -239,24 +100,16 @@ class Cap(Frequency):
     def horizon(self) -> float:
         return self.within
 
-    def tally(self, reading: Reading, now: NDArray[np.float64]) -> "Tally":
-        """The records that are in its window at `now` (n), by the time at which they leave it."""
-        return reading.remembered(self, now, lambda: self._tally(reading, now))
+    @property
+    def reach(self) -> float:
+        return self.within
 
-    def _tally(self, reading: Reading, now: NDArray[np.float64]) -> "Tally":
-        positions, keys = self.counting.found(reading)
-        rows = reading.touches.rows[positions]
-        ends = np.minimum(reading.times[positions] + self.within, reading.touches.expires[positions])
-        inside = ends > now[rows]
-        return Tally(rows[inside], keys[inside], ends[inside], (len(now), self.counting.size))
-
-    def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
-        tally = self.tally(reading, now)
-        if not tally.has(self.at_most):
-            return NOBODY
-        runs = tally.runs(self.at_most)
-        until = runs.values[runs.starts + runs.sizes - self.at_most]
-        return Held(runs.rows, runs.keys, until, runs.sizes)
+    def held(self, counted: Counted, now: NDArray[np.float64]) -> Held:
+        runs = counted.runs(np.minimum(counted.times + self.within, counted.expires))
+        full = (runs.sizes >= self.at_most).nonzero()[0]
+        sizes = runs.sizes[full]
+        until = runs.values[runs.starts[full] + sizes - self.at_most]
+        return Held(runs.rows[full], runs.keys[full], until, sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,70 +138,23 @@ class Pause(Frequency):
     def horizon(self) -> float:
         return self.pause + (self.within if self.after > 1 else 0.0)
 
-    def held(self, reading: Reading, now: NDArray[np.float64]) -> Held:
-        positions, keys = self.counting.found(reading)
-        rows, times = reading.touches.rows[positions], reading.times[positions]
-        matters = times + self.horizon > now[rows]
-        shape = len(now), self.counting.size
-        tally = Tally(rows[matters], keys[matters], times[matters], shape)
-        if not tally.has(self.after):
+    @property
+    def reach(self) -> float:
+        return self.horizon
+
+    def held(self, counted: Counted, now: NDArray[np.float64]) -> Held:
+        runs = counted.runs(counted.times)
+        times, starts = runs.values, runs.starts
+        if not len(starts):
             return NOBODY
-        runs = tally.runs(self.after)
-        times, first = runs.values, np.arange(len(runs.values)) - (self.after - 1)
-        sets_off = (first >= runs.starts[runs.number]) & (times[np.maximum(first, 0)] + self.within > times)
-        moment = np.full(len(runs.starts), -np.inf)
-        np.maximum.at(moment, runs.number[sets_off], times[sets_off])
+        first = np.arange(len(times)) - (self.after - 1)
+        sets_off = (first >= starts.repeat(runs.sizes)) & (times[np.maximum(first, 0)] + self.within > times)
+        moment = np.maximum.reduceat(np.where(sets_off, times, -np.inf), starts)
         holds = moment + self.pause > now[runs.rows]
-        of_record = moment[runs.number]
+        of_record = moment.repeat(runs.sizes)
         inside = (times <= of_record) & (times + self.within > of_record)
-        count = np.bincount(runs.number[inside], minlength=len(moment))
+        count = np.add.reduceat(inside, starts, dtype=np.intp)
         return Held(runs.rows[holds], runs.keys[holds], moment[holds] + self.pause, count[holds])
-
-
-class Tally:
-    """Records by request and key, counted before they are put in order: few keys have enough of them.
-
-    counts  n x K
-    """
-
-    def __init__(
-        self,
-        rows: NDArray[np.intp],
-        keys: NDArray[np.intp],
-        values: NDArray[np.float64],
-        shape: tuple[int, int],
-    ) -> None:
-        self._cells, self._values = rows * shape[1] + keys, values
-        self.counts = np.bincount(self._cells, minlength=shape[0] * shape[1]).reshape(shape)
-
-    def has(self, least: int) -> bool:
-        """Whether any key has at least so many records."""
-        return bool(self.counts.max(initial=0) >= least)
-
-    def runs(self, least: int) -> "Runs":
-        """Those of keys that have at least so many records."""
-        enough = self.counts.ravel()[self._cells] >= least
-        return Runs(self._cells[enough], self._values[enough], self.counts.shape[1])
-
-
-class Runs:
-    """Records of one request and key stand together, by ascending value.
-
-    values, number         t  of each record, and the run that it is in
-    rows, keys             r  of each run
-    starts, sizes          r  where its records begin, and how many they are
-    """
-
-    def __init__(self, cells: NDArray[np.intp], values: NDArray[np.float64], keys: int) -> None:
-        """`cells` are rows times `keys` plus the key."""
-        order = np.lexsort((values, cells))
-        cells, self.values = cells[order], values[order]
-        first = np.ones(len(order), np.bool_)
-        first[1:] = cells[1:] != cells[:-1]
-        self.number = np.cumsum(first) - 1
-        self.starts = np.flatnonzero(first)
-        self.sizes = np.diff(self.starts, append=len(order))
-        self.rows, self.keys = np.divmod(cells[self.starts], keys)
 
 
 def reservation(name: str) -> str:

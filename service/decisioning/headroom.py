@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import Cap, Gap
+from service.decisioning.counters import Counts
+from service.decisioning.frequency import Cap
 
 PLENTY = np.iinfo(np.int64).max // 2
 
@@ -34,30 +35,35 @@ def headroom(contact: Contact, batch: Batch, *, duplicates: bool) -> Headroom | 
 
     `duplicates` tells whether an action may stand several times in an answer.
     """
+    asked = batch.limits.sum(axis=1)
+    counted = {
+        number: (counts, at) for places, counts in contact.counts(batch) for at, number in enumerate(places)
+    }
     found = [
-        (counted, left, place)
-        for place, cap in enumerate(contact.frequencies)
-        if isinstance(cap, Cap) and not isinstance(cap, Gap) and not cap.counting.of_treatments
+        (keys, left, place)
+        for place, cap in contact.shared_caps
         if duplicates or cap.counting.per != "action"
-        for counted, left in _of_keys(contact, cap, batch)
+        for keys, left in _of_keys(cap, batch.channel, asked, *counted.get(place, (None, 0)))
     ]
     if not found:
         return None
-    counted, lefts, places = zip(*found, strict=True)
-    return Headroom(np.array(counted), np.stack(lefts, axis=1), np.array(places, np.intp))
+    together, lefts, places = zip(*found, strict=True)
+    return Headroom(np.array(together), np.stack(lefts, axis=1), np.array(places, np.intp))
 
 
-def _of_keys(contact: Contact, cap: Cap, batch: Batch) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
-    """What a cap counts together, with what is left of it, where that may be too little."""
-    touches, asked = cap.touches(batch), batch.limits.sum(axis=1)
-    if touches is None or not len(touches.records):
-        if cap.at_most >= asked.max(initial=0):
-            return []
-        used = np.zeros((len(batch), cap.counting.size), np.int64)
-    else:
-        used = cap.tally(touches.reading(contact.vocabulary), batch.now).counts
+def _of_keys(
+    cap: Cap, channel: NDArray[np.intp], asked: NDArray[np.int64], counts: Counts | None, at: int
+) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """What a cap counts together, with what is left of it, where that may be too little. `at` is its place in
+    the counts of its history; None where there is none."""
+    most = 0 if counts is None else counts.most[at]
+    if cap.at_most >= most + asked.max(initial=0):
+        return []
+    used = np.zeros((len(asked), cap.counting.size), np.intp)
+    if counts is not None:  # who has fewer records has enough left, whatever their keys
+        used = counts.of(at, cap.at_most + 1 - asked).totals()
     short = np.flatnonzero((cap.at_most - used < asked[:, None]).any(axis=0))
-    here = cap.counting.keys[batch.channel]
+    here = cap.counting.keys[channel]
     found = []
     for key in short.tolist():
         concerned = (here == key).any(axis=1)

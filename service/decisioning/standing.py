@@ -12,8 +12,7 @@ from feature_store.feature import iso_timestamp
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import Frequency, duration
-from service.decisioning.touches import Reading
+from service.decisioning.frequency import NOBODY, Held, duration
 
 MOST_ROUNDS = 100
 """Several quiet hours may follow one another. Of those that leave no gap in so many, the end is unknown."""
@@ -80,21 +79,21 @@ def _holding(
 ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.intp]]]:
     """The place of each policy that counts, with until when it holds (A; -inf: it doesn't, NaN: not known)
     and what it has counted (A)."""
-    for place, policy, reading in contact.readings(one):
-        until, count = _by_subject(policy, reading, one)
+    held = dict(contact.held(one))
+    shut = {place for place, _ in contact.shut(one)}
+    for place, policy in enumerate(contact.frequencies):
+        keys = policy.counting.covered(one, np.zeros(1, np.intp))[0]
+        if place in shut:
+            until, count = np.where(keys >= 0, np.nan, -np.inf), np.where(keys >= 0, UNKNOWN, 0)
+        else:
+            until, count = _by_subject(keys, held.get(place, NOBODY))
         if policy.counting.of_treatments:
             until, count = _by_action(catalogue, one, until, count)
         yield place, until, count
 
 
-def _by_subject(
-    policy: Frequency, reading: Reading, one: Batch
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Until when a policy holds for each action, or treatment, and what it has counted."""
-    keys = policy.counting.covered(one, np.zeros(1, np.intp))[0]
-    if policy.shut(reading.touches, one.now)[0]:
-        return np.where(keys >= 0, np.nan, -np.inf), np.where(keys >= 0, UNKNOWN, 0)
-    held = policy.held(reading, one.now)
+def _by_subject(keys: NDArray[np.intp], held: Held) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Until when a policy holds for each action, or treatment, and what it has counted, by their keys."""
     size = max(int(keys.max(initial=0)), int(held.keys.max(initial=0))) + 2
     until, count = np.full(size, -np.inf), np.zeros(size, np.intp)
     until[held.keys], count[held.keys] = held.until, held.count

@@ -40,14 +40,21 @@ class Touches:
         nobody = np.empty(0, np.intp)
         return cls(np.empty(0, RECORD), nobody, np.empty(0), np.full(n, -np.inf))
 
-    def reading(self, vocabulary: "Vocabulary") -> "Reading":
-        """The same with places for names. It is made once for each vocabulary."""
-        if id(vocabulary) not in self._readings:
-            self._readings[id(vocabulary)] = Reading(self, vocabulary)
-        return self._readings[id(vocabulary)]
+    @cached_property
+    def complete(self) -> bool:
+        """Whether all is known of everybody, and everything can be reserved."""
+        return self.closed is None and bool(np.isneginf(self.since).all())
+
+    def remembered(self, by: object, now: NDArray[np.float64], count: Callable[[], Counted]) -> Counted:
+        """What was counted of them by somebody as of `now`; counted if it has not been."""
+        kept = self._remembered.get(id(by))
+        if kept is None or kept[0] is not by or kept[1] is not now:
+            kept = self._remembered[id(by)] = by, now, count()
+        found: Counted = kept[2]
+        return found
 
     @cached_property
-    def _readings(self) -> dict[int, "Reading"]:
+    def _remembered(self) -> dict[int, tuple[object, NDArray[np.float64], Any]]:
         return {}
 
     def take(self, rows: NDArray[np.intp]) -> "Touches":
@@ -70,13 +77,13 @@ class Hashes:
     def __init__(self, hashes: Sequence[int]) -> None:
         first = {hashed: place for place, hashed in reversed(list(enumerate(hashes)))}
         known = sorted(first)
-        self.count = len(hashes)
+        self.hashes, self.count = np.array(hashes, np.uint64), len(hashes)
         self._known = np.array([*known, np.iinfo(np.uint64).max], np.uint64)  # the last stops the search
         self._places = np.array([*(first[hashed] for hashed in known), self.count], np.intp)
 
-    def find(self, hashed: NDArray[np.uint64]) -> NDArray[np.intp]:
+    def find(self, hashed: NDArray[np.unsignedinteger]) -> NDArray[np.intp]:
         """The place of each."""
-        at = np.searchsorted(self._known, hashed)
+        at = self._known.searchsorted(hashed)
         return np.where(self._known[at] == hashed, self._places[at], self.count)
 
 
@@ -123,38 +130,19 @@ class Vocabulary:
         """How many names there are; the place of an unknown one."""
         return self._hashes[kind].count
 
+    def hashes(self, kind: Kind) -> NDArray[np.uint64]:
+        """The hashes of the names of a kind, in their order."""
+        return self._hashes[kind].hashes
+
     def find(self, kind: Kind, records: NDArray[np.void]) -> NDArray[np.intp]:
         """The place of each record's name of a kind, t; the count where it means nothing any more."""
-        hashed = records[kind].astype(np.uint64)
-        if kind == "group":
-            hashed |= records["issue"].astype(np.uint64) << np.uint64(32)
-        return self._hashes[kind].find(hashed)
+        return self._hashes[kind].find(hashes_of(kind, records))
 
 
-class Reading:
-    """Touches with the places of their names, each kind looked up once, when it is first asked for; and what
-    was counted of them."""
-
-    def __init__(self, touches: Touches, vocabulary: Vocabulary) -> None:
-        self.touches, self.vocabulary = touches, vocabulary
-        self._places: dict[Kind, NDArray[np.intp]] = {}
-        self._remembered: dict[int, tuple[object, NDArray[np.float64], Any]] = {}
-
-    @cached_property
-    def times(self) -> NDArray[np.float64]:
-        """t: when each record was."""
-        return np.ascontiguousarray(self.touches.records["time"])
-
-    def places(self, kind: Kind) -> NDArray[np.intp]:
-        """t: where each record's name of a kind stands in the vocabulary."""
-        if kind not in self._places:
-            self._places[kind] = self.vocabulary.find(kind, self.touches.records)
-        return self._places[kind]
-
-    def remembered(self, by: object, now: NDArray[np.float64], count: Callable[[], Counted]) -> Counted:
-        """What was counted by a policy as of `now`; counted if it has not been."""
-        kept = self._remembered.get(id(by))
-        if kept is None or kept[0] is not by or kept[1] is not now:
-            kept = self._remembered[id(by)] = by, now, count()
-        found: Counted = kept[2]
-        return found
+def hashes_of(kind: Kind, records: NDArray[np.void]) -> NDArray[np.unsignedinteger]:
+    """The hashes, t, by which the names of a kind are told: those of a group by that of its issue, too."""
+    hashes: NDArray[np.unsignedinteger] = records[kind]
+    if kind != "group":
+        return hashes
+    of_issue: NDArray[np.uint64] = records["issue"].astype(np.uint64) << np.uint64(32)
+    return of_issue | hashes

@@ -9,7 +9,8 @@ from feature_store.documents import Loc, did_you_mean
 from feature_store.feature import FeatureType
 from feature_store.schema import FeatureSchema, Source
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import Cap, Counting, Frequency, Gap, Pause, Scope, duration, reservation
+from service.decisioning.counting import Counting, Scope
+from service.decisioning.frequency import Cap, Frequency, Gap, Pause, duration, reservation
 from service.decisioning.quiet_hours import QuietHours, minutes_left, quiet_minutes
 from service.decisioning.touches import Vocabulary
 from service.workspace.coverage import Coverage

@@ -18,8 +18,9 @@ from feature_store.schema import FeatureSchema
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.decisioning.contact import Contact
+from service.decisioning.counting import Counting, Per, Scope
 from service.decisioning.explain import explain
-from service.decisioning.frequency import Cap, Counting, Frequency, Gap, Pause, Per, Scope
+from service.decisioning.frequency import Cap, Frequency, Gap, Pause
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.touches import Touches, Vocabulary

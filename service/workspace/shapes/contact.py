@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainValidator
 
 from feature_store.history import MAX_RECORDS
-from service.decisioning.frequency import Per
+from service.decisioning.counting import Per
 from service.decisioning.quiet_hours import DAY
 from service.workspace.shapes.basics import Document, Duration, Name, Scoped
 

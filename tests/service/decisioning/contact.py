@@ -8,7 +8,8 @@ import numpy as np
 from feature_store.history import RECORD, name_hash
 from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import Cap, Counting, Frequency, Pause, Per, Scope
+from service.decisioning.counting import Counting, Per, Scope
+from service.decisioning.frequency import Cap, Frequency, Pause
 from service.decisioning.touches import Touches, Vocabulary
 
 OUTCOMES = ("impression", "click", "reject")

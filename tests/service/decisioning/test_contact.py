@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.decisioning.frequency import Frequency, Gap
+from service.decisioning.catalogue import Catalogue
+from service.decisioning.counters import Counter
+from service.decisioning.frequency import Frequency, Gap, Held
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import Stage
-from service.decisioning.touches import Touches
+from service.decisioning.touches import Touches, Vocabulary
 from tests.service.decisioning.conftest import NOW, MakeBatch, MakeSnapshot
 from tests.service.decisioning.contact import (
     ACTIONS,
@@ -173,9 +175,8 @@ def test_a_reservation_counts_until_it_expires(bare: Snapshot, out: Out) -> None
     snapshot = bare.catalogue
     assert policy.reservation == "reserved:cap"
     history = [Touch(0, NOW - 60, "reserved:cap", expires=NOW + 540)]
-    held = policy.held(_reading(snapshot, history, outcomes), np.array([NOW]))
-    assert held.until.tolist() == [NOW + 540]
-    assert not policy.held(_reading(snapshot, history, outcomes), np.array([NOW + 540])).rows.size
+    assert _held(policy, snapshot, history, NOW, outcomes).until.tolist() == [NOW + 540]
+    assert not _held(policy, snapshot, history, NOW + 540, outcomes).rows.size
 
 
 def test_where_nothing_can_be_reserved_a_reserving_cap_lets_nothing_through(bare: Snapshot, out: Out) -> None:
@@ -191,20 +192,23 @@ def test_a_policy_of_the_account_counts_the_account_s_history(bare: Snapshot, ou
     assert out([policy], [], account_touches=touches(1, [Touch(0, NOW)])) == {"fibre"}
 
 
-def _reading(catalogue: Any, history: list[Touch], outcomes: tuple[str, ...]) -> Any:
-    from service.decisioning.touches import Reading, Vocabulary
-
-    return Reading(touches(1, history), Vocabulary.of(catalogue, outcomes))
+def _held(
+    policy: Frequency,
+    catalogue: Catalogue,
+    history: list[Touch],
+    now: float = NOW,
+    outcomes: tuple[str, ...] = ("impression",),
+) -> Held:
+    counter = Counter([policy], Vocabulary.of(catalogue, outcomes))
+    return counter.count(touches(1, history), np.array([now])).held(0)
 
 
 def test_a_policy_tells_when_it_ends_and_what_it_has_counted(bare: Snapshot) -> None:
     history = [Touch(0, NOW - age * DAY) for age in (8, 6, 3, 1)]
-    reading = _reading(bare.catalogue, history, ("impression",))
     by_action = counting(bare.catalogue, "action", outcomes=("impression",))
-    now = np.array([NOW])
-    held = cap(2, 7 * DAY, by_action).held(reading, now)
+    held = _held(cap(2, 7 * DAY, by_action), bare.catalogue, history)
     assert (held.count.tolist(), held.until.tolist()) == ([3], [NOW + 4 * DAY])
-    held = pause(2, 4 * DAY, 5 * DAY, by_action).held(reading, now)
+    held = _held(pause(2, 4 * DAY, 5 * DAY, by_action), bare.catalogue, history)
     assert (held.count.tolist(), held.until.tolist()) == ([2], [NOW + 4 * DAY])
 
 

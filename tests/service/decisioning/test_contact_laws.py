@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action, Catalogue, Treatment
-from service.decisioning.frequency import Cap, Frequency, Pause, Per
+from service.decisioning.counting import Per
+from service.decisioning.frequency import Cap, Frequency, Pause
 from service.decisioning.pipeline import decide
 from service.decisioning.quiet_hours import QuietHours, minutes_left, quiet_minutes
 from service.decisioning.snapshot import Snapshot
