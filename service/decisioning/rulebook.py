@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.experiments import Assigned
-from service.decisioning.removal import remove
 from service.decisioning.rules.program import Columns, Program
-from service.decisioning.stages import STAGES, Removal, Stage
+from service.decisioning.stages import STAGES, STILL_IN, Removal, Stage
 
-NEVER = np.iinfo(np.int32).max
-"""In place of a code: no rule takes it out."""
+Codes = NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +49,15 @@ class RuleTable:
     subjects  k      indexes into the catalogue's actions or treatments
     kinds     k      the kind of each
     rows      m x g  the rows of `Columns.flags` that tell where a rule holds
-    codes     m x g  what a rule that does not hold leaves in `removed_by`; `NEVER` fills the columns
+    codes     m x g  what a rule that does not hold leaves in `removed_by`, less 1, unsigned; the greatest
+                     number fills the columns
     stages    m x g  the index of its stage
     """
 
     subjects: NDArray[np.intp]
     kinds: NDArray[np.intp]
     rows: NDArray[np.intp]
-    codes: NDArray[np.int32]
+    codes: Codes
     stages: NDArray[np.intp]
 
     @classmethod
@@ -70,12 +69,14 @@ class RuleTable:
                 lists.setdefault(subject, []).append(number)
         kinds = {numbers: kind for kind, numbers in enumerate(dict.fromkeys(map(tuple, lists.values())))}
         shape = max(map(len, kinds), default=0), len(kinds)
-        rows, codes = np.zeros(shape, np.intp), np.full(shape, NEVER, np.int32)
-        stages = np.zeros(shape, np.intp)
+        last = max((code for code, _, _ in coded), default=0)
+        unsigned = np.uint16 if last < np.iinfo(np.uint16).max else np.uint32
+        codes: Codes = np.full(shape, np.iinfo(unsigned).max, unsigned)
+        rows, stages = np.zeros(shape, np.intp), np.zeros(shape, np.intp)
         for numbers, kind in kinds.items():
             rules = [coded[number] for number in numbers]
             rows[: len(rules), kind] = program.rows([rule.place for _, rule, _ in rules])
-            codes[: len(rules), kind] = [code for code, _, _ in rules]
+            codes[: len(rules), kind] = [code - 1 for code, _, _ in rules]
             stages[: len(rules), kind] = [STAGES.index(rule.stage) for _, rule, _ in rules]
         subjects = sorted(lists)
         return cls(
@@ -90,22 +91,26 @@ class RuleTable:
         """Take out (in place, n x subjects) who is still in and fails a rule of a stage that is heard."""
         if not self.subjects.size:
             return
-        holds = computed.flags.take(self.rows, axis=0)  # m x g x n
+        never = np.iinfo(self.codes.dtype).max
+        holds = computed.flags * self.codes.dtype.type(never)
         failed = self._first(holds, self.codes)
         for skips, rows in assigned.skipping():
             skipped = np.isin(self.stages, [STAGES.index(stage) for stage in skips])
-            failed[:, rows] = self._first(holds[:, :, rows], np.where(skipped, NEVER, self.codes))
-        by_subject = failed.T.take(self.kinds, axis=1)
+            failed[:, rows] = self._first(holds[:, rows], np.where(skipped, never, self.codes))
+        failed = failed.take(self.kinds, axis=0).T
         if self.subjects.size == removed_by.shape[1]:
-            remove(removed_by, by_subject != NEVER, by_subject)
+            removed_by += failed * (removed_by == STILL_IN)
         else:
             theirs = removed_by[:, self.subjects]
-            remove(theirs, by_subject != NEVER, by_subject)
-            removed_by[:, self.subjects] = theirs
+            removed_by[:, self.subjects] = theirs + failed * (theirs == STILL_IN)
 
-    def _first(self, holds: NDArray[np.bool_], codes: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The code of the first rule that does not hold, g x n; `NEVER` where all hold."""
-        first: NDArray[np.int32] = np.where(holds, NEVER, codes[:, :, None]).min(axis=0)
+    def _first(self, holds: Codes, codes: Codes) -> Codes:
+        """The code of the first rule that does not hold, g x n; 0 where all hold. `holds` (f x n) is the
+        greatest number where a flag is true, else 0. Nothing here branches: it could not be predicted."""
+        found = holds.take(self.rows, axis=0)  # m x g x n
+        found |= codes[:, :, None]
+        first: Codes = np.minimum.reduce(found, axis=0)
+        first += 1  # the greatest number becomes 0
         return first
 
 
@@ -116,7 +121,7 @@ class RuleBook:
 
     program: Program
     rules: tuple[Rule, ...] = ()
-    first_code: int = 0
+    first_code: int = 1
 
     def __post_init__(self) -> None:
         in_order = sorted(self.rules, key=lambda rule: STAGES.index(rule.stage))

@@ -48,18 +48,28 @@ Counts = NDArray[np.int64]
 class Plan:
     """What a snapshot's budgets are, and what its requests can take of them.
 
-    most  V x S  choices that a limit counts in a slot, at most
+    most      V x S  choices that a limit counts in a slot, at most
+    actions   V x A  what each limit counts
+    channels  V x C  and where
     """
 
     limits: tuple[VolumeLimit, ...]
     most: NDArray[np.int32]
+    actions: NDArray[np.bool_]
+    channels: NDArray[np.bool_]
     cost: ExplorationCost | None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Plan":
         """The plan of a snapshot."""
-        most = most_choices(snapshot.catalogue, snapshot.volumes)
-        return cls(snapshot.volumes, most, ExplorationCost.of(snapshot))
+        limits, channels = snapshot.volumes, len(snapshot.catalogue.channels)
+        return cls(
+            limits,
+            most_choices(snapshot.catalogue, limits),
+            snapshot.volume_actions,
+            np.array([limit.channels for limit in limits], np.bool_).reshape(len(limits), channels),
+            ExplorationCost.of(snapshot),
+        )
 
     @property
     def budgets(self) -> Iterator[Budget]:
@@ -75,12 +85,21 @@ class Plan:
 
     def picks(self, decisions: Decisions) -> Counts:
         """n x V: how many it has made."""
+        limit, pick = self._counted(decisions).nonzero()
+        shape = len(decisions.batch), len(self.limits)
+        cells = decisions.slate.row[pick] * shape[1] + limit
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def booked(self, decisions: Decisions, rows: Rows) -> list[int]:
+        """V: how many some rows (n) have made together."""
+        made: list[int] = (self._counted(decisions) & rows[decisions.slate.row]).sum(axis=1).tolist()
+        return made
+
+    def _counted(self, decisions: Decisions) -> NDArray[np.bool_]:
+        """V x p: whether a limit counts what was chosen."""
         slate, channel = decisions.slate, decisions.batch.channel
-        picks = np.zeros((len(channel), len(self.limits)), np.int64)
-        for position, limit in enumerate(self.limits):
-            counted = limit.actions[slate.action] & limit.channels[channel[slate.row]]
-            np.add.at(picks[:, position], slate.row[counted], 1)
-        return picks
+        found: NDArray[np.bool_] = self.actions[:, slate.action] & self.channels[:, channel[slate.row]]
+        return found
 
 
 class Ledger:
@@ -89,7 +108,8 @@ class Ledger:
     def __init__(self, budgets: Budgets, worker: str | None = None) -> None:
         self._budgets = budgets
         self._worker = worker or uuid.uuid4().hex[:16]
-        self._plan = Plan((), np.empty((0, 0), np.int32), None)
+        nothing = np.empty((0, 0), np.bool_)
+        self._plan = Plan((), nothing.astype(np.int32), nothing, nothing, None)
         self._purses: dict[tuple[str, float], Purse] = {}
         self._low = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
@@ -192,8 +212,9 @@ class Ledger:
     def _book(self, plan: Plan, decisions: Decisions, rows: Rows, sign: int) -> None:
         now = float(decisions.batch.now[0])
         if plan.limits:
-            for limit, amount in zip(plan.limits, plan.picks(decisions)[rows].sum(axis=0), strict=True):
-                self._spend(limit, now, sign * int(amount))
+            for limit, amount in zip(plan.limits, plan.booked(decisions, rows), strict=True):
+                if amount:
+                    self._spend(limit, now, sign * amount)
         if plan.cost is not None:
             cost = sign * float(decisions.slate.expected_cost[rows[decisions.slate.row]].sum())
             self._spend(plan.cost, now, cost)
