@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +103,10 @@ class Factors:
     assumed: NDArray[np.bool_] | None = None
 
     def with_rows(self, rows: NDArray[np.intp], others: "Factors") -> "Factors":
-        """These factors, with those of some rows replaced by `others` (m x A)."""
-        joined = {}
-        for each in fields(self):
+        """These factors, with those of some rows replaced by `others` (m x A), which are made of the same
+        propensities."""
+        joined: dict[str, Any] = {"propensity": self.propensity}
+        for each in fields(self)[1:]:
             mine, theirs = getattr(self, each.name), getattr(others, each.name)
             if mine is None and theirs is None:
                 continue

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,11 +114,13 @@ class QuietHours:
         A time zone is asked once for all requests of the same quarter of an hour.
         """
         quarter = np.floor(moment / _STEADY).astype(np.int64)
-        asked, which = np.unique(np.stack([zone, quarter]), axis=1, return_inverse=True)
-        offsets = [_offset(self.zones[index], number * _STEADY) for index, number in asked.T.tolist()]
-        return np.array(offsets, np.float64)[which.reshape(-1)]
+        asked, which = np.unique(quarter * len(self.zones) + zone, return_inverse=True)
+        found = (divmod(cell, len(self.zones)) for cell in asked.tolist())
+        offsets = [_offset(self.zones[index], number * _STEADY) for number, index in found]
+        return np.array(offsets, np.float64)[which]
 
 
+@lru_cache(maxsize=4_096)
 def _offset(zone: tzinfo, moment: int) -> float:
     ahead = datetime.fromtimestamp(moment, UTC).astimezone(zone).utcoffset()
     return 0.0 if ahead is None else ahead.total_seconds()
