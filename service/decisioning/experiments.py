@@ -159,16 +159,19 @@ class Experiments:
             return Assigned((standard,), conduct, arms)
         table = self._table
         arms[rows, table.experiment[taken]] = table.number[taken]
+        occurring = set(taken.tolist())
         withheld = tuple(
             Withheld(int(table.experiment[arm]) + 1, rows[taken == arm], actions)
             for arm, actions in table.withheld
-            if arm in taken
+            if arm in occurring
         )
         for arm, number in table.conducts:  # of several arms with a conduct of their own the last decides
-            conduct[rows[taken == arm]] = number
-        if not conduct.any():
+            if arm in occurring:
+                conduct[rows[taken == arm]] = number
+        numbers = sorted(set(conduct.tolist()))
+        if numbers == [0]:
             return Assigned((standard,), conduct, arms, withheld)
-        parts = tuple((number, np.flatnonzero(conduct == number)) for number in np.unique(conduct).tolist())
+        parts = tuple((number, (conduct == number).nonzero()[0]) for number in numbers)
         return Assigned((standard, *self.conducts), conduct, arms, withheld, parts)
 
     def _taken(self, batch: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -42,7 +42,8 @@ DECISION_SECONDS = BatchHistogram(
 )
 STAGE_SECONDS = Histogram(
     "arbiter_stage_seconds",
-    "Time of a stage for one batch.",
+    "Time of a stage for one batch. Stages that run together show as the first of them: availability with "
+    "channel, and eligibility with applicability and suitability.",
     ["stage"],
     buckets=STAGE_BUCKETS,
     registry=REGISTRY,
