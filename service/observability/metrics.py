@@ -157,6 +157,13 @@ EXPLORATION_COST = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
+SCORER_INFO = Gauge(
+    "arbiter_scorer_info",
+    "1 for what scores each model that decides: compiled, lightgbm, onnx or scorecard.",
+    ["model", "scorer"],
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
 MODEL_INFO = Gauge(
     "arbiter_model_info",
     "1 for the version of each model that decides.",

@@ -102,6 +102,7 @@ class Service:
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(0)
         for model in self.snapshot.models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(0)
+            metrics.SCORER_INFO.labels(model.name, model.scorer.kind).set(0)
         # no await from here on: nobody sees a part of it
         self.decider.live = Live(snapshot, store)
         self._record(workspace, snapshot)
@@ -122,6 +123,7 @@ class Service:
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
         for model in self.snapshot.models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(1)
+            metrics.SCORER_INFO.labels(model.name, model.scorer.kind).set(1)
             metrics.MODEL_AGE_SECONDS.labels(model.name).set(time.time() - _trained_at(model.version))
 
     async def stop(self) -> None:
@@ -161,7 +163,6 @@ def load(settings: Settings) -> Loaded:
     workspace = load_workspace(settings.workspace)
     snapshot = workspace.snapshot(scorer=settings.scorer)
     warm_up(snapshot)
-    log.info("models_loaded", scorers={model.name: model.scorer.kind for model in snapshot.models})
     return Loaded(workspace, snapshot)
 
 
