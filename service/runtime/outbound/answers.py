@@ -161,10 +161,12 @@ class Answers:
         """What is said of each decision as a whole, by request."""
         n = len(decisions.batch)
         full, missing, fallback = self._stand("mode", ["full", "degraded", "fallback"]).tolist()
-        whole = np.array([not one for one in degraded or [()] * n])
-        modes = np.where(self._fallback(decisions), fallback, np.where(whole, full, missing))
-        what = np.full(n, self._names["degraded"].position("[]"))
-        what[~whole] = self._stand("degraded", [_json(one) for one in degraded or () if one])
+        modes, what = np.full(n, full), np.full(n, self._names["degraded"].position("[]"))
+        rows = [row for row, one in enumerate(degraded or ()) if one]
+        if degraded is not None and rows:
+            modes[rows] = missing
+            what[rows] = self._stand("degraded", [_json(degraded[row]) for row in rows])
+        modes[self._fallback(decisions)] = fallback
         return self._of_arms(decisions.assigned) | {"mode": modes, "degraded": what}
 
     def _of_arms(self, assigned: Assigned) -> dict[str, Positions]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from feature_store.columns import columns_from_arrow
 from feature_store.ingestion import key_errors, text_column
 from feature_store.schema import FeatureSchema, Source
+from service.decisioning.draws import Keys, branch, key_of
 from service.runtime.outbound.chunks import Chunk
 from service.runtime.outbound.order import From, Order
 from service.runtime.outbound.tally import MOST_TOLD, Tally
@@ -18,12 +19,13 @@ KEYS = ("customer_id", "account_id")
 
 @dataclass(frozen=True)
 class Customers:
-    """n customers, with what the table says of them: their ids and accounts, the ids of their decisions, and
-    their features (n x F, NaN where it says nothing)."""
+    """n customers, with what the table says of them: their ids and accounts, the ids of their decisions, what
+    chance is drawn from, and their features (n x F, NaN where it says nothing)."""
 
     ids: list[str]
     accounts: list[str | None]
     decisions: list[str]
+    seeds: Keys
     X: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -31,7 +33,9 @@ class Customers:
 
     def some(self, part: slice) -> "Customers":
         """A part of them."""
-        return Customers(self.ids[part], self.accounts[part], self.decisions[part], self.X[part])
+        return Customers(
+            self.ids[part], self.accounts[part], self.decisions[part], self.seeds[part], self.X[part]
+        )
 
 
 def read_sources(source: From) -> tuple[Source, ...]:
@@ -55,6 +59,7 @@ def customers_of(chunk: Chunk, order: Order, schema: FeatureSchema) -> tuple[Cus
         ids=[ids[row] or "" for row in rows],
         accounts=[accounts[row] for row in rows],
         decisions=[f"{order.id}-{number}" for number in numbers[good].tolist()],
+        seeds=branch(np.full(len(rows), key_of(order.id), np.uint64), numbers[good]),
         X=X[good],
     )
     return customers, Tally(

@@ -58,7 +58,7 @@ def requests(customers: Customers, audience: Audience) -> Batch:
     owners = [account or id_ for account, id_ in zip(customers.accounts, customers.ids, strict=True)]
     return replace(
         audience.batch(customers.X),
-        seeds=keys_of(customers.decisions) if snapshot.leaves_to_chance else None,
+        seeds=customers.seeds if snapshot.leaves_to_chance else None,
         units=keys_of(customers.ids) if experiments.needs_units else None,
         account_units=keys_of(owners) if experiments.needs_accounts else None,
     )
