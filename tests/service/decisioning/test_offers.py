@@ -18,7 +18,7 @@ from service.decisioning.rules import Compiler, ProgramBuilder
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import Stage
 
-from .conftest import NOW, SCHEMA, MakeBatch, MakeSnapshot
+from .conftest import NOW, SCHEMA, MakeBatch, MakeSnapshot, book
 
 FIBRE, MOBILE = 0, 1
 DAY = 86_400.0
@@ -99,6 +99,21 @@ def test_an_action_of_whose_offers_none_holds_is_not_eligible(
         assert found is not None
         assert (found.stage, found.rule) == (Stage.ELIGIBILITY, "no_offer")
         assert decisions.removed_by[row, MOBILE] == 0
+
+
+def test_the_want_of_an_offer_speaks_after_the_eligibility_and_before_the_applicability(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    rules = book(
+        (Stage.ELIGIBILITY, "customer.age >= 18.0", {"actions": (FIBRE,)}),
+        (Stage.APPLICABILITY, "customer.age > 50.0", {"actions": (FIBRE,)}),
+    )
+    over_50 = rules.rules[1].place
+    offers = OfferBook((Offer(FIBRE, "loyal", LOYAL, 14 * DAY, over_50),))
+    snapshot = make_snapshot(ACTIONS, offers=offers, rules=rules)
+    decisions = decide(snapshot, make_batch(snapshot, 3, X=ages(17, 40, 70)))
+    reasons = [removal(snapshot, decisions, row) for row in range(3)]
+    assert reasons == ["customer.age >= 18.0", "no_offer", None]
 
 
 def test_an_offer_without_a_condition_is_for_everybody(

@@ -1,5 +1,6 @@
 """Rules over actions and treatments, consent, and what the explanation says of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,21 @@ def test_a_request_gets_the_same_alone_as_in_any_batch(
     for row in range(5):
         alone = decide(snapshot, make_batch(snapshot, 1, X=X[[row]])).removed_by
         assert alone[0].tolist() == together[row].tolist()
+
+
+def test_a_workspace_may_have_more_reasons_than_sixteen_bits_tell_apart(
+    make_snapshot: MakeSnapshot, make_batch: MakeBatch
+) -> None:
+    declared = book(
+        (Stage.ELIGIBILITY, "customer.age >= 18.0", {"actions": (0,)}),
+        (Stage.SUITABILITY, "customer.age < 60.0", {"actions": (0,)}),
+    )
+    snapshot = make_snapshot([A, B], rules=declared)
+    batch = make_batch(snapshot, 3, X=rows(17, 40, 70))
+    many = replace(snapshot.rulebook, first_code=70_000)
+    removed_by = np.zeros((3, 2), np.int32)
+    many.of_actions.remove(many.evaluate(batch), decide(snapshot, batch).assigned, removed_by)
+    assert removed_by.tolist() == [[70_000, 0], [0, 0], [70_001, 0]]
 
 
 def test_an_empty_batch_has_rules_too(make_snapshot: MakeSnapshot, make_batch: MakeBatch) -> None:
