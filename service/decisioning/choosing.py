@@ -14,7 +14,7 @@ from service.decisioning.experiments import Assigned
 from service.decisioning.exploration import Chance, Exploration, Exploring
 from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
-from service.decisioning.turns import Best, Choices, best_of
+from service.decisioning.turns import Best, Choices, Turns, or_nobody
 
 TURN = 1
 """The branch of a decision's seed from which its turns draw."""
@@ -36,36 +36,45 @@ class Taken(NamedTuple):
 
     turns: NDArray[np.intp]
     scores: NDArray[np.float64]
-    best: NDArray[np.intp]
     choice: NDArray[np.intp]
 
     def of(self, some: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Taken":
         """That of some of the turns."""
-        return Taken(self.turns[some], self.scores[some], self.best[some], self.choice[some])
+        return Taken(self.turns[some], self.scores[some], self.choice[some])
 
 
 class Explored:
     """Who is chosen at T turns, some of which are left to chance.
 
-    Choices are made turn by turn, as each leaves fewer candidates to the next. Their probabilities are
-    computed when all is chosen, for all turns at once.
+    What everybody competes with is drawn for all turns ahead. Choices are made turn by turn, as each leaves
+    fewer candidates to the next; their probabilities are computed when all is chosen, for all at once.
     """
 
-    def __init__(self, ways: Sequence[Way]) -> None:
+    def __init__(self, ways: Sequence[Way], visit: NDArray[np.intp], scores: NDArray[np.float64]) -> None:
+        """`visit` (T) and `scores` (V x A) are as `Turns` and `Chooser` have them."""
         self._ways = ways
         self._explores = np.logical_or.reduce([way.exploring.explores for way in ways])
+        self._place = self._explores.cumsum() - 1
+        self._values = np.empty((self._explores.sum(), scores.shape[1]))
+        for way in ways:
+            turns = way.exploring.explores.nonzero()[0]
+            if turns.size:
+                self._values[self._place[turns]] = way.exploring.values(turns, scores[visit[turns]])
         self._taken: list[Taken] = []
 
     def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
-        best, _ = best_of(scores)
-        choice = best.copy()
-        left_to_chance = (self._explores[turns] & (best != NOBODY)).nonzero()[0]
-        if left_to_chance.size:
+        choice: NDArray[np.intp] = scores.argmax(axis=1)
+        at = self._explores[turns].nonzero()[0]
+        if at.size:
+            candidates = scores[at] > -np.inf
+            values = self._values[self._place[turns[at]]]
             for way in self._ways:
-                at = left_to_chance[way.among(turns[left_to_chance])]
-                if at.size:
-                    choice[at] = way.exploring.pick(turns[at], scores[at], best[at])
-        self._taken.append(Taken(turns, scores, best, choice))
+                some = way.exploring.liable[turns[at]].nonzero()[0]
+                if some.size:
+                    values[some] = way.exploring.mixed(turns[at[some]], candidates[some], values[some])
+            choice[at] = np.where(candidates, values, -np.inf).argmax(axis=1)
+        choice = or_nobody(choice, scores)
+        self._taken.append(Taken(turns, scores, choice))
         return choice
 
     def stated(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -75,7 +84,8 @@ class Explored:
             some = taken.choice != NOBODY
             taken = taken if some.all() else taken.of(some)
             for way in self._ways:
-                turns, scores, best, choice = taken.of(way.among(taken.turns))
+                turns, scores, choice = taken.of(way.among(taken.turns))
+                best = scores.argmax(axis=1)
                 probability[turns] = way.exploring.probability(turns, scores, best, choice)
                 cost[turns] = way.exploring.cost(scores, best, choice)
         return probability, cost
@@ -105,22 +115,24 @@ class Explorer:
         which = np.array([explorations.index(conduct.exploration) for conduct in assigned.conducts])
         return cls(snapshot, batch, explorations, which[assigned.conduct], propensity)
 
-    def choose(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> Choices:
-        """The choices of T turns of some rows of the batch, each at its slot and rank.
+    def choose(self, turns: Turns, scores: NDArray[np.float64]) -> Choices:
+        """Who is chosen at some turns of the batch, as `Chooser` says.
 
         A request has one turn at a slot and a rank, or else its choices would be drawn alike.
         """
-        certain = self.batch.seeds is None or all(e.method == "none" for e in self.explorations)
-        if certain or not rows.size:
-            return Best(rows, slots, ranks)
-        chance = self._chance(rows, slots, ranks)
+        if not len(turns) or self.batch.seeds is None or all(e.method == "none" for e in self.explorations):
+            return Best(turns, scores)
+        rows = turns.row[turns.visit]
+        chance = self._chance(rows, turns.slot[turns.visit], turns.rank)
         if len(self.explorations) == 1:
-            return Explored([Way(self._exploring(self.explorations[0], chance))])
-        which = self.which[rows]
-        mine = [(exploration, which == number) for number, exploration in enumerate(self.explorations)]
-        return Explored(
-            [Way(self._exploring(exploration, chance, its), its) for exploration, its in mine if its.any()]
-        )
+            ways = [Way(self._exploring(self.explorations[0], chance))]
+        else:
+            which = self.which[rows]
+            mine = [(exploration, which == number) for number, exploration in enumerate(self.explorations)]
+            ways = [
+                Way(self._exploring(exploration, chance, its), its) for exploration, its in mine if its.any()
+            ]
+        return Explored(ways, turns.visit, scores)
 
     def at_turn(self, row: int, slot: int, rank: int) -> Exploring:
         """How one turn of a row is explored; the batch has seeds."""

@@ -92,9 +92,9 @@ class Contest:
         """Book what was chosen for these rows."""
         self._room.take(rows, actions)
 
-    def places(self, turns: Turns, row: NDArray[np.intp], choices: Choices) -> "Places":
-        """The ranks that are filled at some turns, whose visits are of these rows (V)."""
-        return Places(self, turns, row, choices)
+    def places(self, turns: Turns, choices: Choices) -> "Places":
+        """The ranks that are filled at some turns."""
+        return Places(self, turns, choices)
 
     def note(
         self,
@@ -137,14 +137,14 @@ class Places:
     position  T  the place in it, from 1; 0 where there is no bundle
     """
 
-    def __init__(self, contest: Contest, turns: Turns, row: NDArray[np.intp], choices: Choices) -> None:
-        self._contest, self._turns, self._row, self._choices = contest, turns, row, choices
+    def __init__(self, contest: Contest, turns: Turns, choices: Choices) -> None:
+        self._contest, self._turns, self._choices = contest, turns, choices
         self.bundle = np.full(len(turns), NOBODY, np.intp)
         self.position = np.zeros(len(turns), np.intp)
 
     def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
         """Who is chosen at m turns, as `Choices` says: who has room, and who comes next in a bundle."""
-        contest, rows = self._contest, self._row[self._turns.visit[turns]]
+        contest, rows = self._contest, self._turns.row[self._turns.visit[turns]]
         candidates, shut = contest.narrowed(rows, scores, self._turns.left[turns])
         begun = np.where(self._turns.rank[turns] > 1, self.bundle[turns - 1], NOBODY)
         action = contest.followers(begun, scores, shut)

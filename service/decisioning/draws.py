@@ -18,6 +18,9 @@ UNKNOWN = np.uint64(0)
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 _HASH = hashlib.blake2b(digest_size=8)
+_ONE, _TWELVE, _STEP = np.uint64(1), np.uint64(12), np.uint64(_GAMMA)
+_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+_FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _STEPS = np.array([(number + 1) * _GAMMA & _MASK for number in range(8)], np.uint64)
 
 
@@ -45,10 +48,12 @@ def _digest(text: str) -> bytes:
 
 def mixed(keys: Keys) -> Keys:
     """Each key's bits, spread over all 64."""
-    bits = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    spread: Keys = bits ^ (bits >> np.uint64(31))
-    return spread
+    bits = keys ^ (keys >> _SHIFTS[0])
+    bits *= _FACTORS[0]
+    bits ^= bits >> _SHIFTS[1]
+    bits *= _FACTORS[1]
+    bits ^= bits >> _SHIFTS[2]
+    return bits
 
 
 def branch(keys: Keys, *path: int | NDArray[np.integer]) -> Keys:
@@ -58,7 +63,9 @@ def branch(keys: Keys, *path: int | NDArray[np.integer]) -> Keys:
         if isinstance(number, int):
             keys = mixed(keys + np.uint64((number + 1) * _GAMMA & _MASK))
         else:
-            keys = mixed(keys + (number.astype(np.uint64) + np.uint64(1)) * np.uint64(_GAMMA))
+            step = number.astype(np.uint64) + _ONE
+            step *= _STEP
+            keys = mixed(keys + step)
     return keys
 
 
@@ -69,5 +76,7 @@ def branches(keys: Keys, count: int) -> Keys:
 
 def uniforms(keys: Keys) -> NDArray[np.float64]:
     """A number of (0, 1) for each key; 2^52 of them, equally likely."""
-    spread: NDArray[np.float64] = ((keys >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    spread: NDArray[np.float64] = (keys >> _TWELVE).astype(np.float64)
+    spread += 0.5
+    spread *= 2.0**-52
     return spread

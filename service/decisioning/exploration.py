@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.draws import Keys, branches, uniforms
-from service.decisioning.proposals import Bound, Lottery, Softmax, multiplied, pick_any, random_noise
+from service.decisioning.proposals import Bound, Lottery, Softmax, any_of, multiplied, random_noise
 
 Method = Literal["none", "epsilon", "softmax", "thompson", "uniform", "random_propensity"]
 STANDING: frozenset[Method] = frozenset(("uniform", "random_propensity"))
@@ -58,6 +58,13 @@ class Exploration:
         """Whether it chooses anybody now and then, beside what it proposes."""
         return self.floor > 0 or self.method == "epsilon"
 
+    def uniform_weight(self, number: NDArray[np.intp] | int) -> NDArray[np.float64]:
+        """What the uniform choice among so many candidates weighs: what the floor needs, and epsilon of the
+        rest."""
+        floored = number * np.minimum(self.floor, 1.0 / number)
+        epsilon = self.epsilon if self.method == "epsilon" else 0.0
+        return np.asarray(1.0 - (1.0 - floored) * (1.0 - epsilon), dtype=np.float64)
+
     @property
     def has_means(self) -> bool:
         """Whether it has a daily limit of cost that can be spent."""
@@ -98,6 +105,7 @@ class Exploring:
     noise     A x M  what Thompson multiplies propensities with, see `proposals.noise`
     share     T      how likely each turn was to explore
     explores  T      a coin of each
+    liable    T      which may choose anybody, by another coin: it hangs on how many candidates are left
     """
 
     def __init__(
@@ -115,32 +123,37 @@ class Exploring:
         self.explores = chance.coins[:, _COIN] < self.share
         if mine is not None:
             self.explores &= mine
-        if exploration.method in DRAWING:
-            self._drawing = self.explores.nonzero()[0]
-            self._multipliers = self._multiplied(self._drawing)
+        most = exploration.uniform_weight(len(chance.actions)) if exploration.has_uniform else 0.0
+        self.liable = self.explores & (chance.coins[:, _UNIFORM] < most)
+        self._liable = self.liable.nonzero()[0]
+        if self._liable.size:
+            self._anybody = any_of(chance.by_purpose[self._liable, _PICK], chance.actions)
 
-    def pick(
-        self, turns: NDArray[np.intp], scores: NDArray[np.float64], best: NDArray[np.intp]
-    ) -> NDArray[np.intp]:
-        """Choose at m turns that explore, each with a candidate: `scores` is m x A."""
-        keys = self._chance.by_purpose[turns]
+    def values(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What actions compete with at m turns that explore, m x A, as is proposed: the highest is chosen, of
+        equal ones the first. Who else is a candidate has no say in it."""
+        keys = self._chance.by_purpose[turns, _PROPOSAL]
         match self.exploration.method:
             case "softmax":
-                picked = Softmax(scores, self.exploration.temperature).pick(keys[:, _PROPOSAL])
+                return Softmax(scores, self.exploration.temperature).values(keys, self._chance.actions)
             case "uniform":
-                picked = pick_any(scores > -np.inf, keys[:, _PROPOSAL])
+                return any_of(keys, self._chance.actions)
             case "thompson" | "random_propensity":
-                drawn = self._multipliers[self._drawing.searchsorted(turns)]
-                picked = self._lottery(turns, scores).pick(drawn)
+                return self._lottery(turns, scores).values(self._multiplied(turns))
             case _:
-                picked = best.copy()
-        if self.exploration.has_uniform:
-            candidates = scores > -np.inf
-            weight = self._uniform_weight(candidates.sum(axis=1))
-            anybody = (self._chance.coins[turns, _UNIFORM] < weight).nonzero()[0]
-            if anybody.size:
-                picked[anybody] = pick_any(candidates[anybody], keys[anybody, _PICK])
-        return picked
+                return scores
+
+    def mixed(
+        self, turns: NDArray[np.intp], candidates: NDArray[np.bool_], values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The values (m x A, written to) of liable turns, and others where anybody is chosen, all candidates
+        with the same probability."""
+        number = np.maximum(np.count_nonzero(candidates, axis=1), 1)
+        coins = self._chance.coins[turns, _UNIFORM]
+        anybody = (coins < self.exploration.uniform_weight(number)).nonzero()[0]
+        if anybody.size:
+            values[anybody] = self._anybody[self._liable.searchsorted(turns[anybody])]
+        return values
 
     def probability(
         self,
@@ -150,7 +163,7 @@ class Exploring:
         choice: NDArray[np.intp],
     ) -> NDArray[np.float64]:
         """With which each of m turns takes `choice`, a candidate: before the coin was thrown."""
-        number = np.maximum((scores > -np.inf).sum(axis=1), 1)
+        number = np.count_nonzero(scores > -np.inf, axis=1)
         match self.exploration.method:
             case "softmax":
                 proposed = Softmax(scores, self.exploration.temperature).probability(choice)
@@ -161,11 +174,11 @@ class Exploring:
             case _:
                 proposed = (choice == best).astype(np.float64)
         if self.exploration.has_uniform:
-            weight = self._uniform_weight(number)
+            weight = self.exploration.uniform_weight(number)
             proposed = (1 - weight) * proposed + weight / number
         share = self.share[turns]
-        mixed = (1 - share) * (choice == best) + share * proposed
-        return np.where(number > 1, mixed, 1.0)
+        found = (1 - share) * (choice == best) + share * proposed
+        return np.where(number > 1, found, 1.0)
 
     def odds(self, scores: NDArray[np.float64], choices: NDArray[np.intp]) -> NDArray[np.float64]:
         """With which probabilities the first turn takes some of its candidates, k of them: `scores` is A."""
@@ -187,13 +200,14 @@ class Exploring:
         out."""
         found = np.full((len(self.share), len(self._chance.actions)), np.nan)
         if self.exploration.method in DRAWING:
-            P = self._chance.propensity[self._chance.rows[self._drawing]]
+            turns = self.explores.nonzero()[0]
+            P = self._chance.propensity[self._chance.rows[turns]]
             known = P if self.exploration.method == "thompson" else np.where(np.isnan(P), np.nan, 1.0)
-            found[self._drawing] = known * self._multipliers
+            found[turns] = known * self._multiplied(turns)
         return found
 
     def _multiplied(self, turns: NDArray[np.intp]) -> NDArray[np.float64]:
-        """What everybody has drawn at some turns, m x A."""
+        """By what the scores of everybody are multiplied at some turns, as drawn: m x A."""
         chance, keys = self._chance, self._chance.by_purpose[turns, _PROPOSAL]
         if self.exploration.method == "random_propensity":
             return multiplied(keys, chance.actions, random_noise(len(chance.actions)))
@@ -209,10 +223,3 @@ class Exploring:
         P = chance.propensity[rows]
         rest = np.divide(scores, P, out=scores.copy(), where=P > 0)
         return Lottery(rest, random_noise(len(chance.actions)))
-
-    def _uniform_weight(self, number: NDArray[np.intp]) -> NDArray[np.float64]:
-        """What the uniform choice among so many candidates weighs: what the floor needs, and epsilon of the
-        rest."""
-        floored = number * np.minimum(self.exploration.floor, 1.0 / number)
-        epsilon = self.exploration.epsilon if self.exploration.method == "epsilon" else 0.0
-        return np.asarray(1.0 - (1.0 - floored) * (1.0 - epsilon), dtype=np.float64)

@@ -15,8 +15,9 @@ from service.decisioning.draws import Keys, mixed, uniforms
 LEVELS = 64
 """M: how many values, all equally likely, a drawn propensity can have: probabilities are finite sums."""
 _LEVEL_BITS, _ONE = np.uint64(64 - 6), np.uint32(1)
-MOST_RUNNERS = 8_192
+MOST_RIVALS = 1_024
 """Whose values are held at once: each needs some kilobytes."""
+_MOST_EXPONENT = 1_023
 _ROUNDED = 1.0 + 2.0**-20
 """More than the rounding of a value to 32 bits can make of it."""
 WITHIN, OF_DRAWS, POSITIVES = 0.10, 0.90, 200.0
@@ -25,11 +26,9 @@ SHAPE_PER_POSITIVE = (NormalDist().inv_cdf((1 + OF_DRAWS) / 2) / WITHIN) ** 2 / 
 """Of the gamma distribution: its standard deviation is 1/sqrt(shape) of its mean."""
 
 
-def pick_any(available: NDArray[np.bool_], keys: Keys) -> NDArray[np.intp]:
-    """One of the candidates (m x A) of each row, all with the same probability, by a key (m) each."""
-    upto = np.cumsum(available, axis=1)
-    place = np.floor(uniforms(keys) * upto[:, -1])
-    return _first(upto > place[:, None])
+def any_of(keys: Keys, actions: Keys) -> NDArray[np.float64]:
+    """What actions (A) compete with at each turn (m) where all have the same chance, m x A."""
+    return uniforms(drawn_by(keys, actions))
 
 
 class Softmax:
@@ -37,20 +36,26 @@ class Softmax:
     score is above 0, the first candidate."""
 
     def __init__(self, scores: NDArray[np.float64], temperature: float) -> None:
-        ratios = _ratios(scores)
-        weights = np.power(ratios, 1.0 / temperature)
-        hopeless = ~(ratios > 0).any(axis=1)
-        weights[hopeless, scores[hopeless].argmax(axis=1)] = 1.0
-        self._weights = weights
-        self._upto = np.cumsum(weights, axis=1)  # a running sum rounds the same whoever else is out
+        self._scores, self._temperature = scores, temperature
 
-    def pick(self, keys: Keys) -> NDArray[np.intp]:
-        aim = uniforms(keys) * self._upto[:, -1]
-        return _first(self._upto > aim[:, None])
+    def values(self, keys: Keys, actions: Keys) -> NDArray[np.float64]:
+        """What everybody competes with, m x A: the logarithm of the weight and a draw of Gumbel's law, whose
+        highest sum wins in proportion to the weights (Gumbel, Statistical Theory of Extreme Values, 1954)."""
+        lots = -np.log(-np.log(any_of(keys, actions)))
+        weights = np.log(self._scores, out=np.full_like(lots, -np.inf), where=self._scores > 0)
+        return np.maximum(weights / self._temperature + lots, -np.finfo(np.float64).max)
 
     def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        weight = np.take_along_axis(self._weights, choice[:, None], axis=1)[:, 0]
-        probability: NDArray[np.float64] = weight / self._upto[:, -1]
+        """With which each row's choice is `choice` (m), a candidate of it."""
+        scores = self._scores
+        amount = np.maximum(scores, 0.0)
+        best = amount.max(axis=1, keepdims=True)
+        weights = np.divide(amount, best, out=np.zeros_like(amount), where=best > 0)
+        weights **= 1.0 / self._temperature
+        hopeless = (best[:, 0] <= 0).nonzero()[0]
+        weights[hopeless, scores[hopeless].argmax(axis=1)] = 1.0
+        total = np.cumsum(weights, axis=1)[:, -1]  # a running sum rounds the same whoever else is out
+        probability: NDArray[np.float64] = weights[np.arange(len(choice)), choice] / total
         return probability
 
 
@@ -61,6 +66,9 @@ class Lottery:
     scores       m x A
     multipliers  A x M  ascending
     most         m x A  no multiplier counts for more; None: all count
+
+    Values are compared as floats of 32 bits. Scores are scaled by a power of two first, which rounds nothing
+    and keeps them in the range of these.
     """
 
     def __init__(
@@ -70,72 +78,67 @@ class Lottery:
         most: "Bound | None" = None,
     ) -> None:
         self._scores, self._multipliers, self._most = scores, multipliers, most
+        self._best = _highest(scores)
 
-    def pick(self, drawn: NDArray[np.float64]) -> NDArray[np.intp]:
-        """The choice of each row, by what everybody has drawn, m x A: see `multiplied`."""
-        values = (_ratios(self._scores) * drawn).astype(np.float32)
-        values[self._scores == -np.inf] = -1.0
-        return np.asarray(values.argmax(axis=1))
+    def values(self, multiplied: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What everybody competes with, by the multipliers that they have drawn, m x A each; see
+        `multiplied`."""
+        scores = np.maximum(self._scores, 0.0) * _scale(self._best)[:, None]
+        return (scores * multiplied).astype(np.float32).astype(np.float64)
 
     def probability(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        """With which each row's pick is `choice` (m), a candidate of it: the mean, over its M values, of the
-        product over its rivals of the share of their values below.
+        """With which each row's choice is `choice` (m), a candidate of it: the mean, over its M values, of
+        the product over its rivals of the share of their values below.
 
         Who can't reach the worst draw of another is out of the race from the beginning, so few are left where
         much is known.
         """
         rows, columns = self._racing()
-        if len(rows) > MOST_RUNNERS and len(choice) > 1:
-            return self._by_halves(choice)
-        own = (columns == choice[rows]).nonzero()[0]
-        probability, mine = np.zeros(len(choice)), np.full(len(choice), -1)
-        mine[rows[own]] = own
-        probability[rows[own]] = 1.0
-        rivals = ((mine[rows] >= 0) & (mine[rows] != np.arange(len(rows)))).nonzero()[0]
-        if not rivals.size:
-            return probability
-        bits = self._values(rows, columns).view(np.uint32)
-        raced = rows[rivals]
-        first = np.append(0, (raced[1:] != raced[:-1]).nonzero()[0] + 1)
-        below = shares_below(bits[mine[raced]], bits[rivals], choice[raced] < columns[rivals])
-        probability[raced[first]] = np.multiply.reduceat(below, first, axis=0).mean(axis=1)
+        own = columns == choice[rows]
+        runs = np.zeros(len(choice), np.bool_)
+        runs[rows[own]] = True
+        probability = runs.astype(np.float64)
+        rivals = (runs[rows] & ~own).nonzero()[0]
+        if rivals.size:
+            rows, columns = rows[rivals], columns[rivals]
+            for some in _parts(rows):
+                turns, found = self._against(choice, rows[some], columns[some])
+                probability[turns] = found
         return probability
 
-    def _by_halves(self, choice: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The same where it would need too much memory at once."""
-        half = len(choice) // 2
-        parts = [
-            Lottery(
-                self._scores[some],
-                self._multipliers,
-                None if self._most is None else self._most.of(some),
-            ).probability(choice[some])
-            for some in (slice(half), slice(half, None))
-        ]
-        return np.concatenate(parts)
+    def _against(
+        self, choice: NDArray[np.intp], rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """The rows that some rivals are of, and the probability with which the choice wins there."""
+        begins = np.ones(len(rows), np.bool_)
+        np.not_equal(rows[1:], rows[:-1], out=begins[1:])
+        first = begins.nonzero()[0]
+        turns = rows[first]
+        mine = self._values(turns, choice[turns])[begins.cumsum() - 1]
+        below = shares_below(mine, self._values(rows, columns), choice[rows] < columns)
+        found: NDArray[np.float64] = np.multiply.reduceat(below, first, axis=0).mean(axis=1)
+        return turns, found
 
     def _racing(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """The rows and columns of all who can reach the worst draw of everybody else, and of some who just
         can't: they change nothing."""
-        scores, multipliers = self._scores, self._multipliers
-        least = (scores * multipliers[:, 0]).max(axis=1)
-        least[scores.max(axis=1) <= 0] = -np.finfo(np.float64).max  # where all are worth nothing, all race
-        racing: NDArray[np.bool_] = scores * (multipliers[:, -1] * _ROUNDED) >= least[:, None]
+        least = _highest(self._scores * self._multipliers[:, 0])
+        least[self._best <= 0] = -np.finfo(np.float64).max  # where all are worth nothing, all race
+        racing: NDArray[np.bool_] = self._scores * (self._multipliers[:, -1] * _ROUNDED) >= least[:, None]
         rows, columns = racing.nonzero()
         return rows, columns
 
     def _values(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
         """The values that each of k runners may draw, ascending: k x M."""
-        scores = np.maximum(self._scores[rows, columns], 0.0)
-        best = self._scores.max(axis=1)[rows]
-        ratios = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
+        scores = np.maximum(self._scores[rows, columns], 0.0) * _scale(self._best[rows])
         multipliers = self._multipliers[columns]
         if self._most is not None:
             most = self._most.at(rows, columns)
             bounded = (multipliers[:, -1] > most).nonzero()[0]
-            multipliers[bounded] = np.minimum(multipliers[bounded], most[bounded, None])
-        values: NDArray[np.float32] = (ratios[:, None] * multipliers).astype(np.float32)
-        return values
+            if bounded.size:
+                multipliers[bounded] = np.minimum(multipliers[bounded], most[bounded, None])
+        multipliers *= scores[:, None]
+        return multipliers.astype(np.float32)
 
 
 class Bound(NamedTuple):
@@ -148,39 +151,46 @@ class Bound(NamedTuple):
     propensity: NDArray[np.float64]
     rows: NDArray[np.intp]
 
-    def of(self, turns: slice) -> "Bound":
-        """That of some turns."""
-        return Bound(self.propensity, self.rows[turns])
-
     def at(self, turns: NDArray[np.intp], actions: NDArray[np.intp]) -> NDArray[np.float64]:
         """Of k actions at as many turns."""
         P = self.propensity[self.rows[turns], actions]
         return np.asarray(np.divide(1.0, P, out=np.full(P.shape, np.inf), where=P > 0))
 
 
+def drawn_by(keys: Keys, actions: Keys) -> Keys:
+    """What each action (A) draws at each turn (m), m x A: by the keys of both, so that no draw depends on
+    another."""
+    return mixed(keys[:, None] ^ actions)
+
+
 def multiplied(keys: Keys, actions: Keys, multipliers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The multiplier that each action (A) draws at each turn (m), m x A: by the keys of both, so that the
-    draw of one depends on no other. `multipliers` is A x M."""
-    level = (mixed(keys[:, None] ^ actions) >> _LEVEL_BITS).astype(np.intp)
+    """The multiplier (of A x M) that each action draws at each turn, m x A."""
+    level = (drawn_by(keys, actions) >> _LEVEL_BITS).astype(np.intp)
     drawn: NDArray[np.float64] = multipliers[np.arange(len(actions)), level]
     return drawn
 
 
 def shares_below(
-    mine: NDArray[np.uint32], theirs: NDArray[np.uint32], wins_ties: NDArray[np.bool_]
+    mine: NDArray[np.float32], theirs: NDArray[np.float32], wins_ties: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """The share of each rival's values that lies below each of mine, r x M; equal ones count where I win ties
-    (r). Values are bits of floats that are not negative, which ascend as these do, and ascend in each row.
+    (r). No value is negative, and they ascend in each row.
 
-    Both are merged by one sort, each value with a bit for whose it is, which also decides ties: how many of
-    theirs stand before one of mine is its place less how many of mine do.
+    Both are merged by one sort of their bits, which ascend as the values do, each with one more for whose it
+    is, which also decides ties: how many of theirs stand before one of mine is its place less how many of
+    mine do.
     """
     ties = wins_ties[:, None].astype(np.uint32)
-    merged = np.concatenate(((mine << _ONE) + ties, (theirs << _ONE) + (ties ^ _ONE)), axis=1)
+    merged = np.concatenate((mine.view(np.uint32), theirs.view(np.uint32)), axis=1)
+    merged <<= _ONE
+    merged[:, :LEVELS] += ties
+    merged[:, LEVELS:] += ties ^ _ONE
     merged.sort(axis=1)
-    place = ((merged & _ONE) == ties).ravel().nonzero()[0].reshape(mine.shape)
-    place -= np.arange(0, 2 * mine.size, 2 * LEVELS)[:, None] + np.arange(LEVELS)
-    shares: NDArray[np.float64] = place / LEVELS
+    merged &= _ONE
+    place = (merged == ties).ravel().nonzero()[0].reshape(mine.shape)
+    place -= np.arange(0, merged.size, 2 * LEVELS)[:, None]
+    place -= np.arange(LEVELS)
+    shares: NDArray[np.float64] = place * (1.0 / LEVELS)
     return shares
 
 
@@ -202,13 +212,27 @@ def random_noise(actions: int) -> NDArray[np.float64]:
     return np.broadcast_to((np.arange(LEVELS) + 0.5) / LEVELS, (actions, LEVELS))
 
 
-def _first(true: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """The first column of each row that is True."""
-    return np.asarray(true.argmax(axis=1))
+def _highest(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest of each row; where rows are short, to find its place is four times as fast as `max`."""
+    highest: NDArray[np.float64] = scores[np.arange(len(scores)), scores.argmax(axis=1)]
+    return highest
 
 
-def _ratios(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores as shares of the row's best, 0 where that is 0 or there is no candidate."""
-    amount = np.maximum(scores, 0.0)
-    best = amount.max(axis=1, initial=0.0, keepdims=True)
-    return np.asarray(np.divide(amount, best, out=np.zeros_like(amount), where=best > 0))
+def _scale(best: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The power of two that brings the best score of each row to between 1/2 and 1."""
+    return np.asarray(np.ldexp(1.0, np.minimum(-np.frexp(best)[1], _MOST_EXPONENT)))
+
+
+def _parts(rows: NDArray[np.intp]) -> list[slice]:
+    """Rivals, in order of their rows, so many at once that there is room for their values; those of one row
+    stay together."""
+    if len(rows) <= MOST_RIVALS:
+        return [slice(0, len(rows))]
+    ends = np.append((rows[1:] != rows[:-1]).nonzero()[0] + 1, len(rows))
+    parts, begin = list[slice](), 0
+    while begin < len(rows):
+        most = ends.searchsorted(begin + MOST_RIVALS, side="right") - 1
+        end = int(ends[max(most, ends.searchsorted(begin, side="right"))])
+        parts.append(slice(begin, end))
+        begin = end
+    return parts

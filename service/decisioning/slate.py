@@ -167,16 +167,16 @@ class _Filling:
         self, rows: slice, limits: NDArray[np.int32], among: NDArray[np.bool_], *, last: bool = False
     ) -> _Picks:
         """Every one of some requests takes its turns, all of them at the same time."""
-        turns = Turns.of(limits, among.shape[1])
-        row, slot = turns.row + rows.start, turns.slot
+        turns = Turns.of(limits, among.shape[1], rows.start)
+        row, slot = turns.row, turns.slot
         treatments = self._said.in_slots(slot, row)
         is_open = among[row] & (treatments >= 0)
         if last and self.unneeded is not None:
             visit, action = is_open.nonzero()
             self.unneeded[row[visit], action] = False
         scores = np.where(is_open, self._priority[row], -np.inf)
-        choices = self._choose(row[turns.visit], slot[turns.visit], turns.rank)
-        places = None if self._contest is None else self._contest.places(turns, row, choices)
+        choices = self._choose(turns, scores)
+        places = None if self._contest is None else self._contest.places(turns, choices)
         action = self._take(turns, scores, choices.take if places is None else places.take)
         taken = (action != NOBODY).nonzero()[0]
         visit, action = turns.visit[taken], action[taken]

@@ -37,29 +37,27 @@ class Turns:
     siblings: NDArray[np.intp]
 
     @classmethod
-    def of(cls, limits: NDArray[np.integer], most: int) -> "Turns":
-        """Those of n requests that ask for so many actions of each slot (n x S); there are `most` of them."""
+    def of(cls, limits: NDArray[np.integer], most: int, row: int = 0) -> "Turns":
+        """Those of n requests, from a `row` on, that ask for so many actions of each slot (n x S); there are
+        `most` of them."""
         limits = np.minimum(limits, most, dtype=np.intp)
-        row, slot = limits.nonzero()
-        asked = limits[row, slot]
+        rows, slot = limits.nonzero()
+        asked = limits[rows, slot]
         end = asked.cumsum()
-        visits = np.arange(len(row))
+        visits = np.arange(len(rows))
         visit = visits.repeat(asked)
         left = end[visit] - np.arange(len(visit))
-        begins = np.ones(len(row), np.bool_)
-        np.not_equal(row[1:], row[:-1], out=begins[1:])
+        rank = asked[visit] - left + 1
+        begins = np.ones(len(rows), np.bool_)
+        np.not_equal(rows[1:], rows[:-1], out=begins[1:])
         first = begins.nonzero()[0]
-        if len(first) == len(row):
-            return cls(
-                row, slot, end, visit, asked[visit] - left + 1, left, end - asked, end, visits[:, None]
-            )
-        last = np.append(first[1:], len(row)) - 1
-        request = begins.cumsum() - 1
+        rows = rows + row
+        if len(first) == len(rows):
+            return cls(rows, slot, end, visit, rank, left, end - asked, end, visits[:, None])
+        last = np.append(first[1:], len(rows)) - 1
         among = first[:, None] + np.arange((last - first).max() + 1)
-        siblings = np.minimum(among, last[:, None])[request]
-        return cls(
-            row, slot, end, visit, asked[visit] - left + 1, left, (end - asked)[first], end[last], siblings
-        )
+        siblings = np.minimum(among, last[:, None])[begins.cumsum() - 1]
+        return cls(rows, slot, end, visit, rank, left, (end - asked)[first], end[last], siblings)
 
     def __len__(self) -> int:
         return len(self.visit)
@@ -89,27 +87,26 @@ class Choices(Protocol):
 class Chooser(Protocol):
     """How candidates are chosen."""
 
-    def __call__(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> Choices:
-        """For T turns of some rows of the batch, each at a slot and a rank; ranks count from 1."""
+    def __call__(self, turns: Turns, scores: NDArray[np.float64]) -> Choices:
+        """For some turns; `scores` is V x A: before any is taken, the priority of who may be chosen at each
+        visit, -inf for who may not."""
         ...
 
 
 class Best:
     """The highest priority; of equal ones the action that stands first in the catalogue."""
 
-    def __init__(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> None:
-        self._turns = len(rows)
+    def __init__(self, turns: Turns, scores: NDArray[np.float64]) -> None:
+        self._turns = len(turns)
 
     def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
-        return best_of(scores)[0]
+        return or_nobody(scores.argmax(axis=1), scores)
 
     def stated(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return np.ones(self._turns), np.zeros(self._turns)
 
 
-def best_of(scores: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The best candidate of each turn and its score; nobody (-1) and -inf where there is none."""
-    best = scores.argmax(axis=1)
-    top = scores[np.arange(len(best)), best]
-    best[top == -np.inf] = NOBODY
-    return best, top
+def or_nobody(choice: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The choice of m turns, and nobody (-1, in place) where that is no candidate."""
+    choice[scores[np.arange(len(choice)), choice] == -np.inf] = NOBODY
+    return choice

@@ -20,8 +20,9 @@ METHODS: tuple[Method, ...] = ("none", "epsilon", "softmax", "thompson", "unifor
 
 def choose(exploration: Exploration, scores: np.ndarray, chance: Chance, noise: np.ndarray) -> None:
     """One choice for each turn, with its probability."""
-    choices = Explored([Way(Exploring(exploration, replace(chance), noise))])
-    choices.take(np.arange(TURNS), scores)
+    every = np.arange(TURNS)
+    choices = Explored([Way(Exploring(exploration, replace(chance), noise))], every, scores)
+    choices.take(every, scores)
     choices.stated()
 
 

@@ -68,8 +68,9 @@ class Turn(NamedTuple):
 
 def choose(exploration: Exploration, scores: NDArray[np.float64], draws: Draws) -> Turn:
     """One choice for each turn, as the slate makes them."""
-    choices = Explored([Way(draws.exploring(exploration))])
-    choice = choices.take(np.arange(len(scores)), scores)
+    every = np.arange(len(scores))
+    choices = Explored([Way(draws.exploring(exploration))], every, scores)
+    choice = choices.take(every, scores)
     return Turn(choice, *choices.stated())
 
 
@@ -128,7 +129,7 @@ def test_the_mean_cost_of_choices_is_the_expected_cost_of_exploring(exploration:
 
 def available_scores() -> st.SearchStrategy[NDArray[np.float64]]:
     """Few different scores, so that ties are frequent, and candidates missing here and there."""
-    element = st.sampled_from([-np.inf, 0.0, 0.5, 0.98, 1.0, 1.0, 1.02, 30.0, 1e12, 1e-12])
+    element = st.sampled_from([-np.inf, 0.0, 0.5, 0.98, 1.0, 1.0, 1.02, 30.0, 1e12, 1e-12, 1e-310])
     return hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.just(len(NAMES))), elements=element)
 
 
@@ -179,6 +180,18 @@ def test_an_action_that_is_no_candidate_changes_nothing(
     np.testing.assert_array_equal(found.probability, expected.probability)
 
 
+@given(available_scores(), explorations, st.integers(0, 50), st.integers(0, 5))
+def test_who_is_not_chosen_has_no_say_in_who_is(
+    scores: NDArray[np.float64], exploration: Exploration, seed: int, loser: int
+) -> None:
+    """With a floor the number of candidates has: it says how often anybody is chosen."""
+    unfloored, draws = replace(exploration, floor=0.0), chance_of(keys(len(scores), seed))
+    chosen = choose(unfloored, scores, draws).choice
+    without = scores.copy()
+    without[chosen != loser, loser] = -np.inf
+    np.testing.assert_array_equal(choose(unfloored, without, draws).choice, chosen)
+
+
 @given(available_scores(), explorations, st.integers(0, 50))
 def test_only_candidates_are_chosen_and_nothing_where_there_is_none(
     scores: NDArray[np.float64], exploration: Exploration, seed: int
@@ -209,8 +222,8 @@ def test_thompson_states_what_counting_all_draws_would_find(scores: NDArray[np.f
     if not (pair > -np.inf).all():
         return
     chance = chance_of(keys(1, seed), PROPENSITY[:2])
-    best = pair.max() or 1.0
-    values = (pair[0, :, None] / best * np.minimum(chance.noise, 1 / PROPENSITY[:2, None])).astype(np.float32)
+    scaled = pair / 2.0 ** np.frexp(pair.max())[1]
+    values = (scaled[0, :, None] * np.minimum(chance.noise, 1 / PROPENSITY[:2, None])).astype(np.float32)
     wins = (values[0][:, None] >= values[1]).mean()
     stated = distribution(Exploration("thompson"), pair, chance)[0]
     np.testing.assert_allclose(stated, [wins, 1 - wins], atol=1e-12)
@@ -344,6 +357,6 @@ def test_turns_with_too_many_rivals_to_look_at_once_have_the_same_probabilities(
     spent = replace(chance_of(keys(50)), explores=np.arange(50) % 3 > 0)
     scores = repeated(SCORES, 50)
     whole = choose(exploration, scores, spent)
-    monkeypatch.setattr("service.decisioning.proposals.MOST_RUNNERS", 7)
+    monkeypatch.setattr("service.decisioning.proposals.MOST_RIVALS", 7)
     for found, expected in zip(choose(exploration, scores, spent), whole, strict=True):
         np.testing.assert_array_equal(found, expected)

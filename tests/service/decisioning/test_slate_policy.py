@@ -13,7 +13,7 @@ from service.decisioning.slate import Slate, fill
 from service.decisioning.slate_policy import AnswerLimit, Bundle, SlatePolicy
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import INACTIVE
-from service.decisioning.turns import Best, Chooser
+from service.decisioning.turns import Best, Chooser, Turns
 from service.decisioning.volumes import UNLIMITED, VolumeLimit
 
 from .conftest import MakeBatch, MakeSnapshot
@@ -245,14 +245,15 @@ def test_only_the_best_class_is_left_to_chance_and_who_follows_is_certain(world:
     class Last:
         """Whoever stands last in the catalogue, with probability 1/4 and at a cost of 1/2."""
 
-        def __init__(self, rows: NDArray[np.intp], slots: NDArray[np.intp], ranks: NDArray[np.intp]) -> None:
-            self.slots, self.ranks, self.chance = slots, ranks, np.zeros(len(rows))
+        def __init__(self, turns: Turns, scores: NDArray[np.float64]) -> None:
+            self.turns, self.chance = turns, np.zeros(len(turns))
 
         def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
             candidates = np.flatnonzero(scores[0] > -np.inf)
             if not candidates.size:
                 return np.array([-1])
-            seen.append((int(self.slots[turns[0]]), int(self.ranks[turns[0]]), candidates.tolist()))
+            slot, rank = self.turns.slot[self.turns.visit[turns]], self.turns.rank[turns]
+            seen.append((int(slot[0]), int(rank[0]), candidates.tolist()))
             self.chance[turns] = 1.0
             return candidates[[-1]]
 
