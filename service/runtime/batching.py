@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from service.runtime.pace import Pace
+
 Item = TypeVar("Item")
 
 PATIENCE = 0.005
@@ -21,22 +23,6 @@ ALWAYS_TAKEN = 16
 
 class Overloaded(Exception):
     """More is waiting than can be worked off in time."""
-
-
-class Pace:
-    """How long an item takes when batch follows batch, with all that the machine does beside."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def learn(self, items: int, seconds: float, *, pressed: bool) -> None:
-        """Learn from a batch. One that is not `pressed` by as many that wait again was small, and what all
-        batches cost was shared by few: it can only show that items take less than was thought."""
-        each = seconds / items
-        if self.seconds == 0.0:
-            self.seconds = each if pressed else 0.0
-        elif pressed or each < self.seconds:
-            self.seconds += 0.25 * (each - self.seconds)
 
 
 class NaturalBatcher(Generic[Item]):
@@ -77,7 +63,7 @@ class NaturalBatcher(Generic[Item]):
         """Whether so many more would be taken in."""
         waiting = len(self._waiting) + items
         ahead = waiting + (self._size if self._current is not None else 0)
-        in_time = waiting <= ALWAYS_TAKEN or ahead * self._pace.seconds <= self._within
+        in_time = waiting <= ALWAYS_TAKEN or self._pace.expected(ahead, self._max_batch) <= self._within
         return in_time and waiting <= self._max_waiting
 
     def submit(self, items: list[Item]) -> None:
@@ -143,6 +129,6 @@ class NaturalBatcher(Generic[Item]):
         if self._current is task:
             self._current = None
             now = time.perf_counter()
-            self._pace.learn(self._size, now - self._began, pressed=len(self._waiting) >= self._size)
+            self._pace.learn(self._size, now - self._began)
             self._began = now if self._waiting else 0.0
             self._schedule()

@@ -32,7 +32,7 @@ from service.runtime.timing import StageTimer
 
 BULK_DEADLINE = 30.0
 """Seconds until a request among many is answered, if it says nothing: its caller waits for the last one."""
-ADMITTED = 0.6
+ADMITTED = 0.5
 """Of the deadline: who can be expected to wait longer is turned away at once. The rest is for what can't be
 foreseen, so that those who are let in are decided in full."""
 MAX_RESERVE = 0.010

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.runtime import batching
-from service.runtime.batching import ALWAYS_TAKEN, NaturalBatcher, Overloaded, Pace
+from service.runtime.batching import ALWAYS_TAKEN, NaturalBatcher, Overloaded
 
 FOR_EVER = 3600.0
 
@@ -280,21 +280,3 @@ def test_without_a_limit_of_time_everything_is_taken_that_there_is_room_for() ->
             work.finished[number].set()
 
     run(scenario)
-
-
-def test_the_pace_is_learned_from_batches_that_others_wait_behind() -> None:
-    pace = Pace()
-    pace.learn(1, 0.5, pressed=False)
-    assert pace.seconds == 0.0
-    pace.learn(10, 0.1, pressed=True)
-    assert pace.seconds == pytest.approx(0.01)
-    pace.learn(1, 0.5, pressed=False)
-    assert pace.seconds == pytest.approx(0.01)
-
-
-def test_the_pace_gets_better_with_any_batch_that_is_faster() -> None:
-    pace = Pace()
-    pace.learn(1, 10.0, pressed=True)  # something hung
-    for _ in range(60):
-        pace.learn(10, 0.01, pressed=False)
-    assert pace.seconds == pytest.approx(0.001, rel=0.1)
