@@ -25,8 +25,8 @@ def choose(reference: LightGBMScorer, model: bytes, rows: NDArray[np.float64], c
     """The scorer for a LightGBM model.
 
     `auto` takes the compiled one where it can be made, gives the same margins as the reference on golden
-    rows (m, width) and shuffles of them, to the last bit, and takes less time for them. Nothing is
-    remembered between starts, because all of this takes a few milliseconds.
+    rows (m, width) and shuffles of them, to the last bit, unless it takes clearly more time for them. Nothing
+    is remembered between starts, because all of this takes a few milliseconds.
 
     Raises:
         InvalidModel: `compiled` is asked for, and can't be had.
@@ -41,7 +41,7 @@ def choose(reference: LightGBMScorer, model: bytes, rows: NDArray[np.float64], c
             raise InvalidModel(f"it can't be scored by machine code: {error}") from error
         log.info("LightGBM's library serves a model: %s", error)
         return reference
-    if choice == "auto" and _seconds(compiled, rows) > _seconds(reference, rows):
+    if choice == "auto" and _seconds(compiled, rows) > CLEARLY_SLOWER * _seconds(reference, rows):
         return reference
     return compiled
 

@@ -3,10 +3,8 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,13 +15,12 @@ from loadtests.bench.worlds import BenchFailed, Size, prepare
 from loadtests.cores import family, pinned, two_cores
 from loadtests.generators import best_generator
 from loadtests.profile.stages import OTHER, STAGES, shares
-from loadtests.server import ServerFailed
+from loadtests.server import Server, ServerFailed
 from service.cli.console import table
 
 CONNECTIONS = (1, 16, 64)
 SECONDS = 10.0
 SAMPLES = 250  # a second
-ENDS_WITHIN = 30.0  # seconds
 
 Profile = Mapping[str, float]
 """Microseconds of processor time a decision, by stage."""
@@ -77,24 +74,13 @@ def sample(world: Path, connections: int, seconds: float) -> Profile:
         spy += ["--rate", str(SAMPLES), "--duration", "unlimited", "--output", str(samples), "--"]
         site = Site(folder, core, under=tuple(spy))
         with site.service(world, "service") as server:
-            target = Target(server, bodies)
+            worker = family(server.pid)[1]  # what py-spy itself takes is none of a decision's
+            target = Target(Server(server.url, worker), bodies)
             meter = Meter(best_generator())
             meter.warm_up([target])
             [reading] = meter.closed({"service": target}, (connections,), 1, seconds)
-            _end(server.pid, samples)
         with samples.open() as lines:
             return {stage: share * reading.cpu_us for stage, share in shares(lines).items()}
-
-
-def _end(spy: int, samples: Path) -> None:
-    """Let the worker end, after which py-spy writes what it has seen."""
-    for pid in family(spy)[1:]:
-        os.kill(pid, signal.SIGINT)
-    until = time.monotonic() + ENDS_WITHIN
-    while not samples.exists():
-        if time.monotonic() > until:
-            raise BenchFailed("py-spy has written nothing; may it trace processes here?")
-        time.sleep(0.1)
 
 
 def tabled(profiles: Sequence[Profile]) -> list[list[str]]:

@@ -22,6 +22,7 @@ STAGES: tuple[tuple[str, str], ...] = (
     ("rest of the core", r"service/decisioning/"),
     ("store", r"feature_store/|runtime/(features|live|contacts)\.py|hiredis|redis/"),
     ("requests and batches", r"service/runtime/"),
+    ("sending answers", r"service/api/server\.py"),
     ("bodies and routing", r"service/api/|service/app\.py|fastapi/|starlette/|pydantic/"),
     ("HTTP server and event loop", r"uvicorn/|uvloop|asyncio/|httptools"),
 )
