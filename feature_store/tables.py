@@ -73,7 +73,7 @@ class ParquetTable:
         """The rows after the first `skip`. Row groups that are skipped as a whole are not read, and of the
         others no more at a time than is given out, however large they are."""
         try:
-            with pq.ParquetFile(self._path, buffer_size=_BUFFER_BYTES) as file:
+            with pq.ParquetFile(self._path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
                 first, groups = _groups_after(file.metadata, skip)
                 wanted = None if columns is None else list(columns)
                 for data in file.iter_batches(_BATCH_ROWS, groups, columns=wanted):

@@ -20,6 +20,8 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 LINE_EVERY = 5.0
 """Seconds between two lines about the same work where there is no terminal to draw a bar on."""
+MINUTES_FROM = 100.0
+"""Seconds from which on minutes are told."""
 
 
 def fail(message: str) -> NoReturn:
@@ -55,6 +57,7 @@ class ProgressDisplay:
         )
         self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, float] = {}
+        self._began: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> Self:
         if err.is_terminal:
@@ -80,14 +83,26 @@ class ProgressDisplay:
 
     def _draw(self, what: str, done: int, total: int | None) -> None:
         if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
+            self._tasks[what] = self._bars.add_task(what, total=total, completed=done)
         self._bars.update(self._tasks[what], completed=done, total=total)
+
+    def _left(self, what: str, done: int, total: int) -> str:
+        """How much longer it takes, at the pace at which it went so far; some of it may have been done before
+        it began."""
+        began, before = self._began[what]
+        if not before < done < total:
+            return ""
+        seconds = (time.monotonic() - began) * (total - done) / (done - before)
+        return f", {seconds:,.0f} s left" if seconds < MINUTES_FROM else f", {seconds / 60:,.0f} min left"
 
     def _say(self, what: str, done: int, total: int | None) -> None:
         now = time.monotonic()
+        self._began.setdefault(what, (now, done))
         finished = total is not None and done >= total
         if finished or now - self._said.get(what, now - LINE_EVERY + 2.0) >= LINE_EVERY:
-            share = f"{done:,} of {total:,}" if total is not None else f"{done:,}"
+            share = (
+                f"{done:,} of {total:,}{self._left(what, done, total)}" if total is not None else f"{done:,}"
+            )
             print(f"  {what}: {share}", file=sys.stderr, flush=True)  # noqa: T201
             self._said[what] = now
         else:

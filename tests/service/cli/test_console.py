@@ -5,6 +5,10 @@ import pty
 import subprocess
 import sys
 
+import pytest
+
+from service.cli import console
+
 ANNOUNCED = """
 from service.cli.console import ProgressDisplay, out
 with ProgressDisplay() as display:
@@ -49,3 +53,18 @@ def test_what_is_no_result_does_not_go_to_stdout_where_that_is_no_terminal() -> 
     piped = subprocess.run([sys.executable, "-c", ANNOUNCED], capture_output=True, text=True, check=True)
     assert piped.stdout == "a line of the result\n"
     assert "a line beside it" in piped.stderr
+
+
+def test_long_work_tells_how_much_longer_it_takes_at_the_pace_since_it_began(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([100.0, 104.0, 104.0, 200.0, 200.0, 210.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    display = console.ProgressDisplay()
+    for done in (1_000, 2_000, 3_000, 11_000):  # the first thousand was done by an earlier run
+        display.update("deciding", done, 11_000)
+    assert capsys.readouterr().err.splitlines() == [
+        "  deciding: 2,000 of 11,000, 36 s left",
+        "  deciding: 3,000 of 11,000, 7 min left",
+        "  deciding: 11,000 of 11,000",
+    ]
