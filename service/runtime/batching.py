@@ -88,6 +88,7 @@ class NaturalBatcher(Generic[Item]):
     def _schedule(self) -> None:
         if self._waiting and not self._scheduled:
             self._scheduled, self._seen = True, 0
+            self._began = time.perf_counter()
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
@@ -105,7 +106,6 @@ class NaturalBatcher(Generic[Item]):
         self._size = min(len(self._waiting), self._max_batch)
         batch = [self._waiting.popleft() for _ in range(self._size)]
         loop = asyncio.get_running_loop()
-        self._began = self._began or time.perf_counter()
         task = loop.create_task(self._run(batch))
         self._current = task
         self._running.add(task)
@@ -128,7 +128,5 @@ class NaturalBatcher(Generic[Item]):
         """Let the next batch start: this one is done, or has taken long enough."""
         if self._current is task:
             self._current = None
-            now = time.perf_counter()
-            self._pace.learn(self._size, now - self._began)
-            self._began = now if self._waiting else 0.0
+            self._pace.learn(self._size, time.perf_counter() - self._began)
             self._schedule()
