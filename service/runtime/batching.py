@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 PATIENCE = 0.005
 """Seconds for which a batch holds back the next one: a slow store delays its own batch, not all that
 follow."""
-ALWAYS_TAKEN = 16
+ALWAYS_TAKEN = 32
 """Items for which there is always room to wait: few enough that they make one small batch."""
 
 
