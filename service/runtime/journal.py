@@ -24,8 +24,9 @@ MOST_BYTES = 64_000_000
 counted."""
 MOST_AT_ONCE = 1_000_000
 """Bytes of one round trip, unless a single entry has more: the server answers nobody meanwhile."""
-PAUSE = 0.2
-"""Seconds between two looks at what is waiting."""
+PAUSE = 1.0
+"""Seconds between two looks at what is waiting: a store that syncs each write to its disk answers nobody
+meanwhile, for some 5 ms, so five times a second would be seen in one request of forty."""
 RETRY = 1.0
 """Seconds until a store that was away is asked again."""
 WARN_EVERY = 10.0

@@ -28,11 +28,11 @@ log = structlog.get_logger()
 
 MOST_WAITING = 10_000
 """Records that may wait to be written; what comes on top is not recorded, and counted."""
-MOST_AT_ONCE = 200
+MOST_AT_ONCE = 1_000
 MOST_SNAPSHOTS = 8
 """Of which records may be waiting still."""
-PAUSE = 0.2
-"""Seconds between two round trips: nobody waits for a record."""
+PAUSE = 1.0
+"""Seconds between two round trips: nobody waits for a record, but all wait for a store that syncs it."""
 
 UNREPEATABLE = ("decision_id", "customer_id", "anonymous_id", "timings_ms", "explanation")
 """Fields of an answer that are no part of what was decided."""
