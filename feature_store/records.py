@@ -12,10 +12,10 @@ def join(blobs: Sequence[bytes | None], dtype: np.dtype[Any]) -> tuple[NDArray[n
 
     Bytes after a customer's last whole record are passed over.
     """
-    filled = blobs if all(blobs) else [blob or b"" for blob in blobs]
-    sizes = np.fromiter(map(len, filled), np.intp, len(filled))  # type: ignore[arg-type]
+    filled = [blob or b"" for blob in blobs]
+    sizes = np.fromiter(map(len, filled), np.intp, len(filled))
     counts = sizes // dtype.itemsize
     whole = counts * dtype.itemsize
     if (whole < sizes).any():
-        filled = [blob[:size] for blob, size in zip(filled, whole.tolist(), strict=True)]  # type: ignore[index]
-    return np.frombuffer(b"".join(filled), dtype), counts  # type: ignore[arg-type]
+        filled = [blob[:size] for blob, size in zip(filled, whole.tolist(), strict=True)]
+    return np.frombuffer(b"".join(filled), dtype), counts

@@ -39,7 +39,7 @@ class OnnxScorer:
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
+        except Exception as error:  # its errors have no class in common
             raise InvalidModel(f"ONNX Runtime can't read the model: {error}") from error
         self._input, self._type, self._read = _input(self._session, self.width)
         self._output = _output(self._session)
