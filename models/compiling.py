@@ -23,11 +23,10 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
     """
 
     def compile_(function: Function) -> Function:
-        options = {"nogil": True, "error_model": "numpy"}
         try:
-            made = numba.njit(list(signatures), cache=True, **options)(function)
+            made = numba.njit(list(signatures), cache=True, nogil=True, error_model="numpy")(function)
         except RuntimeError:  # there is no folder that can be written to
-            made = numba.njit(list(signatures), **options)(function)
+            made = numba.njit(list(signatures), nogil=True, error_model="numpy")(function)
         return cast(Function, made)
 
     return compile_
