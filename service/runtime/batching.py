@@ -13,10 +13,9 @@ from typing import Generic, TypeVar
 from service.runtime.pace import Pace
 
 Item = TypeVar("Item")
+Release = Callable[[], None]
+"""Lets the next batch start before this one is done."""
 
-PATIENCE = 0.005
-"""Seconds for which a batch holds back the next one: a slow store delays its own batch, not all that
-follow."""
 ALWAYS_TAKEN = 32
 """Items for which there is always room to wait: few enough that they make one small batch."""
 
@@ -28,23 +27,22 @@ class Overloaded(Exception):
 class NaturalBatcher(Generic[Item]):
     """Hands items to `work` in batches. `work` answers each item itself, and never raises.
 
-    A batch starts when a turn of the event loop has brought nothing new, or with `max_batch` items. A
-    `patient` one lets each batch take as long as it does; another starts the next after `PATIENCE`.
+    A batch starts when a turn of the event loop has brought nothing new, or with `max_batch` items, and when
+    the one before is done or has called the function that `work` is given beside its items: it waits for
+    something else, and the next one can have the processor meanwhile.
 
     What can't be expected to be done `within` so many seconds is not taken in.
     """
 
     def __init__(
         self,
-        work: Callable[[list[Item]], Awaitable[None]],
+        work: Callable[[list[Item], Release], Awaitable[None]],
         *,
         max_batch: int,
         max_waiting: int,
-        patient: bool = False,
         within: float = math.inf,
     ) -> None:
         self._work = work
-        self._patient = patient
         self._max_batch, self._max_waiting, self._within = max_batch, max_waiting, within
         self._waiting: deque[Item] = deque()
         self._scheduled = False
@@ -109,12 +107,11 @@ class NaturalBatcher(Generic[Item]):
         task = loop.create_task(self._run(batch))
         self._current = task
         self._running.add(task)
-        if not self._patient:
-            loop.call_later(PATIENCE, self._release, task)
         task.add_done_callback(self._finished)
 
     async def _run(self, batch: list[Item]) -> None:
-        await self._work(batch)
+        task = asyncio.current_task()
+        await self._work(batch, lambda: self._release(task))
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
@@ -124,8 +121,8 @@ class NaturalBatcher(Generic[Item]):
                 {"message": "a batch failed", "exception": task.exception(), "task": task}
             )
 
-    def _release(self, task: "asyncio.Task[None]") -> None:
-        """Let the next batch start: this one is done, or has taken long enough."""
+    def _release(self, task: "asyncio.Task[None] | None") -> None:
+        """Let the next batch start: this one is done, or waits."""
         if self._current is task:
             self._current = None
             self._pace.learn(self._size, time.perf_counter() - self._began)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from feature_store.store import CustomerRows
 from service.decisioning.experiments import Assigned, Experiments, arm_of
 from service.decisioning.stages import Stage
 from service.runtime import accounting
-from service.runtime.batching import NaturalBatcher
+from service.runtime.batching import NaturalBatcher, Release
 from service.runtime.budgets import Ledger
 from service.runtime.decision import (
     FEATURES_INCOMPLETE,
@@ -20,7 +21,7 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
     Decision,
 )
-from service.runtime.features import FeatureReader
+from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
@@ -37,6 +38,9 @@ ADMITTED = 0.5
 foreseen, so that those who are let in are decided in full."""
 MAX_RESERVE = 0.010
 """Seconds of a deadline that are kept for deciding, at most: beyond it the machine is overloaded anyway."""
+PATIENCE = 0.005
+"""Seconds for which a batch that waits for the store holds back the next one: a slow store delays its own
+batch, not all that follow."""
 
 
 class Decider:
@@ -61,7 +65,7 @@ class Decider:
         self._batcher = NaturalBatcher(
             self._work, max_batch=max_batch, max_waiting=max_waiting, within=ADMITTED * deadline
         )
-        self._bulk = NaturalBatcher(self._work, max_batch=max_batch, max_waiting=max_waiting, patient=True)
+        self._bulk = NaturalBatcher(self._work_alone, max_batch=max_batch, max_waiting=max_waiting)
 
     @property
     def has_room(self) -> bool:
@@ -106,15 +110,19 @@ class Decider:
         read_until = written_until - min(self._leaving.seconds, seconds / 4)
         return Pending(request, arrived, deadline, read_until, written_until, loop.create_future())
 
-    async def _work(self, batch: list[Pending]) -> None:
+    async def _work_alone(self, batch: list[Pending], _: Release) -> None:
+        """One batch after another: several at once would only make each other late."""
+        await self._work(batch, lambda: None)
+
+    async def _work(self, batch: list[Pending], release: Release) -> None:
         try:
-            await self._decide_on_time(batch)
+            await self._decide_on_time(batch, release)
         except Exception as error:  # noqa: BLE001 - every request of the batch is told, whatever happened
             for pending in batch:
                 if not pending.answer.done():
                     pending.answer.set_exception(error)
 
-    async def _decide_on_time(self, batch: list[Pending]) -> None:
+    async def _decide_on_time(self, batch: list[Pending], release: Release) -> None:
         """Decide everything as soon as the features are there, and each request at its deadline if they are
         not."""
         live, started = self.live, time.perf_counter()
@@ -125,19 +133,18 @@ class Decider:
             accounts = [pending.request.account_id for pending in waiting]
         read = self._reader.start(live.store, keys, live.also, accounts) if waiting else None
         while waiting:
-            if read is not None and not read.done():
-                timeout = min(pending.read_until for pending in waiting) - time.perf_counter()
-                if timeout > 0:
-                    await asyncio.wait({read}, timeout=timeout)
+            if read is not None:
+                with _holding_back(release):
+                    await heard(read, min(pending.read_until for pending in waiting))
             read_seconds = time.perf_counter() - started
             if read is None or read.done():
                 rows = None if read is None else read.result()
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
-                await self._decide(live, waiting, rows, missing, read_seconds)
+                await self._decide(live, waiting, rows, missing, read_seconds, release)
                 return
             now = time.perf_counter()
             due = [pending for pending in waiting if pending.read_until <= now]
-            await self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds)
+            await self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds, release)
             waiting = [pending for pending in waiting if pending.read_until > now]
 
     async def _decide(
@@ -147,6 +154,7 @@ class Decider:
         rows: CustomerRows | None,
         missing: tuple[str, ...],
         read_seconds: float,
+        release: Release,
     ) -> None:
         if not due:
             return
@@ -183,7 +191,8 @@ class Decider:
         claims = {}
         if contacts is not None and snapshot.contact.reserving:
             claims = claimed(answers, contacts, [pending.written_until for pending in due])
-        await self._leaving.leave(live.store, due, answers, claims)
+        with _holding_back(release):
+            await self._leaving.leave(live.store, due, answers, claims)
         await asyncio.sleep(0)  # the answers leave first
         real = [answer for answer in answers if not answer.request.dry_run]
         if not real:
@@ -194,6 +203,16 @@ class Decider:
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
             accounting.count_features(live.stored, rows, positions, now)
+
+
+@contextmanager
+def _holding_back(release: Release) -> Iterator[None]:
+    """Wait for the store, and let the next batch start when that takes long."""
+    timer = asyncio.get_running_loop().call_later(PATIENCE, release)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:

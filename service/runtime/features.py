@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
@@ -20,6 +21,13 @@ MAX_OPEN_READS = 16
 WARN_EVERY = 10.0
 """Seconds between two warnings of features that can't be read."""
 
+TURNS_TO_HEAR = 3
+"""Of the event loop, until a reply that has come while it was busy is read and understood: its timers ring
+before it looks at what has come."""
+
+Read = asyncio.Task[CustomerRows | None]
+Anything = TypeVar("Anything")
+
 
 class FeatureReader:
     """Starts reads, and leaves the store alone for `retry_after` seconds when one has failed."""
@@ -28,7 +36,7 @@ class FeatureReader:
         self._retry_after = retry_after
         self._away_until = 0.0
         self._warned_at = -WARN_EVERY
-        self._open: set[asyncio.Task[CustomerRows | None]] = set()
+        self._open: set[Read] = set()
 
     def start(
         self,
@@ -36,7 +44,7 @@ class FeatureReader:
         customer_keys: Sequence[str],
         also: Sequence[bytes] = (),
         accounts: Sequence[str | None] | None = None,
-    ) -> "asyncio.Task[CustomerRows | None] | None":
+    ) -> Read | None:
         """A read in flight, whose result is None where it failed; None if the store is not to be asked
         now. `also` names further fields of the customers' hashes. With `accounts` the contacts of accounts
         are read, too: of those that it names, else of those that are stored."""
@@ -92,6 +100,18 @@ class FeatureReader:
         if time.monotonic() - self._warned_at >= WARN_EVERY:
             self._warned_at = time.monotonic()
             log.warning("features_incomplete", customers=int(rows.incomplete.sum()), reason=rows.faults[0])
+
+
+async def heard(read: "asyncio.Task[Anything]", until: float) -> bool:
+    """Wait for a read, at most until then by `time.perf_counter`; whether it is there."""
+    timeout = until - time.perf_counter()
+    if timeout > 0 and not read.done():
+        await asyncio.wait({read}, timeout=timeout)
+    for _ in range(TURNS_TO_HEAR):
+        if read.done():
+            break
+        await asyncio.sleep(0)
+    return read.done()
 
 
 async def _contacts(store: CustomerStore, account_ids: Iterable[str | None]) -> dict[str | None, Kept | None]:

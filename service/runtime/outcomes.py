@@ -12,7 +12,7 @@ from itertools import chain
 from feature_store.documents import did_you_mean
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable
 from service.observability import metrics
-from service.runtime.batching import NaturalBatcher
+from service.runtime.batching import NaturalBatcher, Release
 from service.runtime.requests import Fault
 from service.runtime.tokens import Grant, InvalidToken, Signer
 
@@ -68,9 +68,7 @@ class OutcomeIntake:
         self._store, self._signer, self.names = store, signer, outcomes
         self.redeems: Mapping[str, Collection[str]] = {}
         """By outcome the contact policies whose reservations it stands in for."""
-        self._batcher = NaturalBatcher(
-            self._record, max_batch=max_batch, max_waiting=max_waiting, patient=True
-        )
+        self._batcher = NaturalBatcher(self._record, max_batch=max_batch, max_waiting=max_waiting)
 
     async def take(self, reports: Sequence[OutcomeReport]) -> Receipt:
         """Record the good ones among the reports; when this returns they are durable.
@@ -124,7 +122,7 @@ class OutcomeIntake:
         self._batcher.submit([pending])
         return await pending.new
 
-    async def _record(self, batch: list[_Pending]) -> None:
+    async def _record(self, batch: list[_Pending], _: Release) -> None:
         calls = iter(_round_trips(batch))
         for together in calls:
             try:

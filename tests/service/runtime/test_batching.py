@@ -6,22 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.runtime import batching
-from service.runtime.batching import ALWAYS_TAKEN, NaturalBatcher, Overloaded
-
-FOR_EVER = 3600.0
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No batch counts as hanging because the machine is busy."""
-    monkeypatch.setattr(batching, "PATIENCE", FOR_EVER)
-
-
-@pytest.fixture
-def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every batch counts as hanging at once."""
-    monkeypatch.setattr(batching, "PATIENCE", 0.0)
+from service.runtime.batching import ALWAYS_TAKEN, NaturalBatcher, Overloaded, Release
 
 
 class Work:
@@ -30,12 +15,14 @@ class Work:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.finished: list[asyncio.Event] = []
+        self.releases: list[Release] = []
         self._started = asyncio.Queue[None]()
 
-    async def __call__(self, batch: list[int]) -> None:
+    async def __call__(self, batch: list[int], release: Release) -> None:
         done = asyncio.Event()
         self.batches.append(batch)
         self.finished.append(done)
+        self.releases.append(release)
         self._started.put_nowait(None)
         await done.wait()
 
@@ -99,7 +86,7 @@ def test_no_batch_is_larger_than_the_most_and_the_order_stays() -> None:
     async def scenario() -> None:
         batches: list[list[int]] = []
 
-        async def work(batch: list[int]) -> None:
+        async def work(batch: list[int], _: Release) -> None:
             batches.append(batch)
 
         batcher = NaturalBatcher(work, max_batch=4, max_waiting=100)
@@ -125,29 +112,29 @@ def test_beyond_the_room_all_items_of_a_call_are_refused_or_none() -> None:
     run(scenario)
 
 
-def test_a_batch_that_hangs_does_not_keep_the_next_one_from_starting(impatient: None) -> None:
+def test_a_batch_that_lets_go_does_not_keep_the_next_one_from_starting() -> None:
     async def scenario() -> None:
         work = Work()
         batcher = work.batcher()
         for item in (1, 2, 3):
             batcher.submit([item])
             assert await work.next_batch() == [item]
+            work.releases[-1]()
         assert not any(event.is_set() for event in work.finished)
 
     run(scenario)
 
 
-def test_the_late_end_of_a_batch_that_hung_does_not_let_two_run_at_once(
-    impatient: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_of_a_batch_that_has_let_go_does_not_let_two_others_run_at_once() -> None:
     async def scenario() -> None:
         work = Work()
         batcher = work.batcher()
         batcher.submit([1])
         await work.next_batch()
-        monkeypatch.setattr(batching, "PATIENCE", FOR_EVER)
+        work.releases[0]()
         batcher.submit([2])
         await work.next_batch()
+        work.releases[0]()
         work.finished[0].set()
         batcher.submit([3])
         await turns()
@@ -182,7 +169,7 @@ def test_a_batch_that_fails_is_reported_and_the_next_one_is_worked_on() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, report: reports.append(report))
         worked: list[int] = []
 
-        async def work(batch: list[int]) -> None:
+        async def work(batch: list[int], _: Release) -> None:
             if batch == [1]:
                 raise ZeroDivisionError
             worked.extend(batch)
@@ -227,7 +214,7 @@ def test_a_full_batch_waits_for_nothing() -> None:
 class SlowWork(Work):
     """Takes 5 ms for each item, in batches of 4."""
 
-    async def __call__(self, batch: list[int]) -> None:
+    async def __call__(self, batch: list[int], _: Release) -> None:
         self.batches.append(batch)
         self._started.put_nowait(None)
         await asyncio.sleep(0.005 * len(batch))

@@ -1,6 +1,7 @@
 """What is read of a batch, with the contacts of accounts."""
 
 import asyncio
+import time
 import uuid
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from feature_store.contacts import FIELDS, Kept
 from feature_store.keys import ACCOUNT, account_key
 from feature_store.schema import FeatureSchema
 from feature_store.store import CustomerRows, CustomerStore, connect
-from service.runtime.features import FeatureReader
+from service.runtime.features import FeatureReader, heard
 
 ALSO = (*FIELDS, ACCOUNT)
 
@@ -74,5 +75,29 @@ def test_a_store_that_failed_is_left_alone_for_a_while(
         assert await task is None
         assert reader.start(store, ["c"], ALSO, accounts) is None
         await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_reply_that_came_while_the_loop_was_busy_is_heard_though_its_time_is_over() -> None:
+    async def scenario() -> None:
+        there = asyncio.get_running_loop().create_future()
+
+        async def reading() -> None:
+            await there
+
+        read = asyncio.create_task(reading())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(there.set_result, None)  # as from a socket that can be read
+        assert await heard(read, until=time.perf_counter() - 1.0)
+
+    asyncio.run(scenario())
+
+
+def test_a_read_is_waited_for_until_its_time_is_over() -> None:
+    async def scenario() -> None:
+        read = asyncio.create_task(asyncio.sleep(0.02))
+        assert not await heard(read, until=time.perf_counter() + 0.001)
+        assert await heard(read, until=time.perf_counter() + 30.0)
 
     asyncio.run(scenario())
