@@ -25,7 +25,7 @@ from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
 from service.runtime.offers import OFFERS_UNAVAILABLE
-from service.runtime.pending import Pending, columns, contacts_for, fitting
+from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting
 from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.reservations import claimed
 from service.runtime.timing import StageTimer
@@ -75,9 +75,17 @@ class Decider:
             InvalidRequest: the request does not fit the live configuration.
             Overloaded: too many requests are waiting.
         """
-        pending = self._pending(request, self._deadline)
-        self._batcher.submit([pending])
-        return await pending.answer
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.submit(request, answer)
+        return await answer
+
+    def submit(self, request: DecisionRequest, answer: Waiting) -> None:
+        """Have a request decided, and `answer` told. What is wrong with the request is told, too.
+
+        Raises:
+            Overloaded: too many requests are waiting.
+        """
+        self._batcher.submit([self._pending(request, answer, self._deadline)])
 
     async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
         """The decision for each request, in order; in the place of one that does not fit, why.
@@ -87,9 +95,11 @@ class Decider:
         Raises:
             Overloaded: too many requests are waiting.
         """
-        pending = [self._pending(request, BULK_DEADLINE) for request in requests]
-        self._bulk.submit(pending)
-        answers = await asyncio.gather(*(p.answer for p in pending), return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Decision]] = [loop.create_future() for _ in requests]
+        asked = zip(requests, futures, strict=True)
+        self._bulk.submit([self._pending(request, future, BULK_DEADLINE) for request, future in asked])
+        answers = await asyncio.gather(*futures, return_exceptions=True)
         return [_answer(answer) for answer in answers]
 
     async def drain(self) -> None:
@@ -97,14 +107,13 @@ class Decider:
         await self._batcher.drain()
         await self._bulk.drain()
 
-    def _pending(self, request: DecisionRequest, default: float) -> Pending:
-        loop = asyncio.get_running_loop()
+    def _pending(self, request: DecisionRequest, answer: Waiting, default: float) -> Pending:
         arrived = time.perf_counter()
         seconds = default if request.deadline_ms is None else request.deadline_ms / 1000.0
         deadline = arrived + seconds
         written_until = deadline - min(self._reserve, seconds / 2)
         read_until = written_until - min(self._leaving.seconds, seconds / 4)
-        return Pending(request, arrived, deadline, read_until, written_until, loop.create_future())
+        return Pending(request, arrived, deadline, read_until, written_until, answer)
 
     async def _work(self, batch: list[Pending]) -> None:
         try:

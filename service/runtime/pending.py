@@ -1,12 +1,11 @@
 """Requests that wait for their answer, and the batch that they become."""
 
-import asyncio
 import os
 import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,19 @@ from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidReq
 from service.runtime.units import account_units
 
 
+class Waiting(Protocol):
+    """Who waits for a decision: a future, or what is answered like one."""
+
+    def done(self) -> bool:
+        """Whether nothing is waited for any more."""
+
+    def set_result(self, decision: Decision, /) -> None:
+        """It is decided."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """It can't be decided."""
+
+
 @dataclass(slots=True)
 class Pending:
     """A request that waits for its answer. Times are of `time.perf_counter`: when it came, by when it is
@@ -37,7 +49,7 @@ class Pending:
     deadline: float
     read_until: float
     written_until: float
-    answer: "asyncio.Future[Decision]"
+    answer: Waiting
     decision_id: str = ""
     seed: int = 0
     checked: CheckedRequest | None = None
