@@ -79,17 +79,12 @@ def _count_ignored(real: Sequence[Decision]) -> None:
 
 def _count_slate(real: Sequence[Decision]) -> None:
     """Actions offered and placements left empty, by the rows of the batch that are no dry runs."""
-    snapshot, slate = real[0].snapshot, real[0].decisions.slate
-    catalogue = snapshot.catalogue
-    counts = np.zeros(len(real[0].decisions.removed_by), dtype=np.bool_)
-    counts[[answer.row for answer in real]] = True
-    offered = counts[slate.row]
-    pairs = zip(slate.slot[offered].tolist(), slate.action[offered].tolist(), strict=True)
-    for (slot, index), number in Counter(pairs).items():
+    snapshot, catalogue = real[0].snapshot, real[0].snapshot.catalogue
+    picks, empty = real[0].chosen.among([answer.row for answer in real])
+    for (slot, index), number in Counter(zip(picks.slot, picks.action, strict=True)).items():
         action = catalogue.actions[index]
         _offered(action.issue, action.group, action.name, catalogue.slots[slot].channel).inc(number)
-    empty = slate.empty_code[counts[slate.empty_row]]
-    for code, number in Counter(empty.tolist()).items():
+    for code, number in Counter(empty.code).items():
         _no_action(snapshot.no_actions[code].reason).inc(number)
 
 

@@ -13,6 +13,7 @@ from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher
 from service.runtime.budgets import Ledger
+from service.runtime.chosen import Chosen
 from service.runtime.decision import (
     FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
@@ -169,13 +170,14 @@ class Decider:
         degraded = _degraded(live, due, rows, batch.scored, missing)
         arms = _arms(snapshot.experiments, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
+        chosen = Chosen(decisions)
         answers = [
             Decision(
                 decision_id=pending.decision_id,
                 request=pending.request,
                 checked=pending.fit,
                 snapshot=snapshot,
-                decisions=decisions,
+                chosen=chosen,
                 row=row,
                 known=known[row],
                 degraded=degraded[row],

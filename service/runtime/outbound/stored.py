@@ -14,6 +14,7 @@ from feature_store.store import CustomerRows, CustomerStore, connect
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions
 from service.runtime.budgets import Ledger
+from service.runtime.chosen import Chosen
 from service.runtime.contacts import BatchContacts
 from service.runtime.decision import FEATURES_INCOMPLETE, Decision
 from service.runtime.features import FeatureReader
@@ -139,13 +140,14 @@ class ByStore:
     ) -> list[Decision]:
         """Each answer by itself: what promises or reserves may have to be decided again."""
         experiments, assigned = self._snapshot.experiments, decisions.assigned
+        chosen = Chosen(decisions)
         return [
             Decision(
                 decision_id=customers.decisions[row],
                 request=request,
                 checked=self._checked,
                 snapshot=self._snapshot,
-                decisions=decisions,
+                chosen=chosen,
                 row=row,
                 known=True,
                 degraded=degraded[row],
