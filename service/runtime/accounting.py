@@ -108,19 +108,16 @@ def _count_offers(real: Sequence[Decision]) -> None:
         _offers(*labels).inc(number)
 
 
-def count_features(
-    stored: Mapping[str, int], rows: CustomerRows, positions: Sequence[int], now: float
-) -> None:
-    """Count what the store did not know of the customers at these positions of a read, and how old the rest
-    was. `stored` has the first column of each stored feature."""
-    chosen = np.array(positions, np.intp)
-    known = chosen[rows.known[chosen]]
-    if len(known) < len(chosen):
-        metrics.CUSTOMER_UNKNOWN.inc(len(chosen) - len(known))
-    if not len(known):
+def count_features(stored: Mapping[int, str], rows: CustomerRows, now: float) -> None:
+    """Count what the store did not know of customers, and how old the rest was. `stored` has the stored
+    features by their first column of X."""
+    X, assembled_at, unknown = rows.X, rows.assembled_at, len(rows.known) - int(np.count_nonzero(rows.known))
+    if unknown:
+        metrics.CUSTOMER_UNKNOWN.inc(unknown)
+        X, assembled_at = X[rows.known], assembled_at[rows.known]
+    if not len(X):
         return
-    metrics.FEATURE_AGE_SECONDS.observe_all(np.maximum(0.0, now - rows.assembled_at[known]).tolist())
-    missing = np.count_nonzero(np.isnan(rows.X[known]), axis=0)[list(stored.values())].tolist()
-    for name, number in zip(stored, missing, strict=True):
-        if number:
-            _missing(name).inc(number)
+    metrics.FEATURE_AGE_SECONDS.observe_all([max(0.0, now - at) for at in assembled_at.tolist()])
+    for column, number in Counter(np.isnan(X).nonzero()[1].tolist()).items():
+        if column in stored:
+            _missing(stored[column]).inc(number)
