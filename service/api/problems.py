@@ -71,6 +71,8 @@ OVERLOADED = Problem(
 ).response()
 """503: come back in a second. Made once, because it is sent most when there is least time for it."""
 
+INTERNAL_ERROR = Problem(500, "internal-error", "an error of the service; its log has the reason").response()
+
 
 def store_unavailable() -> Problem:
     """503: what was asked may be asked again without counting twice."""
@@ -132,7 +134,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _fault_of_ours(request: Request, error: Exception) -> Response:
-        return Problem(500, "internal-error", "an error of the service; its log has the reason").response()
+        return INTERNAL_ERROR
 
 
 def _documented(document: dict[str, Any]) -> dict[str, Any]:

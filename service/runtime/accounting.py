@@ -79,17 +79,12 @@ def _count_ignored(real: Sequence[Decision]) -> None:
 
 def _count_slate(real: Sequence[Decision]) -> None:
     """Actions offered and placements left empty, by the rows of the batch that are no dry runs."""
-    snapshot, slate = real[0].snapshot, real[0].decisions.slate
-    catalogue = snapshot.catalogue
-    counts = np.zeros(len(real[0].decisions.removed_by), dtype=np.bool_)
-    counts[[answer.row for answer in real]] = True
-    offered = counts[slate.row]
-    pairs = zip(slate.slot[offered].tolist(), slate.action[offered].tolist(), strict=True)
-    for (slot, index), number in Counter(pairs).items():
+    snapshot, catalogue = real[0].snapshot, real[0].snapshot.catalogue
+    picks, empty = real[0].chosen.among([answer.row for answer in real])
+    for (slot, index), number in Counter(zip(picks.slot, picks.action, strict=True)).items():
         action = catalogue.actions[index]
         _offered(action.issue, action.group, action.name, catalogue.slots[slot].channel).inc(number)
-    empty = slate.empty_code[counts[slate.empty_row]]
-    for code, number in Counter(empty.tolist()).items():
+    for code, number in Counter(empty.code).items():
         _no_action(snapshot.no_actions[code].reason).inc(number)
 
 
@@ -113,19 +108,16 @@ def _count_offers(real: Sequence[Decision]) -> None:
         _offers(*labels).inc(number)
 
 
-def count_features(
-    stored: Mapping[str, int], rows: CustomerRows, positions: Sequence[int], now: float
-) -> None:
-    """Count what the store did not know of the customers at these positions of a read, and how old the rest
-    was. `stored` has the first column of each stored feature."""
-    chosen = np.array(positions, np.intp)
-    known = chosen[rows.known[chosen]]
-    if len(known) < len(chosen):
-        metrics.CUSTOMER_UNKNOWN.inc(len(chosen) - len(known))
-    if not len(known):
+def count_features(stored: Mapping[int, str], rows: CustomerRows, now: float) -> None:
+    """Count what the store did not know of customers, and how old the rest was. `stored` has the stored
+    features by their first column of X."""
+    X, assembled_at, unknown = rows.X, rows.assembled_at, len(rows.known) - int(np.count_nonzero(rows.known))
+    if unknown:
+        metrics.CUSTOMER_UNKNOWN.inc(unknown)
+        X, assembled_at = X[rows.known], assembled_at[rows.known]
+    if not len(X):
         return
-    metrics.FEATURE_AGE_SECONDS.observe_all(np.maximum(0.0, now - rows.assembled_at[known]).tolist())
-    missing = np.count_nonzero(np.isnan(rows.X[known]), axis=0)[list(stored.values())].tolist()
-    for name, number in zip(stored, missing, strict=True):
-        if number:
-            _missing(name).inc(number)
+    metrics.FEATURE_AGE_SECONDS.observe_all([max(0.0, now - at) for at in assembled_at.tolist()])
+    for column, number in Counter(np.isnan(X).nonzero()[1].tolist()).items():
+        if column in stored:
+            _missing(stored[column]).inc(number)

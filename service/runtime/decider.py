@@ -14,6 +14,7 @@ from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher, Release
 from service.runtime.budgets import Ledger
+from service.runtime.chosen import Chosen
 from service.runtime.decision import (
     FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
@@ -26,7 +27,7 @@ from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
 from service.runtime.offers import OFFERS_UNAVAILABLE
-from service.runtime.pending import Pending, columns, contacts_for, fitting
+from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting, random_ids
 from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.reservations import claimed
 from service.runtime.timing import StageTimer
@@ -60,6 +61,7 @@ class Decider:
         self.live = live
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
+        self._ids = random_ids()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(
@@ -79,9 +81,17 @@ class Decider:
             InvalidRequest: the request does not fit the live configuration.
             Overloaded: too many requests are waiting.
         """
-        pending = self._pending(request, self._deadline)
-        self._batcher.submit([pending])
-        return await pending.answer
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.submit(request, answer)
+        return await answer
+
+    def submit(self, request: DecisionRequest, answer: Waiting) -> None:
+        """Have a request decided, and `answer` told. What is wrong with the request is told, too.
+
+        Raises:
+            Overloaded: too many requests are waiting.
+        """
+        self._batcher.submit([self._pending(request, answer, self._deadline)])
 
     async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
         """The decision for each request, in order; in the place of one that does not fit, why.
@@ -91,9 +101,11 @@ class Decider:
         Raises:
             Overloaded: too many requests are waiting.
         """
-        pending = [self._pending(request, BULK_DEADLINE) for request in requests]
-        self._bulk.submit(pending)
-        answers = await asyncio.gather(*(p.answer for p in pending), return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Decision]] = [loop.create_future() for _ in requests]
+        asked = zip(requests, futures, strict=True)
+        self._bulk.submit([self._pending(request, future, BULK_DEADLINE) for request, future in asked])
+        answers = await asyncio.gather(*futures, return_exceptions=True)
         return [_answer(answer) for answer in answers]
 
     async def drain(self) -> None:
@@ -101,14 +113,13 @@ class Decider:
         await self._batcher.drain()
         await self._bulk.drain()
 
-    def _pending(self, request: DecisionRequest, default: float) -> Pending:
-        loop = asyncio.get_running_loop()
+    def _pending(self, request: DecisionRequest, answer: Waiting, default: float) -> Pending:
         arrived = time.perf_counter()
         seconds = default if request.deadline_ms is None else request.deadline_ms / 1000.0
         deadline = arrived + seconds
         written_until = deadline - min(self._reserve, seconds / 2)
         read_until = written_until - min(self._leaving.seconds, seconds / 4)
-        return Pending(request, arrived, deadline, read_until, written_until, loop.create_future())
+        return Pending(request, arrived, deadline, read_until, written_until, answer)
 
     async def _work_alone(self, batch: list[Pending], _: Release) -> None:
         """One batch after another: several at once would only make each other late."""
@@ -126,12 +137,13 @@ class Decider:
         """Decide everything as soon as the features are there, and each request at its deadline if they are
         not."""
         live, started = self.live, time.perf_counter()
-        waiting = fitting(live, batch)
+        waiting = fitting(live, batch, self._ids)
         keys = [pending.request.customer_key for pending in waiting]
         accounts = None
         if live.snapshot.contact.reads_accounts:
             accounts = [pending.request.account_id for pending in waiting]
         read = self._reader.start(live.store, keys, live.also, accounts) if waiting else None
+        asked: Sequence[int] = range(len(waiting))  # rows of what is read
         while waiting:
             if read is not None:
                 with _holding_back(release):
@@ -139,12 +151,15 @@ class Decider:
             read_seconds = time.perf_counter() - started
             if read is None or read.done():
                 rows = None if read is None else read.result()
+                if rows is not None and len(asked) < len(keys):
+                    rows = rows.take(asked)
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
                 await self._decide(live, waiting, rows, missing, read_seconds, release)
                 return
             now = time.perf_counter()
             due = [pending for pending in waiting if pending.read_until <= now]
             await self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds, release)
+            asked = [row for row, pending in zip(asked, waiting, strict=True) if pending.read_until > now]
             waiting = [pending for pending in waiting if pending.read_until > now]
 
     async def _decide(
@@ -164,17 +179,18 @@ class Decider:
         decisions = self._ledger.decide(snapshot, batch, _real(due), timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
-        known = _known(due, rows)
-        degraded = _degraded(live, due, rows, batch.scored, missing)
+        known = [False] * len(due) if rows is None else rows.known.tolist()
+        degraded = _degraded(live, rows, batch.scored, missing)
         arms = _arms(snapshot.experiments, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
+        chosen = Chosen(decisions)
         answers = [
             Decision(
                 decision_id=pending.decision_id,
                 request=pending.request,
                 checked=pending.fit,
                 snapshot=snapshot,
-                decisions=decisions,
+                chosen=chosen,
                 row=row,
                 known=known[row],
                 degraded=degraded[row],
@@ -194,15 +210,22 @@ class Decider:
         with _holding_back(release):
             await self._leaving.leave(live.store, due, answers, claims)
         await asyncio.sleep(0)  # the answers leave first
-        real = [answer for answer in answers if not answer.request.dry_run]
+        self._account(live, answers, rows, timer)
+
+    def _account(
+        self, live: Live, answers: Sequence[Decision], rows: CustomerRows | None, timer: StageTimer
+    ) -> None:
+        """Count and log the answers that are no dry runs."""
+        real = [row for row, answer in enumerate(answers) if not answer.request.dry_run]
         if not real:
             return
-        accounting.count(real, timer)
+        counted = [answers[row] for row in real]
+        accounting.count(counted, timer)
         if self._journal is not None:
-            self._journal.keep(real)
+            self._journal.keep(counted)
         if rows is not None:
-            positions = [p.position for p in due if not p.request.dry_run]
-            accounting.count_features(live.stored, rows, positions, now)
+            rows = rows if len(real) == len(answers) else rows.take(real)
+            accounting.count_features(live.stored, rows, counted[0].decided_at)
 
 
 @contextmanager
@@ -220,33 +243,18 @@ def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:
     return np.array([not pending.request.dry_run for pending in due], dtype=np.bool_)
 
 
-def _known(due: Sequence[Pending], rows: CustomerRows | None) -> list[bool]:
-    """Of whom something is stored."""
-    if rows is None:
-        return [False] * len(due)
-    known: list[bool] = rows.known[[pending.position for pending in due]].tolist()
-    return known
-
-
 def _degraded(
-    live: Live,
-    due: Sequence[Pending],
-    rows: CustomerRows | None,
-    scored: NDArray[np.bool_],
-    missing: tuple[str, ...],
+    live: Live, rows: CustomerRows | None, scored: NDArray[np.bool_], missing: tuple[str, ...]
 ) -> list[tuple[str, ...]]:
     """What was not known of each request: what is `missing` for all of them, and what only for some."""
-    nobody = np.zeros(len(due), np.bool_)
-    positions = [pending.position for pending in due]
-    unread = ~nobody if rows is None else rows.unread[positions]
-    faults = (
-        (FEATURES_INCOMPLETE, nobody if rows is None else rows.incomplete[positions]),
-        (OFFERS_UNAVAILABLE, unread if live.snapshot.offers else nobody),
-        (SCORING_DEADLINE, ~scored),
-    )
-    degraded = [missing] * len(due)
+    faults = [(SCORING_DEADLINE, ~scored)]
+    if live.snapshot.offers:
+        faults.insert(0, (OFFERS_UNAVAILABLE, np.ones_like(scored) if rows is None else rows.unread))
+    if rows is not None:
+        faults.insert(0, (FEATURES_INCOMPLETE, rows.incomplete))
+    degraded = [missing] * len(scored)
     for what, hit in faults:
-        for row in np.flatnonzero(hit).tolist():
+        for row in hit.nonzero()[0].tolist():
             degraded[row] += (what,)
     return degraded
 

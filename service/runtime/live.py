@@ -28,11 +28,11 @@ class Live:
         return RequestChecker(self.snapshot)
 
     @cached_property
-    def stored(self) -> Mapping[str, int]:
-        """The features that come from the store, each with its first column of X."""
+    def stored(self) -> Mapping[int, str]:
+        """The features that come from the store, by their first columns of X."""
         schema = self.snapshot.schema
         sources = (Source.PROFILE, Source.BEHAVIOUR)
-        return {f.name: schema.slice(f.name).start for source in sources for f in schema.by_source(source)}
+        return {schema.slice(f.name).start: f.name for source in sources for f in schema.by_source(source)}
 
     @cached_property
     def also(self) -> tuple[bytes, ...]:

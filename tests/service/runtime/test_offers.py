@@ -180,9 +180,11 @@ def test_reading_leaves_as_much_time_as_keeping_offers_takes(run: Run) -> None:
         assert leaving.seconds == 0.0  # a dry run keeps nothing
         await decider.decide(DecisionRequest(channel="web", customer_id="c2", context={"page": "cart"}))
         assert 0.0 < leaving.seconds <= MAX_SECONDS
-        pending = decider._pending(DecisionRequest(channel="web", customer_id="c3"), SLOW)
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        pending = decider._pending(DecisionRequest(channel="web", customer_id="c3"), answer, SLOW)
         assert pending.read_until == pending.written_until - leaving.seconds < pending.deadline
-        hurried = decider._pending(DecisionRequest(channel="web", customer_id="c3", deadline_ms=0), SLOW)
+        at_once = DecisionRequest(channel="web", customer_id="c3", deadline_ms=0)
+        hurried = decider._pending(at_once, answer, SLOW)
         assert hurried.read_until == hurried.written_until == hurried.deadline == hurried.arrived
 
     run(scenario)
