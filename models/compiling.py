@@ -43,7 +43,7 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
     def compile_(function: Function) -> Function:
         stated = list(signatures or [_annotated(function)])
         try:
-            made = numba.njit(stated, cache=True, nogil=True, error_model="numpy")(function)
+            made = numba.njit(stated, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
         except RuntimeError:  # there is no folder that can be written to
             made = numba.njit(stated, nogil=True, error_model="numpy")(function)
         return cast(Function, made)
@@ -53,7 +53,7 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
 def part(function: Function) -> Function:
     """A function that compiled ones of the same module call."""
-    return cast(Function, numba.njit(error_model="numpy")(function))
+    return cast(Function, numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
 def _annotated(function: Callable[..., Any]) -> Any:

@@ -426,8 +426,9 @@ def _lottery(scores: Floats, choice: int, lots: Lots, s: Scratch) -> float:
     if not _races(choice, least, lots):
         return 0.0
     _draw_all(choice, lots, s.mine)
-    s.wins[:] = 1.0
-    hopeless = 0
+    for level in range(LEVELS):
+        s.wins[level] = 1.0
+    hopeless = np.intp(0)
     for rival in range(len(scores)):
         if scores[rival] > -np.inf and rival != choice and _races(rival, least, lots):
             _draw_all(rival, lots, s.theirs)
@@ -436,7 +437,10 @@ def _lottery(scores: Floats, choice: int, lots: Lots, s: Scratch) -> float:
                 hopeless += 1
                 if hopeless == LEVELS:
                     return 0.0
-    return s.wins.sum() / LEVELS
+    total = 0.0
+    for level in range(LEVELS):
+        total += s.wins[level]
+    return total / LEVELS
 
 
 @part
@@ -475,7 +479,8 @@ def _scratch() -> Scratch:
 def _shut(rules: Rules, row: int, left: int, scores: Floats, shut: Integers) -> None:
     """The code of the first limit that has no room for an action, or of its fixed bundle that can't be placed
     as a whole in as many ranks as are `left`; 0 where nothing shuts it out."""
-    shut[:] = 0
+    for action in range(len(shut)):
+        shut[action] = 0
     for limit in range(len(rules.most)):
         room = rules.left[row, limit]
         if room < rules.most[limit]:
@@ -483,21 +488,24 @@ def _shut(rules: Rules, row: int, left: int, scores: Floats, shut: Integers) -> 
                 if shut[action] == 0 and rules.needs[limit, action] > max(room, 0):
                     shut[action] = rules.codes[limit]
     for bundle in range(len(rules.fixed)):
-        members = rules.bundled[rules.bundles[bundle] : rules.bundles[bundle + 1]]
-        if rules.fixed[bundle] and shut[members[0]] == 0:
-            whole = len(members) <= left
-            for action in members:
-                whole = whole and scores[action] > -np.inf
+        begin, end = rules.bundles[bundle], rules.bundles[bundle + 1]
+        lead = rules.bundled[begin]
+        if rules.fixed[bundle] and shut[lead] == 0:
+            whole = end - begin <= left
+            for member in range(begin, end):
+                whole = whole and scores[rules.bundled[member]] > -np.inf
             if not whole:
-                shut[members[0]] = rules.fixed[bundle]
+                shut[lead] = rules.fixed[bundle]
 
 
 @part
-def _classify(rules: Rules, row: int, classes: Integers) -> None:
-    """Mandatory actions come first, then tier after tier."""
-    for action in range(len(classes)):
+def _enter(rules: Rules, row: int, field: Field) -> None:
+    """Before the first turn of an answer. Mandatory actions come first, then tier after tier."""
+    for action in range(len(field.classes)):
+        field.kept_out[action] = 0
+        field.chosen[action] = field.considered[action] = False
         mandatory = len(rules.mandatory) > 0 and rules.mandatory[row, action]
-        classes[action] = -1 if mandatory else rules.tiers[action]
+        field.classes[action] = -1 if mandatory else rules.tiers[action]
 
 
 @part
@@ -518,7 +526,8 @@ def _narrow(follows: Flags, field: Field) -> None:
 def _follower(rules: Rules, bundle: int, field: Field) -> int:
     """Who comes next of the bundle that is being placed, or nobody."""
     if bundle != NOBODY:
-        for action in rules.bundled[rules.bundles[bundle] + 1 : rules.bundles[bundle + 1]]:
+        for member in range(rules.bundles[bundle] + 1, rules.bundles[bundle + 1]):
+            action = rules.bundled[member]
             if field.scores[action] > -np.inf and field.shut[action] == 0:
                 return action
     return NOBODY
@@ -547,7 +556,8 @@ def _comes_before(action: int, choice: int, field: Field) -> bool:
 @part
 def _open(asked: Asked, rules: Rules, row: int, slot: int, last_resort: bool, field: Field) -> None:
     """Who may stand in a slot: the ordinary candidates, or else fallbacks."""
-    field.treatments[:] = asked.treatments[slot]
+    for action in range(len(field.treatments)):
+        field.treatments[action] = asked.treatments[slot, action]
     for pair in range(len(asked.ruled_slot)):
         if asked.ruled_slot[pair] == slot:
             field.treatments[asked.ruled_action[pair]] = asked.ruled[row, pair]
@@ -562,37 +572,44 @@ def _open(asked: Asked, rules: Rules, row: int, slot: int, last_resort: bool, fi
 
 @part
 def _fill_slot(
-    rules: Rules, chance: Chance, row: int, slot: int, places: slice, field: Field, filled: Filled, s: Scratch
+    rules: Rules,
+    chance: Chance,
+    row: int,
+    slot: int,
+    begin: int,
+    end: int,
+    field: Field,
+    filled: Filled,
+    s: Scratch,
 ) -> None:
-    """Rank by rank, until there is no candidate."""
-    lots = _lots_of(chance, row)
-    picks, stated = filled.picks[:, places], filled.stated[:, places]
-    bundle, position = NOBODY, 0
-    for place in range(picks.shape[1]):
-        _shut(rules, row, picks.shape[1] - place, field.scores, field.shut)
+    """Rank by rank, which are the turns from `begin` to `end`, until there is no candidate."""
+    picks, stated, lots = filled.picks, filled.stated, _lots_of(chance, row)
+    bundle, position = np.intp(NOBODY), 0
+    for turn in range(begin, end):
+        _shut(rules, row, end - turn, field.scores, field.shut)
         action = _follower(rules, bundle, field)
         if action != NOBODY:
-            picks[_BUNDLE, place - 1 : place + 1] = bundle  # who leads, too, now that somebody follows
-            picks[_POSITION, place - 1], picks[_POSITION, place] = position, position + 1
-            stated[0, place], stated[1, place] = 1.0, 0.0
+            picks[_BUNDLE, turn - 1] = picks[_BUNDLE, turn] = bundle  # who leads, too, as somebody follows
+            picks[_POSITION, turn - 1], picks[_POSITION, turn] = position, position + 1
+            stated[0, turn], stated[1, turn] = 1.0, 0.0
             position += 1
         else:
             _narrow(rules.follows, field)
-            turn = _turn_of(chance, row, slot, place + 1)
-            if _draws(turn):
-                _weigh(turn, field.candidates, chance.propensity[row], lots)
-            action = _chosen(turn, field.candidates, chance.ways.actions, lots)
+            how = _turn_of(chance, row, slot, turn - begin + 1)
+            if _draws(how):
+                _weigh(how, field.candidates, chance.propensity[row], lots)
+            action = _chosen(how, field.candidates, chance.ways.actions, lots)
             _note(rules.follows, action, field)
             if action == NOBODY:
                 return
             best = _best(field.candidates)
-            stated[0, place] = _probability(turn, field.candidates, best, action, lots, s)
+            stated[0, turn] = _probability(how, field.candidates, best, action, lots, s)
             standing = chance.ways.standing[chance.way[row]]
-            stated[1, place] = 0.0 if standing else field.scores[best] - field.scores[action]
+            stated[1, turn] = 0.0 if standing else field.scores[best] - field.scores[action]
             bundle, position = rules.leads[action], 1
-            picks[_POSITION, place] = 0
-        picks[_ROW, place], picks[_SLOT, place], picks[_RANK, place] = row, slot, place + 1
-        picks[_ACTION, place], picks[_TREATMENT, place] = action, field.treatments[action]
+            picks[_POSITION, turn] = 0
+        picks[_ROW, turn], picks[_SLOT, turn], picks[_RANK, turn] = row, slot, turn - begin + 1
+        picks[_ACTION, turn], picks[_TREATMENT, turn] = action, field.treatments[action]
         field.chosen[action], field.scores[action] = True, -np.inf
         for limit in range(len(rules.most)):
             rules.left[row, limit] -= rules.counts[limit, action]
@@ -604,11 +621,11 @@ def _give_reasons(
 ) -> None:
     """Why candidates were not chosen, and why slots stay empty."""
     for bundle in range(len(rules.fixed)):  # the others are out for the reason of their lead
-        members = rules.bundled[rules.bundles[bundle] : rules.bundles[bundle + 1]]
         if rules.fixed[bundle]:
-            reason = 0 if field.chosen[members[0]] else field.kept_out[members[0]]
-            for action in members[1:]:
-                field.kept_out[action] = reason
+            begin, end = rules.bundles[bundle], rules.bundles[bundle + 1]
+            lead = rules.bundled[begin]
+            for member in range(begin + 1, end):
+                field.kept_out[rules.bundled[member]] = 0 if field.chosen[lead] else field.kept_out[lead]
     removed_by = asked.removed_by[row]
     for action in range(len(removed_by)):
         if removed_by[action] == 0 and not field.chosen[action]:
@@ -643,19 +660,16 @@ def fill(
     empty ones with fallbacks."""
     actions = asked.priority.shape[1]
     s = _scratch()
-    first = 0
+    first = np.intp(0)
     for row in range(len(asked.limits)):
-        field.kept_out[:] = 0
-        field.chosen[:] = False
-        field.considered[:] = False
-        _classify(rules, row, field.classes)
+        _enter(rules, row, field)
         for last_resort in (False, True):
             begin = first
             for slot in range(asked.limits.shape[1]):
                 end = begin + min(asked.limits[row, slot], actions)
                 if begin < end and filled.picks[_ACTION, begin] == NOBODY:
                     _open(asked, rules, row, slot, last_resort, field)
-                    _fill_slot(rules, chance, row, slot, slice(begin, end), field, filled, s)
+                    _fill_slot(rules, chance, row, slot, begin, end, field, filled, s)
                 begin = end
         _give_reasons(asked, rules, reasons, row, first, field, filled)
         first = begin
@@ -664,7 +678,7 @@ def fill(
 @compiled()
 def narrow(rules: Rules, row: int, left: int, field: Field) -> None:
     """Who of those with a score may be chosen where so many ranks are left: see `Field`."""
-    _classify(rules, row, field.classes)
+    _enter(rules, row, field)
     _shut(rules, row, left, field.scores, field.shut)
     _narrow(rules.follows, field)
 
