@@ -28,6 +28,9 @@ FlagTable = Annotated[NDArray[np.bool_], types.boolean[:, ::1]]
 """What arguments can be annotated with: contiguous arrays of one to three dimensions, which can be written
 to."""
 
+_BaseTuple: Any = types.BaseTuple
+_njit: Any = numba.njit
+"""With options that its types don't know: of parts nothing is made that only Python or C would call."""
 _SCALARS = {int: types.intp, float: types.float64, bool: types.boolean, type(None): types.void}
 
 
@@ -36,16 +39,18 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
     that its annotations name: those above, numbers, and named tuples of them. Threads run it without the GIL.
 
     What it calls has to be `part` of the same module, as have to be its constants and named tuples, since
-    code that is kept is made anew only when its own file changes. Floats behave as numpy's do, in the order
-    in which they are written: nothing is rearranged, and division by zero is infinite.
+    code that is kept is made anew only when its own file changes. A variable that begins as a number written
+    out makes Numba compile twice what it is passed to, as for two types; `int(np.intp(0))` does not. Floats
+    behave as numpy's do, in the order in which they are written: nothing is rearranged, and division by zero
+    is infinite.
     """
 
     def compile_(function: Function) -> Function:
         stated = list(signatures or [_annotated(function)])
         try:
-            made = numba.njit(stated, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+            made = _njit(stated, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
         except RuntimeError:  # there is no folder that can be written to
-            made = numba.njit(stated, nogil=True, error_model="numpy")(function)
+            made = _njit(stated, nogil=True, error_model="numpy")(function)
         return cast(Function, made)
 
     return compile_
@@ -53,7 +58,9 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
 def part(function: Function) -> Function:
     """A function that compiled ones of the same module call."""
-    return cast(Function, numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    return cast(
+        Function, _njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    )
 
 
 def _annotated(function: Callable[..., Any]) -> Any:
@@ -68,5 +75,5 @@ def _type(hint: Any) -> Any:
         return _SCALARS[hint]
     if isinstance(hint, type):
         fields = get_type_hints(hint, include_extras=True).values()
-        return types.BaseTuple.from_types(tuple(map(_type, fields)), hint)
+        return _BaseTuple.from_types(tuple(map(_type, fields)), hint)
     return get_args(hint)[1]

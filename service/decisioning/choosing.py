@@ -19,7 +19,7 @@ def chance(snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDA
         way=np.array(places).take(assigned.conduct),
         seeds=np.array(batch.seeds),
         explores=np.ones(len(batch), np.bool_) if batch.explores is None else np.array(batch.explores),
-        propensity=propensity,
+        propensity=np.ascontiguousarray(propensity),
     )
 
 

@@ -19,6 +19,9 @@ from service.decisioning.snapshot import Snapshot
 from service.decisioning.treatments import Said
 from service.decisioning.turns import NOBODY, Asked, Chance, Field, Filled
 
+_ACTION = 3
+"""Of the columns of a slate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slate:
@@ -61,23 +64,17 @@ def fill(
     all. Without `chance` everybody takes the best.
     """
     snapshot.slate_rules.drop_incomplete(removed_by)
-    said = said or Said(snapshot.catalogue)
-    asked = Asked(
-        batch.limits, removed_by, priority, snapshot.catalogue.is_fallback, *said.tables()
-    )
+    catalogue, priority = snapshot.catalogue, np.ascontiguousarray(priority)
+    treatments = (said or Said(catalogue)).tables()
+    asked = Asked(batch.limits, removed_by, priority, catalogue.is_fallback, *treatments)
     rules, chance = contest(snapshot, batch, mandatory), chance or no_chance(snapshot, priority)
-    actions = removed_by.shape[1]
-    filled = _to_fill(batch.limits, actions)
-    turns.fill(asked, rules, chance, snapshot.slate_reasons, Field.of(actions), filled)
-    taken = filled.picks[3] != NOBODY
-    empty_row, empty_slot = (filled.empty != NOBODY).nonzero()
-    return Slate(
-        *filled.picks.compress(taken, axis=1),
-        *filled.stated.compress(taken, axis=1),
-        empty_row,
-        empty_slot,
-        filled.empty[empty_row, empty_slot],
-    )
+    filled = _to_fill(batch.limits, len(catalogue.actions))
+    field = Field.of(len(catalogue.actions))
+    turns.fill(asked, rules, chance, snapshot.slate_reasons, field, filled)
+    row, slot = (filled.empty != NOBODY).nonzero()
+    taken = filled.picks[_ACTION] != NOBODY
+    picks, stated = filled.picks.compress(taken, axis=1), filled.stated.compress(taken, axis=1)
+    return Slate(*picks, *stated, row, slot, filled.empty[row, slot])  # type: ignore[call-arg]
 
 
 def _to_fill(limits: NDArray[np.int32], actions: int) -> Filled:

@@ -72,7 +72,8 @@ class Said:
 
     def in_slot(self, slot: int, row: int) -> NDArray[np.int32]:
         """The treatment of each action in one slot of a row, A."""
-        return self._table[slot]
+        said: NDArray[np.int32] = self._table[slot]
+        return said
 
     def placeable(self, batch: Batch) -> NDArray[np.bool_]:
         """n x A: whether an action has a treatment in a slot that is asked for."""
@@ -103,7 +104,8 @@ class RuledSaid(Said):
         return self._table, self._pairs.slots, self._pairs.actions, self._chosen
 
     def in_slot(self, slot: int, row: int) -> NDArray[np.int32]:
-        said, here = super().in_slot(slot, row).copy(), self._pairs.slots == slot
+        said: NDArray[np.int32] = self._table[slot].copy()
+        here = self._pairs.slots == slot
         said[self._pairs.actions[here]] = self._chosen[row, here]
         return said
 

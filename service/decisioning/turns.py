@@ -179,8 +179,8 @@ class Lots(NamedTuple):
 
     noise  A x M  the multipliers, all equally likely, ascending
     most   A      no multiplier counts for more, as nothing is more probable than 1
-    worth  A      what they multiply, at least 0, and scaled by a power of two: that rounds nothing, and values
-                  keep in the range of floats of 32 bits, as which they are compared
+    worth  A      what they multiply, at least 0, scaled by a power of two: that rounds nothing, and keeps
+                  values in the range of floats of 32 bits, as which they are compared
     """
 
     noise: FloatTable
@@ -216,7 +216,9 @@ class Field(NamedTuple):
         scores, candidates = np.empty((2, actions))
         shut, kept_out, classes = np.empty((3, actions), np.intp)
         chosen, considered = np.empty((2, actions), np.bool_)
-        return cls(scores, candidates, np.empty(actions, np.int32), shut, kept_out, classes, chosen, considered)
+        return cls(
+            scores, candidates, np.empty(actions, np.int32), shut, kept_out, classes, chosen, considered
+        )
 
 
 class Scratch(NamedTuple):
@@ -226,7 +228,6 @@ class Scratch(NamedTuple):
     mine: Codes
     theirs: Codes
     wins: Floats
-
 
 
 @part
@@ -314,7 +315,7 @@ def _weigh(turn: Turn, scores: Floats, propensity: Floats, lots: Lots) -> None:
             lots.most[action] = 1.0 / P
         elif P > 0.0:
             worth /= P
-        lots.worth[action] = worth if worth > 0.0 else 0.0
+        lots.worth[action] = max(0.0, worth)
         best = max(best, lots.worth[action])
     scale = math.ldexp(1.0, min(-math.frexp(best)[1], _MOST_EXPONENT))
     for action in range(len(scores)):
@@ -380,7 +381,7 @@ def _by_lots(key: np.uint64, scores: Floats, actions: Keys, lots: Lots) -> int:
 @part
 def _level(key: np.uint64, action: np.uint64) -> int:
     """Which of the M multipliers an action draws."""
-    return np.intp(_mixed(key ^ action) >> _LEVEL_BITS)
+    return int(_mixed(key ^ action) >> _LEVEL_BITS)
 
 
 @part
@@ -409,7 +410,7 @@ def _softmax(scores: Floats, temperature: float, best: int, choice: int) -> floa
     for score in scores:
         if score > 0.0:
             total += (score / scores[best]) ** (1.0 / temperature)
-    return (max(scores[choice], 0.0) / scores[best]) ** (1.0 / temperature) / total
+    return float((max(scores[choice], 0.0) / scores[best]) ** (1.0 / temperature) / total)
 
 
 @part
@@ -428,7 +429,7 @@ def _lottery(scores: Floats, choice: int, lots: Lots, s: Scratch) -> float:
     _draw_all(choice, lots, s.mine)
     for level in range(LEVELS):
         s.wins[level] = 1.0
-    hopeless = np.intp(0)
+    hopeless = int(np.intp(0))
     for rival in range(len(scores)):
         if scores[rival] > -np.inf and rival != choice and _races(rival, least, lots):
             _draw_all(rival, lots, s.theirs)
@@ -447,7 +448,7 @@ def _lottery(scores: Floats, choice: int, lots: Lots, s: Scratch) -> float:
 def _races(action: int, least: float, lots: Lots) -> bool:
     """Whether an action reaches so much with its best draw."""
     best = min(lots.noise[action, LEVELS - 1], lots.most[action])
-    return lots.worth[action] * best * _ROUNDED >= least
+    return bool(lots.worth[action] * best * _ROUNDED >= least)
 
 
 @part
@@ -513,10 +514,9 @@ def _narrow(follows: Flags, field: Field) -> None:
     """Leave those of the best class that have room."""
     best = np.iinfo(np.intp).max
     for action in range(len(follows)):
-        field.candidates[action] = -np.inf
-        if field.scores[action] > -np.inf and field.shut[action] == 0 and not follows[action]:
-            best = min(best, field.classes[action])
-            field.candidates[action] = field.scores[action]
+        stays = (field.shut[action] == 0) & (not follows[action])  # no branch: it could not be foretold
+        field.candidates[action] = field.scores[action] if stays else -np.inf
+        best = min(best, field.classes[action]) if field.candidates[action] > -np.inf else best
     for action in range(len(follows)):
         if field.classes[action] > best:
             field.candidates[action] = -np.inf
@@ -527,7 +527,7 @@ def _follower(rules: Rules, bundle: int, field: Field) -> int:
     """Who comes next of the bundle that is being placed, or nobody."""
     if bundle != NOBODY:
         for member in range(rules.bundles[bundle] + 1, rules.bundles[bundle + 1]):
-            action = rules.bundled[member]
+            action = int(rules.bundled[member])
             if field.scores[action] > -np.inf and field.shut[action] == 0:
                 return action
     return NOBODY
@@ -547,9 +547,9 @@ def _comes_before(action: int, choice: int, field: Field) -> bool:
     if choice == NOBODY:
         return True
     if field.classes[action] != field.classes[choice]:
-        return field.classes[action] < field.classes[choice]
+        return bool(field.classes[action] < field.classes[choice])
     if field.scores[action] != field.scores[choice]:
-        return field.scores[action] > field.scores[choice]
+        return bool(field.scores[action] > field.scores[choice])
     return action < choice
 
 
@@ -584,7 +584,7 @@ def _fill_slot(
 ) -> None:
     """Rank by rank, which are the turns from `begin` to `end`, until there is no candidate."""
     picks, stated, lots = filled.picks, filled.stated, _lots_of(chance, row)
-    bundle, position = np.intp(NOBODY), 0
+    bundle, position = int(np.intp(NOBODY)), 0
     for turn in range(begin, end):
         _shut(rules, row, end - turn, field.scores, field.shut)
         action = _follower(rules, bundle, field)
@@ -653,14 +653,12 @@ def _furthest(asked: Asked, reasons: Reasons, removed_by: Codes, slot: int) -> i
 
 
 @compiled()
-def fill(
-    asked: Asked, rules: Rules, chance: Chance, reasons: Reasons, field: Field, filled: Filled
-) -> None:
+def fill(asked: Asked, rules: Rules, chance: Chance, reasons: Reasons, field: Field, filled: Filled) -> None:
     """Fill the slots of all requests: those of each in their order, first with ordinary candidates, then the
     empty ones with fallbacks."""
     actions = asked.priority.shape[1]
     s = _scratch()
-    first = np.intp(0)
+    first = int(np.intp(0))
     for row in range(len(asked.limits)):
         _enter(rules, row, field)
         for last_resort in (False, True):
@@ -688,8 +686,8 @@ def _drawn(turn: Turn, propensity: float, action: int, level: int, lots: Lots) -
     """The propensity that a level stands for; NaN for who is out."""
     multiplier = min(lots.noise[action, level], lots.most[action])
     if turn.method == _THOMPSON or np.isnan(propensity):
-        return propensity * multiplier
-    return multiplier
+        return float(propensity * multiplier)
+    return float(multiplier)
 
 
 @compiled()

@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from service.decisioning.proposals import noise
 
 from service.decisioning.choosing import Explored, Way
 from service.decisioning.draws import branch, keys_of
 from service.decisioning.exploration import Chance, Exploration, Exploring, Method
-from service.decisioning.proposals import noise
 
 TURNS, OUT = 64, 0.4
 METHODS: tuple[Method, ...] = ("none", "epsilon", "softmax", "thompson", "uniform", "random_propensity")
