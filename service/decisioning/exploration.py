@@ -57,6 +57,12 @@ class Exploration:
 def ways_of(explorations: Sequence[Exploration], actions: Keys, evidence: NDArray[np.float64]) -> Ways:
     """Explorations as columns, for A actions of which so many positives are known."""
     kinds = list(dict.fromkeys(map(_noise_of, explorations)))
+    noises = np.stack(
+        [
+            random_noise(len(evidence)) if least is None else noise(np.maximum(evidence, least))
+            for least in kinds
+        ]
+    )
     return Ways(
         method=np.array([METHODS.index(exploration.method) for exploration in explorations]),
         standing=np.array([exploration.method in STANDING for exploration in explorations]),
@@ -65,12 +71,9 @@ def ways_of(explorations: Sequence[Exploration], actions: Keys, evidence: NDArra
         epsilon=np.array([e.epsilon if e.method == "epsilon" else 0.0 for e in explorations]),
         temperature=np.array([exploration.temperature for exploration in explorations]),
         noise=np.array([kinds.index(_noise_of(exploration)) for exploration in explorations]),
-        noises=np.stack(
-            [
-                noise(np.maximum(evidence, least)) if least is not None else random_noise(len(evidence))
-                for least in kinds
-            ]
-        ),
+        noises=noises,
+        worst=noises[:, :, 0].copy(),
+        best=noises[:, :, -1].copy(),
         actions=actions,
     )
 

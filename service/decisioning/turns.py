@@ -54,7 +54,8 @@ class Ways(NamedTuple):
     standing                                    E          whether it goes on when exploring can't be paid for
     share, floor, epsilon, temperature          E          as `Exploration` has them; 0 where they have no say
     noise                                       E          which of the noises it multiplies with
-    noises                                      k x A x M  see `noise`
+    noises                                      k x A x M  see `noise`; ascending
+    worst, best                                 k x A      the first and the last of each
     actions                                     A          keys of the actions
     """
 
@@ -66,6 +67,8 @@ class Ways(NamedTuple):
     temperature: Floats
     noise: Integers
     noises: FloatCube
+    worst: FloatTable
+    best: FloatTable
     actions: Keys
 
 
@@ -178,12 +181,16 @@ class Lots(NamedTuple):
     """What candidates draw at a turn of which drawn propensities decide, A actions.
 
     noise  A x M  the multipliers, all equally likely, ascending
+    worst  A      the first of them
+    best   A      the last
     most   A      no multiplier counts for more, as nothing is more probable than 1
     worth  A      what they multiply, at least 0, scaled by a power of two: that rounds nothing, and keeps
                   values in the range of floats of 32 bits, as which they are compared
     """
 
     noise: FloatTable
+    worst: Floats
+    best: Floats
     most: Floats
     worth: Floats
 
@@ -263,8 +270,9 @@ def _turn_of(chance: Chance, row: int, slot: int, rank: int) -> Turn:
 @part
 def _lots_of(chance: Chance, row: int) -> Lots:
     """With room for what candidates are worth at a turn; see `_weigh`."""
-    noise = chance.ways.noises[chance.ways.noise[chance.way[row]]]
-    return Lots(noise, np.empty(len(noise)), np.empty(len(noise)))
+    ways, noise = chance.ways, chance.ways.noise[chance.way[row]]
+    most, worth = np.empty(len(ways.actions)), np.empty(len(ways.actions))
+    return Lots(ways.noises[noise], ways.worst[noise], ways.best[noise], most, worth)
 
 
 @part
@@ -423,7 +431,7 @@ def _lottery(scores: Floats, choice: int, lots: Lots, s: Scratch) -> float:
     """
     least = 0.0
     for action in range(len(scores)):
-        least = max(least, lots.worth[action] * lots.noise[action, 0])
+        least = max(least, lots.worth[action] * lots.worst[action])
     if not _races(choice, least, lots):
         return 0.0
     _draw_all(choice, lots, s.mine)
@@ -447,7 +455,7 @@ def _lottery(scores: Floats, choice: int, lots: Lots, s: Scratch) -> float:
 @part
 def _races(action: int, least: float, lots: Lots) -> bool:
     """Whether an action reaches so much with its best draw."""
-    best = min(lots.noise[action, LEVELS - 1], lots.most[action])
+    best = min(lots.best[action], lots.most[action])
     return bool(lots.worth[action] * best * _ROUNDED >= least)
 
 

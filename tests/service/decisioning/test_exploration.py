@@ -53,7 +53,8 @@ class Draws:
     def chance(self, exploration: Exploration) -> Chance:
         ways = ways_of([exploration], self.actions, np.zeros(len(self.actions)))
         if exploration.method == "thompson":
-            ways = ways._replace(noises=self.noise[None].copy())
+            known = self.noise[None].copy()
+            ways = ways._replace(noises=known, worst=known[:, :, 0].copy(), best=known[:, :, -1].copy())
         n = len(self.keys)
         explores = np.ones(n, np.bool_) if self.explores is None else self.explores
         return Chance(ways, np.zeros(n, np.intp), self.keys, explores, self.propensity.copy())
