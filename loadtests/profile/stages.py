@@ -12,7 +12,7 @@ STAGES: tuple[tuple[str, str], ...] = (
     ("models", r"models/|decisioning/(scoring|propensity)\.py"),
     (
         "slate and exploration",
-        r"decisioning/(slate\w*|contest|room|turns|choosing|exploration|proposals|odds|draws)\.py",
+        r"decisioning/(slate\w*|contest|turns|choosing|exploration|noise|odds|draws)\.py",
     ),
     ("rules", r"decisioning/(rules/|rulebook\.py|consent\.py|treatments\.py)"),
     ("contact policies", r"decisioning/(contact|frequency|touches|standing|headroom|quiet_hours)\.py"),

@@ -7,11 +7,11 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.choosing import Explorer
+from service.decisioning.choosing import chance
 from service.decisioning.pipeline import Decisions
 from service.decisioning.retracing import RetracedTurn
-from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.turns import NOBODY, odds
 
 MOST_RIVALS = 10
 """Of how many candidates of a turn the odds are told: those with the highest priorities."""
@@ -39,15 +39,14 @@ def draws(
     conduct = decisions.assigned.conducts[int(decisions.assigned.conduct[row])]
     if conduct.exploration.method == "none" or decisions.batch.seeds is None:
         return {}
-    explorer = Explorer.of(snapshot, decisions.batch, decisions.assigned, decisions.factors.propensity)
+    drawing = chance(snapshot, decisions.batch, decisions.assigned, decisions.factors.propensity)
     found: dict[int, list[Draw]] = {}
     for turn in turns:
         if turn.choice == NOBODY:
             continue
         among = _told(turn)
-        exploring = explorer.at_turn(row, turn.slot, turn.rank)
-        probability = exploring.odds(turn.scores, among)
-        competed = exploring.drawn()[0, among]
+        probability, competed = np.empty((2, len(among)))
+        odds(drawing, row, turn.slot, turn.rank, turn.scores, among, probability, competed)
         placement = snapshot.catalogue.slots[turn.slot].placement.id
         for action, likely, with_ in zip(
             among.tolist(), probability.tolist(), competed.tolist(), strict=True
