@@ -56,7 +56,17 @@ def find_names(words: NDArray[np.uint32], kinds: Ints, hashes: NDArray[np.uint64
 
 
 @part
-def match(
+def wanted(number: int, record: int, found: Places, first_wants: Ints, wants: NDArray[np.bool_]) -> bool:
+    """Whether a policy wants all the names of a record."""
+    for kind in range(len(found)):
+        first = first_wants[number, kind]
+        if first >= 0 and not wants[first + found[kind, record]]:
+            return False
+    return True
+
+
+@part
+def chain(
     number: int,
     reach: float,
     rows: Ints,
@@ -66,26 +76,18 @@ def match(
     found: Places,
     first_wants: Ints,
     wants: NDArray[np.bool_],
-    fits: NDArray[np.bool_],
+    totals: Ints,
+    last: Places,
+    before: Places,
 ) -> None:
-    """Write down which records (t) a policy counts: they matter still, and it wants all their names."""
-    for record in range(len(rows)):
-        at = now[rows[record]]
-        fits[record] = (times[record] + reach > at) & (expires[record] > at)
-    for kind in range(len(found)):
-        first = first_wants[number, kind]
-        for record in range(len(rows) if first >= 0 else 0):
-            fits[record] &= wants[first + found[kind, record]]
-
-
-@part
-def chain(fits: NDArray[np.bool_], rows: Ints, totals: Ints, last: Places, before: Places) -> None:
-    """Make a chain for each request out of the records that fit: how many they are, the last of them, and of
-    each the one before it. -1: there is none."""
+    """Make a chain for each request out of the records that a policy counts, those that matter still and have
+    the names that it wants: how many they are, the last of them, and of each the one before it. -1: there is
+    none."""
     totals[:], last[:] = 0, -1
     for record in range(len(rows)):
-        if fits[record]:
-            row = rows[record]
+        row = rows[record]
+        matters = times[record] + reach > now[row] and expires[record] > now[row]
+        if matters and wanted(number, record, found, first_wants, wants):
             totals[row] += 1
             before[record], last[row] = last[row], record
 
@@ -201,7 +203,7 @@ def tally(
     The arrays are those of `touches.Touches`, how many actions each request asks for, and the tables of
     `counters.Counter`.
     """
-    found, fits = find_names(words, kinds, hashes, places), np.empty(len(rows), np.bool_)
+    found = find_names(words, kinds, hashes, places)
     totals, last, before = np.empty_like(asked), np.empty(len(now), np.int32), np.empty(len(rows), np.int32)
     cells = np.empty((len(policies) * (len(rows) + len(now)), 4), np.int64)
     untils, values = np.empty(len(cells)), np.empty(len(rows))
@@ -212,8 +214,8 @@ def tally(
     for number in range(len(policies)):
         policy, per = policies[number], int(policies[number, PER])
         keys = found[per] if per != TOGETHER else together
-        match(number, policy[REACH], rows, times, expires, now, found, first_wants, wants, fits)
-        chain(fits, rows, totals, last, before)
+        reach = policy[REACH]
+        chain(number, reach, rows, times, expires, now, found, first_wants, wants, totals, last, before)
         for row in range(len(now)):
             if shuts(policy, since[row], closed[row], now[row]):
                 m = put(cells, untils, m, policy, row, EVERY_KEY, UNKNOWN, np.nan)
