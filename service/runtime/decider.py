@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from feature_store.store import CustomerRows
 from service.decisioning.experiments import Assigned, Experiments, arm_of
 from service.decisioning.stages import Stage
-from service.runtime import accounting
+from service.runtime.accounting import Accounts, Made
 from service.runtime.batching import NaturalBatcher, Release
 from service.runtime.budgets import Ledger
 from service.runtime.chosen import Chosen
@@ -61,6 +61,7 @@ class Decider:
         self.live = live
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
+        self._accounts = Accounts()
         self._ids = random_ids()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
@@ -112,6 +113,11 @@ class Decider:
         """Wait until every waiting request is answered."""
         await self._batcher.drain()
         await self._bulk.drain()
+        self.settle()
+
+    def settle(self) -> None:
+        """Count every decision that is made."""
+        self._accounts.settle()
 
     def _pending(self, request: DecisionRequest, answer: Waiting, default: float) -> Pending:
         arrived = time.perf_counter()
@@ -219,13 +225,12 @@ class Decider:
         real = [row for row, answer in enumerate(answers) if not answer.request.dry_run]
         if not real:
             return
-        counted = [answers[row] for row in real]
-        accounting.count(counted, timer)
+        if len(real) < len(answers):
+            answers = [answers[row] for row in real]
+            rows = None if rows is None else rows.take(real)
+        self._accounts.add(Made(answers, timer.seconds, rows, live.stored))
         if self._journal is not None:
-            self._journal.keep(counted)
-        if rows is not None:
-            rows = rows if len(real) == len(answers) else rows.take(real)
-            accounting.count_features(live.stored, rows, counted[0].decided_at)
+            self._journal.keep(answers)
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class Service:
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
         self.outcomes.names = workspace.files.outcomes
         self.outcomes.redeems = snapshot.contact.redeems
-        self.refresh_gauges()
+        self.refresh_metrics()
         gc.freeze()
         return snapshot.catalogue.version
 
@@ -118,8 +118,9 @@ class Service:
         """Count a request that could not be taken in."""
         metrics.SHED.inc()
 
-    def refresh_gauges(self) -> None:
-        """Set what a scrape should find fresh."""
+    def refresh_metrics(self) -> None:
+        """Set and count what a scrape should find fresh."""
+        self.decider.settle()
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
         for model in self.snapshot.models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(1)
@@ -206,7 +207,7 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     service.ready = True
     metrics.WORKERS.set(1)
-    service.refresh_gauges()
+    service.refresh_metrics()
     return service
 
 
