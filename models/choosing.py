@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.forest import UnsupportedForest
-from models.kernel import KernelMissing
 from models.scorers import CompiledScorer, InvalidModel, LightGBMScorer, Scorer
 
 Choice = Literal["auto", "lightgbm", "compiled"]
@@ -39,7 +38,7 @@ def choose(reference: LightGBMScorer, model: bytes, rows: NDArray[np.float64], c
     try:
         compiled = CompiledScorer(reference, model)
         _check_equal(compiled, reference, rows)
-    except (UnsupportedForest, KernelMissing) as error:
+    except UnsupportedForest as error:
         if choice == "compiled":
             raise InvalidModel(f"it can't be scored by machine code: {error}") from error
         log.info("LightGBM's library serves a model: %s", error)

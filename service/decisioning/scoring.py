@@ -11,8 +11,9 @@ from feature_store.schema import FeatureSchema, FeatureType
 from models.calibration import Calibration, platt
 from models.forest import Forest
 from models.layout import Layout
-from models.quickscorer import BoundForest, Panel, Told
+from models.quickscorer import Panel
 from models.scorers import CompiledScorer, Scorer
+from models.tables import BoundForest, Told
 from service.decisioning.batch import Batch
 
 
