@@ -66,7 +66,8 @@ def fill(
     snapshot.slate_rules.drop_incomplete(removed_by)
     catalogue, priority = snapshot.catalogue, np.ascontiguousarray(priority)
     treatments = (said or Said(catalogue)).tables()
-    asked = Asked(batch.limits, removed_by, priority, catalogue.is_fallback, *treatments)
+    limits = np.array(batch.limits)  # of our own: a record's can't be written to, which is another type
+    asked = Asked(limits, removed_by, priority, catalogue.is_fallback, *treatments)
     rules, chance = contest(snapshot, batch, mandatory), chance or no_chance(snapshot, priority)
     filled = _to_fill(batch.limits, len(catalogue.actions))
     field = Field.of(len(catalogue.actions))
