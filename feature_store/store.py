@@ -30,7 +30,7 @@ from feature_store.keys import account_key, customer_key, customer_keys
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
-from feature_store.schema import FeatureSchema, Source
+from feature_store.schema import STORED, FeatureSchema, Source
 from feature_store.scripts import KEEP_OFFERS, PUT, RECORD_OUTCOME, SET_CONSENTS
 from feature_store.vectors import Vectors, schema_key
 
@@ -45,7 +45,6 @@ __all__ = [
     "connect",
 ]
 
-STORED = (Source.PROFILE, Source.BEHAVIOUR)
 OUTCOME_LOG = "arb:outcomes"
 RELOAD = "arb:reload"
 

@@ -1,5 +1,7 @@
 """Calibration: from a model's raw margins to probabilities that mean what they say."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -59,3 +61,27 @@ class Calibration(BaseModel):
                 return cls(slope=slope, intercept=float(regression.intercept_[0]) - slope * centre)
         rate = labels.mean()
         return cls(slope=0.0, intercept=float(np.log(rate / (1.0 - rate))))
+
+
+@dataclass(frozen=True)
+class HeadCalibration:
+    """That of a model with heads: the slope and the intercept of each; None where the margins are the
+    expected values themselves."""
+
+    slopes: NDArray[np.float64] | None
+    intercepts: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, calibrations: Sequence[Calibration]) -> Self:
+        """From the calibration of each head, or none."""
+        if not calibrations:
+            return cls(None, None)
+        pairs = np.array([(calibration.slope, calibration.intercept) for calibration in calibrations])
+        return cls(pairs[:, 0].copy(), pairs[:, 1].copy())
+
+    def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What margins mean, both of shape (m, heads). Probabilities of several heads add up to 1."""
+        if self.slopes is None or self.intercepts is None:
+            return margins
+        scores = platt(margins, self.slopes, self.intercepts)
+        return scores / scores.sum(axis=1, keepdims=True) if scores.shape[1] > 1 else scores

@@ -128,7 +128,7 @@ class Journal:
 def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
     """The entry of some decisions that were decided together."""
     snapshot, decided = decisions[0].snapshot, decisions[0].decisions
-    batch, models = decided.batch, {model.name: model.version for model in snapshot.models}
+    batch, models = decided.batch, {model.name: model.version for model in snapshot.all_models}
     rows = [decision.row for decision in decisions]
     place = np.full(len(batch), -1, np.intp)
     place[rows] = np.arange(len(rows))

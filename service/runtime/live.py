@@ -8,7 +8,7 @@ from feature_store.consents import ConsentNames
 from feature_store.contacts import FIELDS as CONTACTS
 from feature_store.keys import ACCOUNT
 from feature_store.offers import FIELD as OFFERS
-from feature_store.schema import Source
+from feature_store.schema import STORED
 from feature_store.store import CustomerStore
 from service.decisioning.snapshot import Snapshot
 from service.runtime.requests import RequestChecker
@@ -31,8 +31,7 @@ class Live:
     def stored(self) -> Mapping[str, int]:
         """The features that come from the store, each with its first column of X."""
         schema = self.snapshot.schema
-        sources = (Source.PROFILE, Source.BEHAVIOUR)
-        return {f.name: schema.slice(f.name).start for source in sources for f in schema.by_source(source)}
+        return {f.name: schema.slice(f.name).start for source in STORED for f in schema.by_source(source)}
 
     @cached_property
     def also(self) -> tuple[bytes, ...]:
