@@ -25,6 +25,7 @@ from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
+from service.runtime.movements import Movements
 from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.runtime.pending import Pending, columns, contacts_for, fitting
 from service.runtime.requests import DecisionRequest, InvalidRequest
@@ -60,6 +61,7 @@ class Decider:
         self.live = live
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
+        self._movements = Movements()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(
@@ -97,9 +99,10 @@ class Decider:
         return [_answer(answer) for answer in answers]
 
     async def drain(self) -> None:
-        """Wait until every waiting request is answered."""
+        """Wait until every waiting request is answered, and what it has shown of its customer is kept."""
         await self._batcher.drain()
         await self._bulk.drain()
+        await self._movements.drain()
 
     def _pending(self, request: DecisionRequest, default: float) -> Pending:
         loop = asyncio.get_running_loop()
@@ -203,6 +206,7 @@ class Decider:
         if rows is not None:
             positions = [p.position for p in due if not p.request.dry_run]
             accounting.count_features(live.stored, rows, positions, now)
+            self._movements.note(live, real, positions, rows)
 
 
 @contextmanager
