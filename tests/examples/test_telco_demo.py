@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_store.columns import columns_from_arrow
-from feature_store.schema import STORED
+from feature_store.schema import STORED, Source
 from models.spec import load_specs
 from service.world.offers import Offers
 

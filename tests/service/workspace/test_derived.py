@@ -18,40 +18,37 @@ LEAVING = """
 @pytest.mark.parametrize(
     ("feature", "said"),
     [
-        ("{type: number, source: derived, model: laving, description: d}", "no model 'laving'; did you mean"),
+        ("type: number, source: derived, model: laving", "no model 'laving'; did you mean"),
         (
-            "{type: number, source: derived, model: sales, description: d}",
+            "type: number, source: derived, model: sales",
             "predicts the response to an action",
         ),
-        ("{type: flag, source: derived, model: leaving, description: d}", "is a number, not a flag"),
-        ("{type: number, source: derived, model: leaving, description: d}", "in a circle: risk > risk"),
-        ("{type: number, source: derived, description: d}", "by one of model, segments and shares"),
-        ("{type: number, source: profile, model: leaving, description: d}", "only a derived feature has it"),
-        ("{type: number, source: derived, model: leaving, max_age: 3d, description: d}", "has no age"),
+        ("type: flag, source: derived, model: leaving", "is a number, not a flag"),
+        ("type: number, source: derived, model: leaving", "in a circle: risk > risk"),
+        ("type: number, source: derived", "by one of model, segments and shares"),
+        ("type: number, source: profile, model: leaving", "only a derived feature has it"),
+        ("type: number, source: derived, model: leaving, max_age: 3d", "has no age"),
         (
-            "{type: category, source: derived, levels: [a], segments: [{level: b, when: 'true'}], "
-            "description: d}",
+            "type: category, source: derived, levels: [a], segments: [{level: b, when: 'true'}]",
             "'b' is not one of its levels",
         ),
         (
-            "{type: category, source: derived, levels: [a], segments: [{level: a, when: customer.aeg > 3.0}], "
-            "description: d}",
+            "type: category, source: derived, levels: [a], segments: [{level: a, when: customer.aeg > 3.0}]",
             "no feature 'customer.aeg'; did you mean 'age'?",
         ),
         (
-            "{type: category, source: derived, levels: [a, b], shares: {of: age, top: [20%]}, description: d}",
+            "type: category, source: derived, levels: [a, b], shares: {of: age, top: [20%]}",
             "'age' is not the score of a model",
         ),
         (
-            "{type: category, source: derived, levels: [a, b], shares: {of: age, top: [20%, 30%]}, "
-            "description: d}",
+            "type: category, source: derived, levels: [a, b], shares: {of: age, top: [20%, 30%]}",
             "these make 3 levels, and it has 2",
         ),
     ],
 )
 def test_a_derived_feature_that_cannot_be_is_told(files: Files, feature: str, said: str) -> None:
     path = files.folder / "features.yaml"
-    path.write_text(path.read_text() + f"  risk: {feature}\n")
+    path.write_text(path.read_text() + f"  risk: {{{feature}, description: d}}\n")
     line = path.read_text().count("\n")
     models = files.folder / "models.yaml"
     models.write_text(models.read_text() + LEAVING)
