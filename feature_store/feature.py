@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from feature_store.derivation import Derivation
 from feature_store.documents import did_you_mean
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,11 +30,19 @@ class FeatureType(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a value comes from: the stored profile, the stored behaviour, or the request's context."""
+    """Where a value comes from: the stored profile, the stored behaviour, the request's context, or, derived,
+    what these make when it is decided."""
 
     PROFILE = "profile"
     BEHAVIOUR = "behaviour"
     CONTEXT = "context"
+    DERIVED = "derived"
+
+
+STORED = (Source.PROFILE, Source.BEHAVIOUR)
+"""What is kept of a customer."""
+GIVEN = (*STORED, Source.CONTEXT)
+"""What somebody has to say: all that is not derived."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Feature:
     members: tuple[str, ...] = ()
     max_age: float | None = None
     description: str = ""
+    derivation: Derivation | None = None
 
     @property
     def width(self) -> int:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from feature_store.columns import ColumnErrors, TableError, columns_from_arrow
 from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
-from feature_store.schema import FeatureSchema, Source
-from feature_store.store import STORED, CustomerStore
+from feature_store.schema import STORED, FeatureSchema, Source
+from feature_store.store import CustomerStore
 from feature_store.tables import Batch, Table, open_table
 
 __all__ = ["LoadReport", "RowError", "RowsRefused", "TableError", "load_customers"]
@@ -104,12 +104,12 @@ def _sources(names: list[str], schema: FeatureSchema) -> tuple[Source, ...]:
     if "customer_id" not in names:
         raise TableError([f"there is no column 'customer_id'{did_you_mean('customer_id', names)}"])
     stored = {feature.name: feature.source for feature in schema.features if feature.source in STORED}
-    context = {feature.name for feature in schema.by_source(Source.CONTEXT)}
+    not_stored = {feature.name: feature.source for feature in schema.features if feature.source not in STORED}
     twice = sorted({name for name in names if names.count(name) > 1})
     problems = [f"column '{name}' is there twice" for name in twice]
     for name in names:
-        if name in context:
-            problems.append(f"column '{name}' is a context feature, which is not stored")
+        if name in not_stored:
+            problems.append(f"column '{name}' is a {not_stored[name]} feature, which is not stored")
         elif name not in stored and name not in _KEYS:
             problems.append(f"column '{name}' is not a feature{did_you_mean(name, [*stored, *_KEYS])}")
     if names == ["customer_id"]:

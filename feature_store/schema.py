@@ -7,8 +7,7 @@ timestamp epoch seconds. NaN is missing; a set is missing as a whole, and an emp
 
 import hashlib
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,35 +15,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from feature_store.documents import WorkspaceError, did_you_mean, load_document, parse
-from feature_store.feature import Feature, FeatureType, Source
+from feature_store.declaration import declared
+from feature_store.documents import did_you_mean, load_document
+from feature_store.feature import STORED, Feature, FeatureType, Source
 
-__all__ = ["Feature", "FeatureSchema", "FeatureType", "FieldError", "Source"]
+__all__ = ["STORED", "Feature", "FeatureSchema", "FeatureType", "FieldError", "Source"]
 
-MAX_LEVELS = 32_767
 MAX_HINTS = 10
 """How many unknown names of one call are told what may be meant: looking for it takes its time."""
-RESERVED = frozenset(
-    {
-        "customer_id",
-        "account_id",
-        "decision_id",
-        "decided_at",
-        "channel",
-        "placement",
-        "issue",
-        "group",
-        "action",
-    }
-    | {"treatment", "rank", "propensity", "selection_probability", "true_probability"}
-)
-"""Columns that the data tables and the models have anyway: no feature may be called so."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_AGE = re.compile(r"([1-9][0-9]*)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -142,16 +121,7 @@ class FeatureSchema:
         Raises:
             WorkspaceError: with every problem of the file and its line.
         """
-        document = load_document(path)
-        specs = parse(document, _SchemaSpec).features
-        problems = [
-            document.problem(("features", name, *loc), message)
-            for name, spec in specs.items()
-            for loc, message in _faults(name, spec)
-        ]
-        if problems:
-            raise WorkspaceError(problems)
-        return cls(tuple(_declared(name, spec) for name, spec in specs.items()))
+        return cls(declared(load_document(path)))
 
     def encode(
         self, values: Mapping[str, object], out: NDArray[np.float64], sources: Collection[Source]
@@ -213,78 +183,3 @@ def _defined(entry: Mapping[str, Any]) -> Feature:
         levels=tuple(entry.get("levels", ())),
         members=tuple(entry.get("members", ())),
     )
-
-
-class _FeatureSpec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    type: FeatureType
-    source: Source
-    default: Any = None
-    levels: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
-    members: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
-    max_age: Any = None
-    description: str = Field(min_length=1)
-
-
-class _SchemaSpec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    features: dict[str, _FeatureSpec]
-
-
-def _declared(name: str, spec: _FeatureSpec) -> Feature:
-    return Feature(
-        name=name,
-        type=spec.type,
-        source=spec.source,
-        default=tuple(spec.default) if isinstance(spec.default, list) else spec.default,
-        levels=tuple(spec.levels),
-        members=tuple(spec.members),
-        max_age=_seconds(spec.max_age),
-        description=spec.description,
-    )
-
-
-def _seconds(age: object) -> float | None:
-    match = _AGE.fullmatch(str(age))
-    return float(int(match[1]) * _SECONDS[match[2]]) if match else None
-
-
-def _faults(name: str, spec: _FeatureSpec) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What pydantic can't see: each fault with its place below the feature."""
-    if not _NAME.fullmatch(name):
-        yield (), "a feature's name is lower-case letters, digits and _, and begins with a letter"
-    if name in RESERVED:
-        yield (), f"'{name}' is the name of a built-in column; call the feature something else"
-    if spec.max_age is not None:
-        if spec.source is Source.CONTEXT:
-            yield ("max_age",), "context comes with the request and has no age; leave it out"
-        elif _seconds(spec.max_age) is None:
-            yield (
-                ("max_age",),
-                f"must be a number and a unit, such as 90s, 15m, 12h or 30d, not '{spec.max_age}'",
-            )
-    names = list(_name_faults(spec))
-    yield from names
-    if not names:
-        try:
-            _declared(name, spec).encode(spec.default)
-        except ValueError as error:
-            yield ("default",), str(error)
-
-
-def _name_faults(spec: _FeatureSpec) -> Iterator[tuple[tuple[str, ...], str]]:
-    for key, owner, names in (
-        ("levels", FeatureType.CATEGORY, spec.levels),
-        ("members", FeatureType.SET, spec.members),
-    ):
-        if spec.type is not owner and names:
-            yield (key,), f"only a {owner} has {key}, and this is a {spec.type}"
-        elif spec.type is owner and not names:
-            yield (), f"a {owner} needs its {key}"
-        if len(set(names)) < len(names):
-            twice = next(item for item in names if names.count(item) > 1)
-            yield (key,), f"'{twice}' is listed twice"
-        if any(not item or (key == "members" and "|" in item) for item in names):
-            yield (key,), "a name must not be empty" + (" or contain '|'" if key == "members" else "")

@@ -167,3 +167,13 @@ return found
 """Arguments: time to live, the time now, and records of offers (see `offers`). An offer of an action of which
 one is kept already is not kept; those that are over are let go, and so is what is no record. Returns for each
 offer the one that is kept. Of whom nothing else is known is forgotten with the last offer."""
+
+MOVE_SEGMENTS = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if (redis.call('HGET', KEYS[1], 'g') or '') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'g', ARGV[2])
+return 1
+"""
+"""Arguments: the segments that are expected ('': none), and the new ones. Returns 0 and does nothing if the
+segments are not the expected ones, or nothing is known of the customer: who was erased stays so. The time to
+live stays as it is."""

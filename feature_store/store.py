@@ -30,8 +30,9 @@ from feature_store.keys import account_key, customer_key, customer_keys
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
-from feature_store.schema import FeatureSchema, Source
-from feature_store.scripts import KEEP_OFFERS, PUT, RECORD_OUTCOME, SET_CONSENTS
+from feature_store.schema import STORED, FeatureSchema, Source
+from feature_store.scripts import KEEP_OFFERS, MOVE_SEGMENTS, PUT, RECORD_OUTCOME, SET_CONSENTS
+from feature_store.segments import LOG_FIELD, LOG_LENGTH, MOVEMENT_LOG, Change, Movement, pack_movements
 from feature_store.vectors import Vectors, schema_key
 
 __all__ = [
@@ -45,7 +46,6 @@ __all__ = [
     "connect",
 ]
 
-STORED = (Source.PROFILE, Source.BEHAVIOUR)
 OUTCOME_LOG = "arb:outcomes"
 RELOAD = "arb:reload"
 
@@ -336,6 +336,20 @@ class CustomerStore:
             customer_id: found if len(found) == len(offers) else None
             for (customer_id, offers), found in zip(made.items(), kept, strict=True)
         }
+
+    async def move_segments(self, changes: Sequence[Change]) -> list[Change]:
+        """Keep the segments of customers, of each only if what is expected is kept; returns the changes that
+        were made, each of which is made once, whoever tries."""
+        commands = [_script(MOVE_SEGMENTS, customer_key(c.customer_key), c.before, c.after) for c in changes]
+        replies = await self._client.run(commands)
+        if replies and all(isinstance(reply, Exception) for reply in replies):
+            raise StoreUnavailable(str(replies[0]))
+        return [change for change, reply in zip(changes, replies, strict=True) if reply == 1]
+
+    async def log_movements(self, movements: Collection[Movement]) -> None:
+        """Add movements between segments to their log."""
+        entry = pack_movements(movements)
+        await self._run([("XADD", MOVEMENT_LOG, "MAXLEN", "~", LOG_LENGTH, "*", LOG_FIELD, entry)])
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands of which none may fail."""

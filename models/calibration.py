@@ -1,5 +1,8 @@
 """Calibration: from a model's raw margins to probabilities that mean what they say."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, Self
 
 import numpy as np
@@ -59,3 +62,52 @@ class Calibration(BaseModel):
                 return cls(slope=slope, intercept=float(regression.intercept_[0]) - slope * centre)
         rate = labels.mean()
         return cls(slope=0.0, intercept=float(np.log(rate / (1.0 - rate))))
+
+
+@dataclass(frozen=True)
+class HeadCalibration:
+    """That of models with heads, side by side.
+
+    slopes, intercepts  heads
+    expected            heads  True for those whose margins are the expected values themselves
+    levels              which heads are the levels of one category: from the first to before the last number
+    """
+
+    slopes: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    expected: NDArray[np.bool_]
+    levels: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, calibrations: Sequence[Calibration]) -> Self:
+        """Of one model, from the calibration of each head; without any it has a single one, of a number."""
+        heads = calibrations or (Calibration(),)
+        return cls(
+            np.array([head.slope for head in heads]),
+            np.array([head.intercept for head in heads]),
+            np.full(len(heads), not calibrations),
+            ((0, len(heads)),) if len(heads) > 1 else (),
+        )
+
+    @classmethod
+    def together(cls, models: Sequence["HeadCalibration"]) -> Self:
+        """Of several models, one after the other."""
+        firsts = accumulate((len(model.slopes) for model in models), initial=0)
+        return cls(
+            np.concatenate([model.slopes for model in models]),
+            np.concatenate([model.intercepts for model in models]),
+            np.concatenate([model.expected for model in models]),
+            tuple(
+                (first + start, first + end)
+                for first, model in zip(firsts, models, strict=False)
+                for start, end in model.levels
+            ),
+        )
+
+    def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What margins mean, both of shape (m, heads). The probabilities of levels add up to 1."""
+        scores = platt(margins, self.slopes, self.intercepts)
+        np.copyto(scores, margins, where=self.expected)
+        for first, end in self.levels:
+            scores[:, first:end] /= scores[:, first:end].sum(axis=1, keepdims=True)
+        return scores

@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from feature_store.schema import FeatureSchema
-from models.calibration import Calibration
-from models.metrics import Metrics
+from models.calibration import Calibration, HeadCalibration
+from models.metrics import LevelMetrics, Metrics, NumberMetrics
+from models.spec import Target
 
 
 class _Record(BaseModel):
@@ -45,12 +46,22 @@ class TrainingData(_Record):
     last_decision: AwareDatetime
 
 
-class Manifest(_Record):
-    """Everything about one version of one model except its trees.
+class LabelledData(_Record):
+    """What a model of customers was made of: `sha256` is over the rows and labels, in their order."""
+
+    sha256: str
+    rows: int
+    customers: int
+    training_rows: int
+    validation_rows: int
+    test_rows: int
+
+
+class AnyManifest(_Record):
+    """What the manifests of all models say.
 
     `inputs` names the columns of a row in order. `features` is the definition of the part of the schema that
-    the model reads. `metrics` are measured on customers that neither training nor calibration has seen,
-    `uncalibrated` on the same ones before calibration.
+    the model reads. `metrics` are measured on customers that neither training nor calibration has seen.
     """
 
     format: Literal[1] = 1
@@ -58,16 +69,11 @@ class Manifest(_Record):
     version: str
     created_at: AwareDatetime
     kind: str
-    positive: tuple[str, ...]
     inputs: tuple[str, ...]
     features: tuple[dict[str, Any], ...]
     fingerprint: str
-    actions: tuple[str, ...]
-    channels: tuple[str, ...]
-    calibration: Calibration
-    data: TrainingData
-    metrics: Metrics
-    uncalibrated: Metrics
+    actions: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     trees: int
     parameters: dict[str, bool | int | float | str]
     libraries: dict[str, str]
@@ -82,6 +88,37 @@ class Manifest(_Record):
         """The same manifest with the version that its time and its content give it."""
         digest = content_hash(self.model_dump(mode="json"))
         return self.model_copy(update={"version": f"{self.created_at:%Y%m%dT%H%M%SZ}-{digest}"})
+
+
+class Manifest(AnyManifest):
+    """Everything about one version of a model of responses except its trees. `uncalibrated` has the metrics
+    before calibration."""
+
+    positive: tuple[str, ...]
+    calibration: Calibration
+    data: TrainingData
+    metrics: Metrics
+    uncalibrated: Metrics
+
+
+class CustomerManifest(AnyManifest):
+    """Everything about one version of a model of customers except its trees.
+
+    It has a head for each level of a category, else one. `calibrations` are those of the heads; a number has
+    none. `percentiles` are the scores of those whom it was made of, from the least (0 %) to the greatest
+    (100 %); a category has none.
+    """
+
+    target: Target
+    calibrations: tuple[Calibration, ...]
+    percentiles: tuple[float, ...]
+    data: LabelledData
+    metrics: Metrics | NumberMetrics | LevelMetrics
+
+    @property
+    def calibration(self) -> HeadCalibration:
+        """From the margins of the heads to what they mean."""
+        return HeadCalibration.of(self.calibrations)
 
 
 def content_hash(manifest: dict[str, Any]) -> str:

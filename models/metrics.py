@@ -1,5 +1,6 @@
 """How good probabilities are, measured on labels that they have not seen."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -51,3 +52,61 @@ def expected_calibration_error(
         if len(part)
     ]
     return sum(gaps) / len(labels)
+
+
+class NumberMetrics(BaseModel):
+    """How far expected values are from what came (`rmse`, `mae`, `r_squared`), and how well they tell who has
+    more (`rank_correlation`, Spearman's). `mean` is that of what came."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rmse: float
+    mae: float
+    r_squared: float
+    rank_correlation: float
+    mean: float
+
+    @classmethod
+    def measure(cls, labels: NDArray[np.float64], expected: NDArray[np.float64]) -> Self:
+        """The metrics of expected values for labels that are not all the same, both of shape (n,)."""
+        from scipy.stats import rankdata  # only training has the time to import it
+
+        errors = expected - labels
+        ranks = np.corrcoef(rankdata(labels), rankdata(expected))[0, 1] if np.ptp(expected) > 0 else 0.0
+        return cls(
+            rmse=float(np.sqrt(np.mean(errors**2))),
+            mae=float(np.mean(np.abs(errors))),
+            r_squared=float(1.0 - np.mean(errors**2) / np.var(labels)),
+            rank_correlation=float(ranks),
+            mean=float(labels.mean()),
+        )
+
+
+class LevelMetrics(BaseModel):
+    """How good the probabilities of several levels are: together, and those of each level against the
+    others. `auc` is the mean of the levels' own, `accuracy` how often the most probable one was it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_loss: float
+    auc: float
+    accuracy: float
+    levels: dict[str, Metrics]
+
+    @classmethod
+    def measure(
+        cls, levels: Sequence[str], labels: NDArray[np.float64], probabilities: NDArray[np.float64]
+    ) -> Self:
+        """The metrics of probabilities (n, K) for the codes of levels (n,), each of which is there."""
+        codes = labels.astype(np.intp)
+        of_each = {
+            level: Metrics.measure((codes == code).astype(np.float64), probabilities[:, code])
+            for code, level in enumerate(levels)
+        }
+        chosen = probabilities[np.arange(len(codes)), codes]
+        return cls(
+            log_loss=float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean()),
+            auc=float(np.mean([metrics.auc for metrics in of_each.values()])),
+            accuracy=float(np.mean(probabilities.argmax(axis=1) == codes)),
+            levels=of_each,
+        )

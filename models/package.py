@@ -2,10 +2,11 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,15 +14,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from feature_store.schema import FeatureSchema
-from models.calibration import Calibration
 from models.choosing import Choice, choose
 from models.compatibility import mismatches
 from models.errors import ModelRefused
+from models.heads import Heads
 from models.kinds import KINDS, Kind
 from models.layout import BUILT_IN, Inputs
-from models.manifest import FileRecord, Manifest, content_hash
-from models.model import PropensityModel
-from models.scorers import InvalidModel, LightGBMScorer, Scorer
+from models.manifest import AnyManifest, CustomerManifest, FileRecord, Manifest, content_hash
+from models.model import CustomerModel, PropensityModel
+from models.scorers import InvalidModel, LightGBMScorer
 
 MANIFEST, GOLDEN = "manifest.json", "golden.npz"
 
@@ -30,13 +31,17 @@ GOLDEN_TOLERANCE = 1e-6
 machines, trees don't differ at all."""
 
 
+Form = TypeVar("Form", bound=AnyManifest)
+
+
 class _Refused(Exception):
     """A reason, before it is known whose."""
 
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Rows of shape (m, width) and the probabilities (m,) that the model gave them when it was trained."""
+    """Rows of shape (m, width) and the scores that the model gave them when it was trained: (m,), of a model
+    with heads (m, heads)."""
 
     rows: NDArray[np.float64]
     scores: NDArray[np.float64]
@@ -59,31 +64,31 @@ class GoldenRows:
                 golden = cls(arrays["rows"], arrays["scores"])
         except (OSError, KeyError, EOFError, BadZipFile) as error:
             raise ValueError(str(error)) from error
-        if golden.rows.ndim != 2 or golden.scores.shape != golden.rows.shape[:1] or not len(golden.rows):
-            raise ValueError("its arrays don't have the shapes (m, width) and (m,)")
+        if golden.rows.ndim != 2 or golden.scores.shape[:1] != golden.rows.shape[:1] or not len(golden.rows):
+            raise ValueError("its arrays don't have the shapes (m, width) and (m,) or (m, heads)")
         return golden
 
 
 @dataclass(frozen=True)
-class StagedModel:
+class StagedModel(Generic[Form]):
     """A trained model that is not in a registry yet. Its manifest has no version and no file records."""
 
-    manifest: Manifest
+    manifest: Form
     model: bytes
     golden: bytes
 
     @classmethod
-    def of(cls, manifest: Manifest, model: bytes, golden: GoldenRows) -> "StagedModel":
+    def of(cls, manifest: Form, model: bytes, golden: GoldenRows) -> "StagedModel[Form]":
         """Stage a model: its manifest gets the records of its files."""
         content = golden.dump()
-        records = {KINDS[manifest.kind].file: FileRecord.of(model), GOLDEN: FileRecord.of(content)}
+        records = {_file(manifest): FileRecord.of(model), GOLDEN: FileRecord.of(content)}
         return cls(manifest.model_copy(update={"files": records}), model, content)
 
 
-def files(manifest: Manifest, staged: StagedModel) -> Mapping[str, bytes]:
+def files(manifest: AnyManifest, staged: "StagedModel[Form]") -> Mapping[str, bytes]:
     """The files of a version by name."""
     text = manifest.model_dump_json(indent=2) + "\n"
-    return {KINDS[manifest.kind].file: staged.model, GOLDEN: staged.golden, MANIFEST: text.encode()}
+    return {_file(manifest): staged.model, GOLDEN: staged.golden, MANIFEST: text.encode()}
 
 
 def load(
@@ -98,29 +103,66 @@ def load(
     Raises:
         ModelRefused: any of this is not so.
     """
+    with _refusing(name, version):
+        manifest, model, golden = _opened(folder, name, version, schema, Manifest)
+        scorer = _kind(manifest).make(model, _inputs(manifest))
+        _check_width(manifest, scorer.width)
+        _check_golden(lambda rows: manifest.calibration.apply(scorer.margins(rows)), manifest, golden)
+        served = choose(scorer, model, golden.rows, choice) if isinstance(scorer, LightGBMScorer) else scorer
+    return PropensityModel(name, version, manifest, served)
+
+
+def load_customer_model(
+    folder: Path, name: str, version: str, schema: FeatureSchema, choice: Choice = "auto"
+) -> CustomerModel:
+    """The model of customers in a version's folder, checked like `load`.
+
+    Raises:
+        ModelRefused: it must not serve.
+    """
+    with _refusing(name, version):
+        manifest, content, golden = _opened(folder, name, version, schema, CustomerManifest)
+        heads = Heads.parse(content)
+        if len(heads.scorers) != max(1, len(manifest.target.levels)):
+            raise _Refused(f"{Heads.file} has {len(heads.scorers)} heads, which are not those of its levels")
+        _check_width(manifest, heads.width)
+        _check_golden(lambda rows: manifest.calibration.apply(heads.margins(rows)), manifest, golden)
+        heads = heads.chosen(content, golden.rows, choice)
+    return CustomerModel(name, version, manifest, heads)
+
+
+@contextmanager
+def _refusing(name: str, version: str) -> Iterator[None]:
+    """Whose reasons these are."""
     try:
-        manifest = _manifest(folder, name, version)
-        kind = _kind(manifest)
-        model = _content(folder / kind.file, manifest.files[kind.file])
-        golden = GoldenRows.parse(_content(folder / GOLDEN, manifest.files[GOLDEN]))
-        if reasons := mismatches(manifest.schema_read, schema):
-            raise _Refused("it does not fit the feature schema: " + "; ".join(reasons) + "; train it afresh")
-        scorer = _scorer(kind, manifest, model)
-        _check_golden(scorer, manifest.calibration, golden)
-        if isinstance(scorer, LightGBMScorer):
-            scorer = choose(scorer, model, golden.rows, choice)
+        yield
     except (_Refused, InvalidModel) as error:
         raise ModelRefused(name, version, str(error)) from error
     except (KeyError, ValueError) as error:
         raise ModelRefused(name, version, f"its files contradict each other: {error}") from error
-    return PropensityModel(name, version, manifest, scorer)
 
 
-def _manifest(folder: Path, name: str, version: str) -> Manifest:
+def _opened(
+    folder: Path, name: str, version: str, schema: FeatureSchema, form: type[Form]
+) -> tuple[Form, bytes, GoldenRows]:
+    """The manifest, the model and the golden rows of a version, of which the files are what they must be, and
+    whose features mean the same now."""
+    manifest = _manifest(folder, name, version, form)
+    file = _file(manifest)
+    model = _content(folder / file, manifest.files[file])
+    golden = GoldenRows.parse(_content(folder / GOLDEN, manifest.files[GOLDEN]))
+    if reasons := mismatches(manifest.schema_read, schema):
+        raise _Refused("it does not fit the feature schema: " + "; ".join(reasons) + "; train it afresh")
+    if manifest.inputs != _inputs(manifest).names:
+        raise _Refused(f"{MANIFEST} lists inputs that are not the columns of its features and {BUILT_IN}")
+    return manifest, model, golden
+
+
+def _manifest(folder: Path, name: str, version: str, form: type[Form]) -> Form:
     content = _read(folder / MANIFEST)
     try:
         data: dict[str, Any] = json.loads(content)
-        manifest = Manifest.model_validate_json(content)
+        manifest = form.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -131,7 +173,7 @@ def _manifest(folder: Path, name: str, version: str) -> Manifest:
         raise _Refused(f"{MANIFEST} is that of model '{manifest.name}' version {manifest.version}")
     if content_hash(data) != version[-8:]:
         raise _Refused(f"{MANIFEST} was changed after training: its content no longer has the version's hash")
-    if missing := {_kind(manifest).file, GOLDEN} - manifest.files.keys():
+    if missing := {_file(manifest), GOLDEN} - manifest.files.keys():
         raise _Refused(f"{MANIFEST} has no record of {', '.join(sorted(missing))}")
     return manifest
 
@@ -155,34 +197,44 @@ def _read(path: Path) -> bytes:
         raise _Refused(f"{path.name} can't be read: {error.strerror}") from error
 
 
-def _kind(manifest: Manifest) -> Kind:
+def _file(manifest: AnyManifest) -> str:
+    """The name of the file with the model."""
+    return Heads.file if manifest.kind == Heads.kind else _kind(manifest).file
+
+
+def _kind(manifest: AnyManifest) -> Kind:
     if manifest.kind not in KINDS:
         raise _Refused(f"no scorer for models of the kind '{manifest.kind}' (there is: {', '.join(KINDS)})")
     return KINDS[manifest.kind]
 
 
-def _scorer(kind: Kind, manifest: Manifest, model: bytes) -> Scorer:
-    inputs = Inputs(manifest.schema_read, manifest.actions, manifest.channels)
-    if manifest.inputs != inputs.names:
-        raise _Refused(f"{MANIFEST} lists inputs that are not the columns of its features and {BUILT_IN}")
-    scorer = kind.make(model, inputs)
-    if scorer.width != len(manifest.inputs):
+def _inputs(manifest: AnyManifest) -> Inputs:
+    return Inputs(manifest.schema_read, manifest.actions, manifest.channels)
+
+
+def _check_width(manifest: AnyManifest, width: int) -> None:
+    if width != len(manifest.inputs):
         raise _Refused(
-            f"{kind.file} reads {scorer.width} columns, but the manifest lists {len(manifest.inputs)}"
+            f"{_file(manifest)} reads {width} columns, but the manifest lists {len(manifest.inputs)}"
         )
-    return scorer
 
 
-def _check_golden(scorer: Scorer, calibration: Calibration, golden: GoldenRows) -> None:
-    if golden.rows.shape[1] != scorer.width:
-        raise _Refused(f"{GOLDEN} has rows of {golden.rows.shape[1]} columns, the model reads {scorer.width}")
-    one_by_one = np.concatenate([scorer.margins(row[None, :]) for row in golden.rows])
-    for margins in (scorer.margins(golden.rows), one_by_one):
-        scores = calibration.apply(margins)
-        off = ~(np.abs(scores - golden.scores) <= GOLDEN_TOLERANCE)  # so that a NaN is off, too
+def _check_golden(
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]], manifest: AnyManifest, golden: GoldenRows
+) -> None:
+    width = len(manifest.inputs)
+    if golden.rows.shape[1] != width:
+        raise _Refused(f"{GOLDEN} has rows of {golden.rows.shape[1]} columns, the model reads {width}")
+    one_by_one = np.concatenate([score(row[None, :]) for row in golden.rows])
+    for scores in (score(golden.rows), one_by_one):
+        if scores.shape != golden.scores.shape:
+            raise _Refused(f"{GOLDEN} has scores of the shape {golden.scores.shape}, not {scores.shape}")
+        near = np.abs(scores - golden.scores) <= GOLDEN_TOLERANCE * np.maximum(1.0, np.abs(golden.scores))
+        off = ~near.reshape(len(scores), -1).all(axis=1)  # so that a NaN is off, too
         if off.any():
             worst = int(np.flatnonzero(off)[0])
+            found, expected = (np.atleast_1d(some[worst])[0] for some in (scores, golden.scores))
             raise _Refused(
                 f"{int(off.sum())} of {len(scores)} golden rows get other scores than in training, "
-                f"first row {worst}: {scores[worst]:.6f} instead of {golden.scores[worst]:.6f}"
+                f"first row {worst}: {found:.6f} instead of {expected:.6f}"
             )

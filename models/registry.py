@@ -9,9 +9,10 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
@@ -19,10 +20,11 @@ from feature_store.schema import FeatureSchema
 from models import package
 from models.choosing import Choice
 from models.errors import ModelError, ModelRefused, PreloadRefused
-from models.model import PropensityModel
-from models.package import StagedModel
+from models.model import CustomerModel, PropensityModel
+from models.package import Form, StagedModel
 
 CHAMPION = "champion"
+Model = TypeVar("Model")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -47,7 +49,7 @@ class Registry:
             return []
         return sorted(path.name for path in home.iterdir() if _VERSION.fullmatch(path.name))
 
-    def publish(self, staged: StagedModel) -> str:
+    def publish(self, staged: StagedModel[Form]) -> str:
         """Add a version, whole or not at all, and return it. It doesn't serve before it is promoted.
 
         Raises:
@@ -124,6 +126,18 @@ class Registry:
         self._check_version(name, version)
         return package.load(self.folder / name / version, name, version, schema, choice)
 
+    def load_customer_model(
+        self, name: str, schema: FeatureSchema, version: str | None = None, choice: Choice = "auto"
+    ) -> CustomerModel:
+        """The same for a model of customers.
+
+        Raises:
+            ModelRefused: it must not serve, and why.
+        """
+        version = version or self.champion(name)
+        self._check_version(name, version)
+        return package.load_customer_model(self.folder / name / version, name, version, schema, choice)
+
     def preload(
         self,
         names: Iterable[str],
@@ -138,24 +152,50 @@ class Registry:
         Raises:
             PreloadRefused: with the reason of every model that must not serve.
         """
-        names = list(dict.fromkeys(names))
-        models, refusals = {}, []
-        for done, name in enumerate(names):
-            progress("Loading models", done, len(names))
-            try:
-                models[name] = self.load(name, schema, (versions or {}).get(name), choice)
-            except ModelRefused as refusal:
-                refusals.append(refusal)
-        if refusals:
-            raise PreloadRefused(tuple(refusals))
-        progress("Loading models", len(names), len(names))
-        return models
+        chosen = versions or {}
+        return _all_or_none(names, lambda name: self.load(name, schema, chosen.get(name), choice), progress)
+
+    def preload_customer_models(
+        self,
+        names: Iterable[str],
+        schema: FeatureSchema,
+        versions: Mapping[str, str] | None = None,
+        progress: Progress = silent,
+        choice: Choice = "auto",
+    ) -> Mapping[str, CustomerModel]:
+        """The same for models of customers.
+
+        Raises:
+            PreloadRefused: with the reason of every model that must not serve.
+        """
+        chosen = versions or {}
+        return _all_or_none(
+            names, lambda name: self.load_customer_model(name, schema, chosen.get(name), choice), progress
+        )
 
     def _check_version(self, name: str, version: str) -> None:
         versions = self.versions(name)
         if version not in versions:
             listed = ", ".join(versions[-3:]) or "none"
             raise ModelRefused(name, version, f"there is no such version in {self.folder} (latest: {listed})")
+
+
+def _all_or_none(
+    names: Iterable[str], load: Callable[[str], Model], progress: Progress
+) -> Mapping[str, Model]:
+    """Each of the named models once, or the reasons of all that must not serve."""
+    names = list(dict.fromkeys(names))
+    models, refusals = {}, []
+    for done, name in enumerate(names):
+        progress("Loading models", done, len(names))
+        try:
+            models[name] = load(name)
+        except ModelRefused as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise PreloadRefused(tuple(refusals))
+    progress("Loading models", len(names), len(names))
+    return models
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,4 +1,5 @@
-"""models.yaml: which models a workspace has, and which outcomes count as a response for each."""
+"""models.yaml: which models a workspace has, and what each predicts: the response to an action, or something
+about the customer."""
 
 import re
 from collections import Counter
@@ -9,29 +10,52 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
-from feature_store.schema import FeatureSchema
+from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TABLE = re.compile(r"[A-Za-z0-9_-]+\.parquet")
+_PREDICTABLE = (FeatureType.FLAG, FeatureType.NUMBER, FeatureType.CATEGORY)
+
+
+class Target(BaseModel):
+    """What a model of customers learns: the column `label` of a table `file` among the data. A flag becomes a
+    probability, a number an expected value, a category one of the `levels`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    label: str
+    type: FeatureType
+    levels: tuple[str, ...] = ()
+
+    @property
+    def feature(self) -> Feature:
+        """The label as a feature of its own."""
+        return Feature(self.label, self.type, Source.PROFILE, levels=self.levels)
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A declared model: `positive` are the outcomes that it predicts; `features` None is all of them."""
+    """A declared model: `positive` are the outcomes that it predicts, or `target` what it says about the
+    customer; `features` None is all that are not derived."""
 
     name: str
     positive: tuple[str, ...]
     description: str
     features: tuple[str, ...] | None = None
+    target: Target | None = None
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
-        return self.features or tuple(feature.name for feature in schema.features)
+        given = (feature.name for feature in schema.features if feature.source is not Source.DERIVED)
+        return self.features or tuple(given)
 
 
 class _ModelEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    positive: tuple[str, ...] = Field(min_length=1)
+    positive: tuple[str, ...] | None = Field(default=None, min_length=1)
+    learns: Target | None = None
     description: str = Field(min_length=1)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
 
@@ -55,12 +79,16 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
     problems = [
         problem
         for name, entry in entries.items()
-        for problem in (*_names(document, name, entry), *_strangers(document, name, entry, schema))
+        for problem in (
+            *_names(document, name, entry),
+            *_aims(document, name, entry),
+            *_strangers(document, name, entry, schema),
+        )
     ]
     if problems:
         raise WorkspaceError(problems)
     return {
-        name: ModelSpec(name, entry.positive, entry.description, entry.features)
+        name: ModelSpec(name, entry.positive or (), entry.description, entry.features, entry.learns)
         for name, entry in entries.items()
     }
 
@@ -69,13 +97,46 @@ def _names(document: Document, name: str, entry: _ModelEntry) -> Iterator[Proble
     rule = "is lower-case letters, digits and _, and begins with a letter"
     if not _NAME.fullmatch(name):
         yield document.problem(("models", name), f"a model's name {rule}")
-    for place, outcome in enumerate(entry.positive):
+    for place, outcome in enumerate(entry.positive or ()):
         if not _NAME.fullmatch(outcome):
             yield document.problem(("models", name, "positive", place), f"an outcome's name {rule}")
-    for key, names in (("positive", entry.positive), ("features", entry.features or ())):
+    for key, names in (("positive", entry.positive or ()), ("features", entry.features or ())):
         for word, count in Counter(names).items():
             if count > 1:
                 yield document.problem(("models", name, key), f"'{word}' is listed {count} times")
+
+
+def _aims(document: Document, name: str, entry: _ModelEntry) -> Iterator[Problem]:
+    """What is wrong with what a model is to predict."""
+    loc = ("models", name)
+    if (entry.positive is None) == (entry.learns is None):
+        yield document.problem(
+            loc,
+            "a model predicts responses to actions (`positive`) or something about the customer (`learns`): "
+            "it has one of them",
+        )
+    if entry.learns is None:
+        return
+    for key, message in _target_faults(entry.learns):
+        yield document.problem((*loc, "learns", key), message)
+    if entry.features is None:
+        yield document.problem(loc, "name the `features` that it reads: its table has to have them")
+    elif entry.learns.label in entry.features:
+        yield document.problem((*loc, "features"), f"it would read its own label, '{entry.learns.label}'")
+
+
+def _target_faults(target: Target) -> Iterator[tuple[str, str]]:
+    if not _TABLE.fullmatch(target.file):
+        yield (
+            "file",
+            f"is a Parquet file among the data, such as churn.parquet, not '{target.file}'",
+        )
+    if target.type not in _PREDICTABLE:
+        yield "type", f"a model predicts a flag, a number or a category, not a {target.type}"
+    if (target.type is FeatureType.CATEGORY) != (len(target.levels) > 1):
+        yield "levels", "a category has two levels or more, and nothing else has any"
+    if len(set(target.levels)) < len(target.levels):
+        yield "levels", "a level is listed twice"
 
 
 def _strangers(

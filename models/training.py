@@ -36,7 +36,6 @@ GOLDEN_ROWS = 100
 """How many real rows are kept with their scores; rows with holes and edge cases come on top."""
 
 PARAMETERS: dict[str, bool | int | float | str] = {
-    "objective": "binary",
     "learning_rate": 0.08,
     "max_bin": 63,
     "min_sum_hessian_in_leaf": 2.0,  # rare responses: a leaf stands on at least about two expected ones
@@ -44,6 +43,9 @@ PARAMETERS: dict[str, bool | int | float | str] = {
     "deterministic": True,
     "force_row_wise": True,
 }
+
+_METRICS = {"binary": "binary_logloss", "regression": "l2"}
+"""By objective, what more trees have to help."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def train(
     seed: int = 0,
     growth: Growth = Growth(),
     progress: Progress = silent,
-) -> StagedModel:
+) -> StagedModel[Manifest]:
     """Train, calibrate and evaluate a model, and stage it for a registry.
 
     The same table, seed, growth and library versions give the same trees, on any number of threads.
@@ -77,10 +79,10 @@ def train(
     split = Split.by_customer(table.customer_ids, table.customers, seed)
     _check(table, spec, split)
     most = growth.most_trees
-    booster = _boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
+    booster = boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
     progress(f"Training {spec.name}", most, most)
     content = booster.model_to_string().encode()
-    parameters = {**_parameters(growth), "seed": seed}
+    parameters = {**parameters_of(growth), "seed": seed}
     scorer = LightGBMScorer(content, threads=0)
     return _staged(table, spec, split, scorer, content, parameters, trees=booster.num_trees())
 
@@ -93,7 +95,7 @@ def adopt(
     *,
     calibrated: bool = True,
     seed: int = 0,
-) -> StagedModel:
+) -> StagedModel[Manifest]:
     """Stage a model that was made elsewhere: `calibrated` on the part of the table that calibrates ours, or
     with its own probabilities, and measured on the part that measures ours.
 
@@ -119,14 +121,14 @@ def _staged(
     *,
     trees: int = 0,
     calibrated: bool = True,
-) -> StagedModel:
+) -> StagedModel[Manifest]:
     """Calibrate, measure, and take golden rows."""
     calibration = Calibration()
     if calibrated:
         validation = scorer.margins(table.rows[split.validation])
         calibration = Calibration.fit(validation, table.labels[split.validation])
     margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
-    rows = _golden(table.rows[split.test], int(parameters["seed"]))
+    rows = golden_rows(table.rows[split.test], int(parameters["seed"]))
     manifest = Manifest(
         name=spec.name,
         version="",
@@ -144,7 +146,7 @@ def _staged(
         uncalibrated=Metrics.measure(labels, Calibration().apply(margins)),
         trees=trees,
         parameters=parameters,
-        libraries={name: version(name) for name in ("lightgbm", "numpy", "scikit-learn")},
+        libraries=library_versions(),
         files={},
     )
     golden = GoldenRows(rows, calibration.apply(scorer.margins(rows)))
@@ -165,21 +167,33 @@ def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:
             )
 
 
-def _parameters(growth: Growth) -> dict[str, bool | int | float | str]:
-    return {**PARAMETERS, "num_leaves": growth.leaves}
+def parameters_of(growth: Growth, objective: str = "binary") -> dict[str, bool | int | float | str]:
+    """What LightGBM is told."""
+    return {"objective": objective, **PARAMETERS, "num_leaves": growth.leaves}
 
 
-def _boost(
-    table: TrainingTable, split: Split, seed: int, growth: Growth, progress: Callable[[int], None]
+def library_versions() -> dict[str, str]:
+    """What a model was trained with."""
+    return {name: version(name) for name in ("lightgbm", "numpy", "scikit-learn")}
+
+
+def boost(
+    table: TrainingTable,
+    split: Split,
+    seed: int,
+    growth: Growth,
+    progress: Callable[[int], None],
+    objective: str = "binary",
 ) -> "lightgbm.Booster":
+    """Trees for the labels of a table, as many as help or as the growth says; `progress` hears of each."""
     import lightgbm
 
     _silence()
     parameters: dict[str, Any] = {
-        **_parameters(growth),
+        **parameters_of(growth, objective),
         "seed": seed,
         "verbosity": -1,
-        "metric": "binary_logloss",
+        "metric": _METRICS[objective],
     }
     categories = _categories(table)
     training = lightgbm.Dataset(
@@ -244,7 +258,7 @@ def _places(table: TrainingTable, sources: tuple[Source, ...]) -> NDArray[np.int
     )
 
 
-def _golden(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def golden_rows(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Some real rows, the same ones with holes, and the edges: nothing known, zeros, codes never seen."""
     generator = np.random.default_rng(seed)
     real = rows[generator.choice(len(rows), min(GOLDEN_ROWS, len(rows)), replace=False)]

@@ -2,19 +2,25 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
+from models.customer_training import train_customer_model
 from models.errors import ModelRefused, TrainingError
+from models.labelled import labelled_table
+from models.manifest import CustomerManifest, Manifest
+from models.metrics import LevelMetrics, Metrics, NumberMetrics
+from models.model import CustomerModel
 from models.package import StagedModel
 from models.registry import Registry
 from models.scorers import InvalidModel
-from models.spec import ModelSpec
-from models.table import History
+from models.spec import ModelSpec, Target
+from models.table import Derive, History, as_it_is
 from models.training import Growth, adopt, train
 
 
@@ -37,8 +43,59 @@ class TrainingReport:
 
 
 @dataclass(frozen=True)
+class CustomerReport:
+    """The same of a model of customers."""
+
+    model: str
+    version: str
+    target: Target
+    rows: int
+    trees: int
+    metrics: Metrics | NumberMetrics | LevelMetrics
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingReports:
+    """What was trained: models of responses, and models of customers."""
+
+    responses: list[TrainingReport]
+    customers: list[CustomerReport]
+
+
+class Derivations(Protocol):
+    """What a workspace derives."""
+
+    @property
+    def models(self) -> Sequence[str]:
+        """The models that it takes, each after those that it reads from."""
+
+    def derive(self, models: Mapping[str, CustomerModel]) -> Derive:
+        """Fills in what can be made with these models."""
+
+
+class _Nothing:
+    models = ()
+
+    def derive(self, models: Mapping[str, CustomerModel]) -> Derive:
+        return as_it_is
+
+
+NOTHING_DERIVED: Derivations = _Nothing()
+
+
+@dataclass(frozen=True)
 class _Trained:
-    staged: StagedModel
+    staged: StagedModel[Manifest]
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _TrainedCustomers:
+    staged: StagedModel[CustomerManifest]
+    model: CustomerModel
     seconds: float
     warnings: tuple[str, ...]
 
@@ -53,40 +110,89 @@ def train_workspace(
     progress: Progress = silent,
     seed: int = 0,
     growth: Growth = Growth(),  # noqa: B008 - it is frozen
-) -> list[TrainingReport]:
-    """Train every model that an action uses, publish them, check them as serving would, promote them.
+    derivations: Derivations = NOTHING_DERIVED,
+) -> TrainingReports:
+    """Train every model that an action or a derived feature uses, publish them, check them as serving would,
+    promote them.
 
     Args:
         specs: the declared models by name.
         schema: the live feature schema.
         action_models: the name of the model of each action that has one.
-        data: the folder with customers.parquet, decisions.parquet and outcomes.parquet.
+        data: the folder with customers.parquet, decisions.parquet and outcomes.parquet, and the tables of
+            the models of customers.
         registry: where the models go.
         progress: told of every tree.
         seed: the same one gives the same models of the same data.
         growth: how large the models get.
+        derivations: the derived features; their models are trained first, because others may read them.
 
     Raises:
         TrainingError: the data or the declarations can't make the models. No champion has changed then.
         ModelError: the registry can't be written, or a new model can't be loaded again.
     """
     actions = _actions_by_model(specs, action_models)
-    progress("Reading the logged decisions", 0, None)
-    history = History(data, schema)
-    progress("Reading the logged decisions", 1, 1)
-    trained = []
-    for name, names in actions.items():
-        started = time.perf_counter()
-        table = history.table(specs[name], names)
-        staged = train(table, specs[name], seed=seed, growth=growth, progress=progress)
-        trained.append(_Trained(staged, time.perf_counter() - started, table.warnings))
-        del table  # before the next one is built: they are the largest thing in memory
-    versions = [registry.publish(item.staged) for item in trained]
-    for name, version in zip(actions, versions, strict=True):
-        registry.load(name, schema, version)
-    for name, version in zip(actions, versions, strict=True):
+    shop = _Workshop(specs, schema, data, seed, growth, progress)
+    customers = shop.customer_models(derivations)
+    derive = derivations.derive({name: item.model for name, item in customers.items()})
+    responses = shop.response_models(actions, derive) if actions else {}
+    versions = {name: registry.publish(item.staged) for name, item in customers.items()}
+    versions |= {name: registry.publish(item.staged) for name, item in responses.items()}
+    for name in customers:
+        registry.load_customer_model(name, schema, versions[name])
+    for name in responses:
+        registry.load(name, schema, versions[name])
+    for name, version in versions.items():
         registry.promote(name, version)
-    return [_report(item, version) for item, version in zip(trained, versions, strict=True)]
+    return TrainingReports(
+        responses=[_report(item, versions[name]) for name, item in responses.items()],
+        customers=[_customer_report(item, versions[name]) for name, item in customers.items()],
+    )
+
+
+@dataclass(frozen=True)
+class _Workshop:
+    """Trains models one after the other; the tables they learn from are the largest things in memory."""
+
+    specs: Mapping[str, ModelSpec]
+    schema: FeatureSchema
+    data: Path
+    seed: int
+    growth: Growth
+    progress: Progress
+
+    def customer_models(self, derivations: Derivations) -> dict[str, _TrainedCustomers]:
+        """The models of derived features; each may read what those before it say."""
+        found: dict[str, _TrainedCustomers] = {}
+        for name in derivations.models:
+            derive = derivations.derive({name: item.model for name, item in found.items()})
+            found[name] = self._customer_model(self.specs[name], derive)
+        return found
+
+    def _customer_model(self, spec: ModelSpec, derive: Derive) -> _TrainedCustomers:
+        started = time.perf_counter()
+        if spec.target is None:
+            raise TrainingError(f"model '{spec.name}' predicts responses: nothing can be derived from it")
+        table = labelled_table(self.data, spec, spec.target, self.schema, derive)
+        made = train_customer_model(
+            table, spec, spec.target, seed=self.seed, growth=self.growth, progress=self.progress
+        )
+        return _TrainedCustomers(made.staged, made.model, time.perf_counter() - started, table.warnings)
+
+    def response_models(self, actions: Mapping[str, Sequence[str]], derive: Derive) -> dict[str, _Trained]:
+        """The models of responses, each of some actions."""
+        self.progress("Reading the logged decisions", 0, None)
+        history = History(self.data, self.schema, derive)
+        self.progress("Reading the logged decisions", 1, 1)
+        return {
+            name: self._response_model(self.specs[name], history, names) for name, names in actions.items()
+        }
+
+    def _response_model(self, spec: ModelSpec, history: History, actions: Sequence[str]) -> _Trained:
+        started = time.perf_counter()
+        table = history.table(spec, actions)
+        staged = train(table, spec, seed=self.seed, growth=self.growth, progress=self.progress)
+        return _Trained(staged, time.perf_counter() - started, table.warnings)
 
 
 def import_model(
@@ -101,6 +207,7 @@ def import_model(
     *,
     calibrated: bool = True,
     seed: int = 0,
+    derive: Derive = as_it_is,
 ) -> TrainingReport:
     """Register a declared model that was made elsewhere, measured on the logged decisions of the actions that
     use it, and make it the champion.
@@ -113,7 +220,7 @@ def import_model(
     if name not in actions:
         raise TrainingError(f"no action uses a model '{name}'{did_you_mean(name, actions)}")
     started = time.perf_counter()
-    table = History(data, schema).table(specs[name], actions[name])
+    table = History(data, schema, derive).table(specs[name], actions[name])
     try:
         staged = adopt(table, specs[name], kind, content, calibrated=calibrated, seed=seed)
     except InvalidModel as error:
@@ -137,6 +244,20 @@ def _actions_by_model(
             )
         users[model].append(action)
     return {name: users[name] for name in specs if name in users}
+
+
+def _customer_report(trained: _TrainedCustomers, version: str) -> CustomerReport:
+    manifest = trained.staged.manifest
+    return CustomerReport(
+        model=manifest.name,
+        version=version,
+        target=manifest.target,
+        rows=manifest.data.rows,
+        trees=manifest.trees,
+        metrics=manifest.metrics,
+        seconds=trained.seconds,
+        warnings=trained.warnings,
+    )
 
 
 def _report(trained: _Trained, version: str) -> TrainingReport:

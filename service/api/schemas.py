@@ -379,6 +379,9 @@ class CustomerView(BaseModel):
     account_id: str | None
     profile: dict[str, Any]
     behaviour: dict[str, Any]
+    derived: dict[str, Any] = Field(
+        description="Scores and segments as they are now, without the context of a request."
+    )
     updated_at: str | None
     consents: dict[str, dict[str, ConsentView]]
     offers: list[KeptOfferView] = Field(description="What the customer was offered and can still rely on.")

@@ -67,8 +67,7 @@ def diff(
 def _snapshots(old: Workspace, new: Workspace) -> list[Snapshot]:
     """Each workspace with its own models, or with those of the old one where it has none yet."""
     registry = new.registry if new.registry.names() else old.registry
-    wanted = sorted(set(new.action_models.values()))
-    return [old.snapshot(), compile_snapshot(new, registry.preload(wanted, new.schema))]
+    return [old.snapshot(), compile_snapshot(new, new.load_models(registry))]
 
 
 def _channel(snapshots: Sequence[Snapshot], wanted: str | None) -> str:

@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 
 from models.kinds import KINDS
+from models.table import Derive
 from models.workshop import import_model as register
 from service.cli.console import ProgressDisplay, fail
 from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.options import Seed, Workspace
-from service.cli.train import show_reports
+from service.cli.train import show_responses
 from service.settings import Settings
+from service.workspace.loading import Workspace as LoadedWorkspace
 from service.workspace.loading import load_workspace
 
 SUFFIXES = {Path(kind.file).suffix: name for name, kind in KINDS.items()}
@@ -58,5 +60,12 @@ def import_model(
                 checked.registry,
                 calibrated=not as_it_is,
                 seed=seed,
+                derive=_derive(checked),
             )
-        show_reports([report])
+        show_responses([report])
+
+
+def _derive(workspace: LoadedWorkspace) -> Derive:
+    """Derived features by the champions that are there."""
+    wanted = workspace.derivations.models
+    return workspace.derivations.derive(workspace.registry.preload_customer_models(wanted, workspace.schema))

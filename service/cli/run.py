@@ -159,10 +159,9 @@ def _without_password(url: str) -> str:
 
 
 def _train_if_needed(workspace: Workspace, data: Path, progress: Progress) -> None:
-    """Train all models if one that an action needs has no version yet. One that is there but damaged is not
+    """Train all models if one that is used has no version yet. One that is there but damaged is not
     papered over: the service then says what is wrong with it."""
-    needed = set(workspace.action_models.values())
-    if needed <= set(workspace.registry.names()):
+    if workspace.models <= set(workspace.registry.names()):
         return
     out.print(f"Training the models of {workspace.folder}")
     reports = train_workspace(
@@ -172,6 +171,7 @@ def _train_if_needed(workspace: Workspace, data: Path, progress: Progress) -> No
         data,
         workspace.registry,
         progress=progress,
+        derivations=workspace.derivations,
     )
     show_reports(reports)
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from models.metrics import LevelMetrics, Metrics, NumberMetrics
 from models.training import Growth
-from models.workshop import TrainingReport, train_workspace
+from models.workshop import CustomerReport, TrainingReport, TrainingReports, train_workspace
 from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
 from service.cli.errors import explained
@@ -15,6 +16,7 @@ from service.cli.options import Seed, Workspace
 from service.settings import Settings
 from service.workspace.loading import load_workspace
 
+CUSTOMER_HEADER = ("model", "predicts", "rows", "trees", "how well", "seconds")
 HEADER = ("model", "rows", "positives", "trees", "AUC", "AP", "log loss", "ECE raw", "ECE", "seconds")
 
 
@@ -50,12 +52,44 @@ def train(
                 progress=display.update,
                 seed=seed,
                 growth=Growth(trees, leaves),
+                derivations=checked.derivations,
             )
         show_reports(reports)
 
 
-def show_reports(reports: Sequence[TrainingReport]) -> None:
-    """The table of metrics, measured on customers that were not trained on."""
+def show_reports(reports: TrainingReports) -> None:
+    """The tables of metrics, measured on customers that were not trained on."""
+    show_responses(reports.responses)
+    if not reports.customers:
+        return
+    rows = [
+        (
+            report.model,
+            str(report.target.type),
+            f"{report.rows:,}",
+            str(report.trees),
+            _quality(report.metrics),
+            f"{report.seconds:.1f}",
+        )
+        for report in reports.customers
+    ]
+    table("Models of customers, on customers held out of training", CUSTOMER_HEADER, rows)
+    _warn(reports.customers)
+
+
+def _quality(metrics: Metrics | NumberMetrics | LevelMetrics) -> str:
+    match metrics:
+        case NumberMetrics():
+            return f"rank correlation {metrics.rank_correlation:.4f}, MAE {metrics.mae:,.2f}"
+        case LevelMetrics():
+            return f"AUC {metrics.auc:.4f}, log loss {metrics.log_loss:.4f}, right {metrics.accuracy:.1%}"
+    return f"AUC {metrics.auc:.4f}, log loss {metrics.log_loss:.4f}, ECE {metrics.ece:.4f}"
+
+
+def show_responses(reports: Sequence[TrainingReport]) -> None:
+    """The table of models of responses."""
+    if not reports:
+        return
     rows = [
         (
             report.model,
@@ -72,6 +106,10 @@ def show_reports(reports: Sequence[TrainingReport]) -> None:
         for report in reports
     ]
     table("Models, on customers held out of training", HEADER, rows)
+    _warn(reports)
+
+
+def _warn(reports: Sequence[TrainingReport] | Sequence[CustomerReport]) -> None:
     for report in reports:
         for warning in report.warnings:
             out.print(f"  {report.model}: {warning}")

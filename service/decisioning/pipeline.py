@@ -40,7 +40,7 @@ class Decisions:
     factors     n x A  P, C, V, L and the priority that they make
     assigned           the arms of the experiments
     slate              what was chosen
-    batch              what was asked
+    batch              what was asked, with what is derived from it
     said               the treatments with which actions could be said
     offered            the offers that the candidates stand on; None where no action has any
     fallback    n      for whom there is something, and nothing but fallbacks; None where no action is one
@@ -66,6 +66,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
 
     `done` is called after each stage.
     """
+    batch = snapshot.derived.complete(batch)
     assigned = snapshot.experiments.assign(batch, snapshot.conduct)
     removed_by = _opened(snapshot, batch)
     done(Stage.AVAILABILITY)

@@ -37,6 +37,11 @@ class BoundModel:
     channel_codes: NDArray[np.float64]
     actions: NDArray[np.bool_]
 
+    @property
+    def kind(self) -> str:
+        """Which of the scorers serves it."""
+        return self.scorer.kind
+
     def margins(self, batch: Batch, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> NDArray[np.float64]:
         """The margins of k pairs of a request and an action, shape (k,)."""
         return self.scorer.margins(self.inputs(batch, rows, actions))

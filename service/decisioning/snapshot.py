@@ -17,6 +17,7 @@ from service.decisioning.catalogue import ALWAYS_BEGUN, NEVER_ENDS, Catalogue
 from service.decisioning.conduct import Conduct
 from service.decisioning.consent import Purpose
 from service.decisioning.contact import Contact
+from service.decisioning.derived import BoundCustomerModel, Derived
 from service.decisioning.experiments import Experiments
 from service.decisioning.exploration import Exploration, ways_of
 from service.decisioning.offers import OfferBook
@@ -59,6 +60,7 @@ class Snapshot:
     schema: FeatureSchema
     priors: NDArray[np.float64]
     models: tuple[BoundModel, ...] = ()
+    derived: Derived = field(default_factory=Derived)
     rules: RuleBook = field(default_factory=lambda: RuleBook(Program()))
     purposes: tuple[Purpose, ...] = ()
     contact: Contact = field(default_factory=Contact)
@@ -100,6 +102,11 @@ class Snapshot:
         """The explorations as columns."""
         known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
         return ways_of(list(self.explorations), self.catalogue.action_keys, known)
+
+    @property
+    def all_models(self) -> tuple[BoundModel | BoundCustomerModel, ...]:
+        """The models of responses, and those of derived features."""
+        return (*self.models, *self.derived.models)
 
     @cached_property
     def scoring(self) -> Scoring:
@@ -256,5 +263,5 @@ class Snapshot:
         return {
             "catalogue": self.catalogue.version,
             "features": self.schema.fingerprint,
-            "models": {model.name: model.version for model in self.models},
+            "models": {model.name: model.version for model in self.all_models},
         }

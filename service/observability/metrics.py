@@ -89,6 +89,12 @@ LOG_BACKLOG = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
+SEGMENT_MOVEMENTS = Counter(
+    "arbiter_segment_movements",
+    "Customers who went from one level of a segment to another.",
+    ["segment", "from", "to"],
+    registry=REGISTRY,
+)
 DECISIONS_UNLOGGED = Counter(
     "arbiter_decisions_unlogged",
     "Decisions that were not written to the log: the store was away, and there was no more room to wait.",

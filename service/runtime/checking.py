@@ -85,7 +85,7 @@ def _named(problem: Problem, folder: str) -> Problem:
 def _refusals(workspace: Workspace, live: Workspace) -> tuple[Problem, ...]:
     """The champions that could not serve with these files."""
     try:
-        live.registry.preload(sorted(set(workspace.action_models.values())), workspace.schema)
+        workspace.load_models(live.registry)
     except PreloadRefused as error:
         return tuple(Problem(f"models/{refusal.name}", 0, "", str(refusal)) for refusal in error.refusals)
     return ()

@@ -26,6 +26,7 @@ from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
+from service.runtime.movements import Movements
 from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting, random_ids
 from service.runtime.requests import DecisionRequest, InvalidRequest
@@ -63,6 +64,7 @@ class Decider:
         self._leaving = Leaving(ledger)
         self._accounts = Accounts()
         self._ids = random_ids()
+        self._movements = Movements()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(
@@ -110,10 +112,11 @@ class Decider:
         return [_answer(answer) for answer in answers]
 
     async def drain(self) -> None:
-        """Wait until every waiting request is answered."""
+        """Wait until every waiting request is answered, and what it has shown of its customer is kept."""
         await self._batcher.drain()
         await self._bulk.drain()
         self.settle()
+        await self._movements.drain()
 
     def settle(self) -> None:
         """Count every decision that is made."""
@@ -231,6 +234,8 @@ class Decider:
         self._accounts.add(Made(answers, timer.seconds, rows, live.stored))
         if self._journal is not None:
             self._journal.keep(answers)
+        if rows is not None:
+            self._movements.note(live, answers, rows)
 
 
 @contextmanager

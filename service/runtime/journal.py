@@ -135,7 +135,7 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
         snapshot=snapshot.version,
         catalogue=catalogue.version,
         features=snapshot.schema.fingerprint,
-        models={model.name: model.version for model in snapshot.models},
+        models={model.name: model.version for model in snapshot.all_models},
         decided_at=decisions[0].decided_at,
         columns=snapshot.schema.columns,
         X=X[rows].astype("<f4").tobytes(),

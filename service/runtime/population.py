@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from feature_store.columns import TableError, columns_from_arrow, parse_text
 from feature_store.documents import did_you_mean
-from feature_store.schema import FeatureSchema, Source
-from feature_store.store import STORED
+from feature_store.schema import STORED, FeatureSchema, Source
 from feature_store.tables import Table
 from service.decisioning.batch import Batch
 from service.decisioning.draws import keys_of

@@ -34,7 +34,7 @@ class KeptSnapshot(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, workspace: Workspace, snapshot: Snapshot) -> "KeptSnapshot":
         """What is needed to compile this snapshot of the workspace again."""
-        return cls(workspace.archive.packed(), {model.name: model.version for model in snapshot.models})
+        return cls(workspace.archive.packed(), {model.name: model.version for model in snapshot.all_models})
 
     def pack(self) -> bytes:
         """MessagePack."""

@@ -100,9 +100,9 @@ class Service:
             await _register(store)
         await self.ledger.adopt(snapshot)
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(0)
-        for model in self.snapshot.models:
+        for model in self.snapshot.all_models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(0)
-            metrics.SCORER_INFO.labels(model.name, model.scorer.kind).set(0)
+            metrics.SCORER_INFO.labels(model.name, model.kind).set(0)
         # no await from here on: nobody sees a part of it
         self.decider.live = Live(snapshot, store)
         self._record(workspace, snapshot)
@@ -122,9 +122,9 @@ class Service:
         """Set and count what a scrape should find fresh."""
         self.decider.settle()
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
-        for model in self.snapshot.models:
+        for model in self.snapshot.all_models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(1)
-            metrics.SCORER_INFO.labels(model.name, model.scorer.kind).set(1)
+            metrics.SCORER_INFO.labels(model.name, model.kind).set(1)
             metrics.MODEL_AGE_SECONDS.labels(model.name).set(time.time() - _trained_at(model.version))
 
     async def stop(self) -> None:
@@ -151,7 +151,7 @@ class Loaded(NamedTuple):
         """Whether the workspace would be loaded just so again: its files and the champions are the same."""
         workspace, registry = self.workspace, self.workspace.registry
         return Archive.of(workspace.folder).version == workspace.archive.version and all(
-            registry.champion(model.name) == model.version for model in self.snapshot.models
+            registry.champion(model.name) == model.version for model in self.snapshot.all_models
         )
 
 

@@ -17,6 +17,7 @@ from feature_store.documents import (
     load_document,
     parse,
 )
+from models.spec import ModelSpec
 from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.workspace.archive import Archive
 from service.workspace.offers import DeclaredOffers
@@ -63,7 +64,7 @@ class CatalogueFiles:
     stakes: Stakes = field(default_factory=Stakes)
 
 
-def load_catalogue(folder: Path, models: Mapping[str, object] | None) -> CatalogueFiles:
+def load_catalogue(folder: Path, models: Mapping[str, ModelSpec] | None) -> CatalogueFiles:
     """Read and check the catalogue of a workspace whose declared models are `models`; None: not known.
 
     Raises:
@@ -120,7 +121,7 @@ def _channel(name: str, entry: ChannelDocument) -> Channel:
 class _Reading:
     """What has been read so far, and every problem met on the way."""
 
-    models: Mapping[str, object] | None
+    models: Mapping[str, ModelSpec] | None
     channels: Mapping[str, ChannelDocument] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     treatments: list[Treatment] = field(default_factory=list)
@@ -243,9 +244,14 @@ class _Reading:
             self.problems.append(document.problem(loc, f"{kind} '{name}' stands already in {where}"))
 
     def _model(self, document: Document, loc: tuple[str, ...], model: str | None) -> None:
-        if model is not None and self.models is not None and model not in self.models:
+        if model is None or self.models is None:
+            return
+        if model not in self.models:
             hint = did_you_mean(model, self.models)
             self.problems.append(document.problem(loc, f"models.yaml has no model '{model}'{hint}"))
+        elif self.models[model].target is not None:
+            message = f"'{model}' predicts something about the customer, not the response to an action"
+            self.problems.append(document.problem(loc, message))
 
 
 def _faults(action: Action) -> Iterator[tuple[tuple[str, ...], str]]:

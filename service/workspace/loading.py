@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from feature_store.documents import Problem, WorkspaceError, did_you_mean, load_document
 from feature_store.schema import FeatureSchema
 from models.choosing import Choice
-from models.model import PropensityModel
+from models.errors import ModelRefused, PreloadRefused
+from models.model import CustomerModel, PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs
 from service.decisioning.arbitration import Arbitration
@@ -19,6 +20,7 @@ from service.decisioning.scoring import BoundModel
 from service.decisioning.snapshot import Snapshot
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
+from service.workspace.derived import Derivations, read_derivations
 from service.workspace.experiments import load_experiments
 from service.workspace.policies import Engagement, PolicyFile, compile_engagement, read_policies
 from service.workspace.reasons import Wordings, compile_reasons
@@ -26,6 +28,13 @@ from service.workspace.reasons import Wordings, compile_reasons
 Result = TypeVar("Result")
 
 MOST_READS = 3
+
+
+class LoadedModels(NamedTuple):
+    """Models by name: those of responses, and those of customers."""
+
+    responses: Mapping[str, PropensityModel]
+    customers: Mapping[str, CustomerModel]
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Workspace:
     engagement: Engagement
     wordings: Wordings
     archive: Archive
+    derivations: Derivations
 
     @property
     def catalogue(self) -> Catalogue:
@@ -58,6 +68,11 @@ class Workspace:
         """The model of each action that has one."""
         return {action.name: action.model for action in self.catalogue.actions if action.model}
 
+    @property
+    def models(self) -> frozenset[str]:
+        """The models that actions and derived features use."""
+        return frozenset({*self.action_models.values(), *self.derivations.models})
+
     def snapshot(self, versions: Mapping[str, str] | None = None, scorer: Choice = "auto") -> Snapshot:
         """Everything compiled, with the champion of every model that an action needs, or these versions;
         `scorer` says what scores them, which makes no difference to any score.
@@ -65,10 +80,33 @@ class Workspace:
         Raises:
             PreloadRefused: a model is missing, damaged or does not fit: nothing is served half loaded.
         """
-        loaded = self.registry.preload(
-            sorted(set(self.action_models.values())), self.schema, versions, choice=scorer
-        )
-        return compile_snapshot(self, loaded)
+        return compile_snapshot(self, self.load_models(self.registry, versions, scorer))
+
+    def load_models(
+        self, registry: Registry, versions: Mapping[str, str] | None = None, scorer: Choice = "auto"
+    ) -> LoadedModels:
+        """All models that the workspace uses, from a registry.
+
+        Raises:
+            PreloadRefused: with the reason of every model that is missing, damaged or does not fit.
+        """
+        responses: Mapping[str, PropensityModel] = {}
+        customers: Mapping[str, CustomerModel] = {}
+        refusals: list[ModelRefused] = []
+        try:
+            names = sorted(set(self.action_models.values()))
+            responses = registry.preload(names, self.schema, versions, choice=scorer)
+        except PreloadRefused as refused:
+            refusals += refused.refusals
+        try:
+            customers = registry.preload_customer_models(
+                self.derivations.models, self.schema, versions, choice=scorer
+            )
+        except PreloadRefused as refused:
+            refusals += refused.refusals
+        if refusals:
+            raise PreloadRefused(tuple(refusals))
+        return LoadedModels(responses, customers)
 
 
 def load_workspace(folder: Path) -> Workspace:
@@ -106,14 +144,16 @@ def _load(folder: Path) -> Workspace:
     engagement = found.try_to(lambda: compile_engagement(policies, schema, files, trials))
     wordings = found.try_to(lambda: compile_reasons(files.reasons, schema, files.catalogue, specs))
     found.problems += _outcome_problems(folder, specs, files)
-    if found.problems or engagement is None or wordings is None:
+    conditions = policies.policies.conditions
+    derivations = found.try_to(lambda: read_derivations(folder, schema, specs, conditions))
+    if found.problems or engagement is None or wordings is None or derivations is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive)
+    return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive, derivations)
 
 
-def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]) -> Snapshot:
+def compile_snapshot(workspace: Workspace, models: LoadedModels) -> Snapshot:
     """Bind loaded models to the workspace's schema and catalogue."""
-    catalogue = workspace.catalogue
+    catalogue, loaded = workspace.catalogue, models.responses
     return Snapshot(
         catalogue=catalogue,
         schema=workspace.schema,
@@ -128,6 +168,7 @@ def compile_snapshot(workspace: Workspace, loaded: Mapping[str, PropensityModel]
         ),
         evidence=np.array([_evidence(action, loaded) for action in catalogue.actions], dtype=np.float64),
         models=tuple(_bind(model, workspace) for model in loaded.values()),
+        derived=workspace.derivations.bound(models.customers),
         arbitration=workspace.arbitration,
         exploration=workspace.engagement.exploration,
         experiments=workspace.engagement.experiments,

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from feature_store.documents import Document, Loc, Problem, did_you_mean
 from feature_store.feature import FeatureType
-from feature_store.schema import FeatureSchema, Source
+from feature_store.schema import STORED, FeatureSchema
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.rulebook import Rule
 from service.decisioning.rules import Compiled, Compiler, ExpressionError, ProgramBuilder
@@ -214,9 +214,7 @@ class RuleReader:
 
     def _owned_test(self, ownership: Ownership, name: str, values: Sequence[str]) -> str | None:
         kinds = (FeatureType.SET, FeatureType.CATEGORY)
-        usable = {
-            f.name: f for f in self.schema.features if f.type in kinds and f.source is not Source.CONTEXT
-        }
+        usable = {f.name: f for f in self.schema.features if f.type in kinds and f.source in STORED}
         feature, loc = usable.get(name), (*ownership.loc, name)
         if feature is None:
             message = f"is not a set or category of the customer{did_you_mean(name, usable)}"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
+from feature_store.schema import STORED, Feature, FeatureSchema, FeatureType, Source
 
 CELLS = 2_000_000
 """How many numbers of X are held at a time."""
@@ -66,7 +66,7 @@ def _fields(features: Iterable[Feature]) -> "list[pa.Field[Any]]":
 
 def stored_features(schema: FeatureSchema) -> tuple[Feature, ...]:
     """The features that are kept for a customer, in order."""
-    return tuple(f for f in schema.features if f.source is not Source.CONTEXT)
+    return tuple(f for f in schema.features if f.source in STORED)
 
 
 def customers_table(

@@ -15,7 +15,7 @@ from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.touches import Touches
 from service.decisioning.volumes import UNLIMITED
-from service.workspace.loading import Workspace, compile_snapshot
+from service.workspace.loading import LoadedModels, Workspace, compile_snapshot
 
 ADULT = {"age": 40, "is_account_holder": True, "products": ["internet", "mobile", "tv"]}
 SELLING = {"sales", "upsell", "cross_sell"}
@@ -81,7 +81,7 @@ def unlearned(workspace: Workspace) -> Snapshot:
     catalogue = workspace.catalogue
     actions = tuple(replace(action, model=None) for action in catalogue.actions)
     files = replace(workspace.files, catalogue=replace(catalogue, actions=actions))
-    return compile_snapshot(replace(workspace, files=files), loaded={})
+    return compile_snapshot(replace(workspace, files=files), models=LoadedModels({}, {}))
 
 
 def requests(

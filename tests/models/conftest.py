@@ -120,7 +120,7 @@ def action_models() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def reports(world: Path, schema: FeatureSchema, specs: dict[str, ModelSpec]) -> list[TrainingReport]:
     """The models of the small world, trained once."""
-    return train_workspace(specs, schema, ACTION_MODELS, world, Registry(world / "models"), seed=1)
+    return train_workspace(specs, schema, ACTION_MODELS, world, Registry(world / "models"), seed=1).responses
 
 
 @pytest.fixture(scope="session")

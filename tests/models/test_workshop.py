@@ -32,7 +32,8 @@ def test_reports_count_what_was_logged(reports: list[TrainingReport]) -> None:
 def test_a_declared_model_that_no_action_uses_is_left_out(
     world: Path, schema: FeatureSchema, specs: dict[str, ModelSpec], tmp_path: Path
 ) -> None:
-    reports = train_workspace(specs, schema, {"call_back": "service"}, world, Registry(tmp_path))
+    trained = train_workspace(specs, schema, {"call_back": "service"}, world, Registry(tmp_path))
+    reports = trained.responses
     assert [report.model for report in reports] == ["service"]
     assert Registry(tmp_path).names() == ["service"]
 

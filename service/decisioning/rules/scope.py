@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from feature_store.documents import did_you_mean
 from feature_store.feature import Feature, FeatureType
-from feature_store.schema import FeatureSchema, Source
+from feature_store.schema import STORED, FeatureSchema, Source
 from service.decisioning.rules import nodes
 from service.decisioning.rules.errors import ExpressionError, Place
 from service.decisioning.rules.syntax import Name, Syntax
 from service.decisioning.rules.typed import Category, Members, Moment, Number, Truth, Typed
 
 OWNERS: Mapping[str, tuple[Source, ...]] = {
-    "customer": (Source.PROFILE, Source.BEHAVIOUR),
+    "customer": (*STORED, Source.DERIVED),
     "context": (Source.CONTEXT,),
 }
 RESERVED = frozenset({*OWNERS, "now", "true", "false", "null", "in"})

@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from feature_store.columns import columns_from_arrow
+from feature_store.feature import GIVEN
 from feature_store.ingestion import key_errors, text_column
 from feature_store.schema import FeatureSchema, Source
 from service.decisioning.draws import Keys, branch, key_of
@@ -40,7 +41,7 @@ class Customers:
 
 def read_sources(source: From) -> tuple[Source, ...]:
     """The features that are read from the table."""
-    return tuple(Source) if source is From.FILE else (Source.CONTEXT,)
+    return GIVEN if source is From.FILE else (Source.CONTEXT,)
 
 
 def customers_of(chunk: Chunk, order: Order, schema: FeatureSchema) -> tuple[Customers, Tally]:

@@ -23,15 +23,16 @@ def unused(subject: Subject) -> Iterator[Problem]:
     for name in conditions:
         if name not in spoken | within:
             yield warning((subject.policies, ("conditions", name)), "is used by no rule")
-    used_models = set(workspace.action_models.values())
+    used_models = workspace.models
     models = load_document(workspace.folder / "models.yaml")
     for name in workspace.specs:
         if name not in used_models:
-            yield warning((models, ("models", name)), "no action uses this model")
-    read = [workspace.specs[name].features for name in used_models]
-    if any(features is None for features in read):
-        return
-    known = spoken | within | {name for features in read for name in features or ()}
+            user = "action" if workspace.specs[name].target is None else "derived feature"
+            yield warning((models, ("models", name)), f"no {user} uses this model")
+    read = {name for model in used_models for name in workspace.specs[model].reads(workspace.schema)}
+    made = {name for names in workspace.derivations.reads.values() for name in names}
+    counted = {feature.name for feature in workspace.derivations.tracked}
+    known = spoken | within | read | made | counted
     features = load_document(workspace.folder / "features.yaml")
     for feature in workspace.schema.features:
         if feature.name not in known:
