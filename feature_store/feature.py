@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from feature_store.aggregate import Aggregate
 from feature_store.documents import did_you_mean
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +39,8 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Feature:
-    """A declared feature. `max_age` is in seconds; `default` is None where missing stays missing."""
+    """A declared feature. `max_age` is in seconds; `default` is None where missing stays missing. With an
+    `aggregate` it is computed from the customer's events."""
 
     name: str
     type: FeatureType
@@ -48,6 +50,7 @@ class Feature:
     members: tuple[str, ...] = ()
     max_age: float | None = None
     description: str = ""
+    aggregate: Aggregate | None = None
 
     @property
     def width(self) -> int:

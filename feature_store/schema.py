@@ -18,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from feature_store.aggregate import Aggregate
+from feature_store.aggregate_spec import AggregateSpec
 from feature_store.documents import WorkspaceError, did_you_mean, load_document, parse
+from feature_store.durations import seconds
 from feature_store.feature import Feature, FeatureType, Source
 
 __all__ = ["Feature", "FeatureSchema", "FeatureType", "FieldError", "Source"]
@@ -43,8 +46,6 @@ RESERVED = frozenset(
 """Columns that the data tables and the models have anyway: no feature may be called so."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_AGE = re.compile(r"([1-9][0-9]*)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,15 @@ class FeatureSchema:
     def by_source(self, source: Source) -> tuple[Feature, ...]:
         """The features that come from there, in order."""
         return tuple(feature for feature in self.features if feature.source is source)
+
+    def assembled(self, source: Source) -> tuple[Feature, ...]:
+        """Those of them that are written as a whole, by whoever knows them; the others come from events."""
+        return tuple(feature for feature in self.by_source(source) if feature.aggregate is None)
+
+    @cached_property
+    def aggregated(self) -> tuple[Feature, ...]:
+        """The features that are computed from events, in order."""
+        return tuple(feature for feature in self.features if feature.aggregate is not None)
 
     def definition(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """What makes stored values readable later: names, types, sources, levels and members, in order.
@@ -202,16 +212,20 @@ def _definition(feature: Feature) -> dict[str, Any]:
         entry["levels"] = list(feature.levels)
     if feature.members:
         entry["members"] = list(feature.members)
+    if feature.aggregate is not None:
+        entry["aggregate"] = feature.aggregate.definition
     return entry
 
 
 def _defined(entry: Mapping[str, Any]) -> Feature:
+    aggregate = entry.get("aggregate")
     return Feature(
         name=entry["name"],
         type=FeatureType(entry["type"]),
         source=Source(entry["source"]),
         levels=tuple(entry.get("levels", ())),
         members=tuple(entry.get("members", ())),
+        aggregate=None if aggregate is None else Aggregate.from_definition(aggregate),
     )
 
 
@@ -224,6 +238,7 @@ class _FeatureSpec(BaseModel):
     levels: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
     members: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
     max_age: Any = None
+    aggregate: AggregateSpec | None = None
     description: str = Field(min_length=1)
 
 
@@ -241,14 +256,10 @@ def _declared(name: str, spec: _FeatureSpec) -> Feature:
         default=tuple(spec.default) if isinstance(spec.default, list) else spec.default,
         levels=tuple(spec.levels),
         members=tuple(spec.members),
-        max_age=_seconds(spec.max_age),
+        max_age=seconds(spec.max_age),
         description=spec.description,
+        aggregate=None if spec.aggregate is None else spec.aggregate.declared(),
     )
-
-
-def _seconds(age: object) -> float | None:
-    match = _AGE.fullmatch(str(age))
-    return float(int(match[1]) * _SECONDS[match[2]]) if match else None
 
 
 def _faults(name: str, spec: _FeatureSpec) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -260,11 +271,15 @@ def _faults(name: str, spec: _FeatureSpec) -> Iterator[tuple[tuple[str, ...], st
     if spec.max_age is not None:
         if spec.source is Source.CONTEXT:
             yield ("max_age",), "context comes with the request and has no age; leave it out"
-        elif _seconds(spec.max_age) is None:
+        elif seconds(spec.max_age) is None:
             yield (
                 ("max_age",),
                 f"must be a number and a unit, such as 90s, 15m, 12h or 30d, not '{spec.max_age}'",
             )
+    if spec.aggregate is not None:
+        aged = spec.max_age is not None
+        for place, message in spec.aggregate.faults(spec.type, spec.source, aged=aged):
+            yield ("aggregate", *place), message
     names = list(_name_faults(spec))
     yield from names
     if not names:

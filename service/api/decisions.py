@@ -16,7 +16,8 @@ from service.api.server import TurnsAway
 from service.observability.metrics import HTTP_REQUESTS
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
-from service.runtime.requests import DecisionRequest, Fault, InvalidRequest
+from service.runtime.faults import Fault
+from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.service import Service
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -13,6 +13,7 @@ from service.decisioning.experiments import Assigned, Experiments, arm_of
 from service.decisioning.stages import Stage
 from service.runtime import accounting
 from service.runtime.batching import NaturalBatcher, Release
+from service.runtime.bringing import Bringer
 from service.runtime.budgets import Ledger
 from service.runtime.decision import (
     FEATURES_INCOMPLETE,
@@ -21,6 +22,7 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
     Decision,
 )
+from service.runtime.events import EventIntake
 from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
@@ -58,6 +60,8 @@ class Decider:
         journal: Journal | None = None,
     ) -> None:
         self.live = live
+        self.events = EventIntake(live.store, max_batch=max_batch, max_waiting=max_waiting)
+        self._bringer = Bringer(self.events)
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
         self._deadline = deadline
@@ -80,7 +84,10 @@ class Decider:
             Overloaded: too many requests are waiting.
         """
         pending = self._pending(request, self._deadline)
-        self._batcher.submit([pending])
+        if request.events:
+            await self._bring_events(pending)
+        if not pending.answer.done():
+            self._batcher.submit([pending])
         return await pending.answer
 
     async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
@@ -92,9 +99,18 @@ class Decider:
             Overloaded: too many requests are waiting.
         """
         pending = [self._pending(request, BULK_DEADLINE) for request in requests]
-        self._bulk.submit(pending)
+        await asyncio.gather(*(self._bring_events(p) for p in pending if p.request.events))
+        self._bulk.submit([p for p in pending if not p.answer.done()])
         answers = await asyncio.gather(*(p.answer for p in pending), return_exceptions=True)
         return [_answer(answer) for answer in answers]
+
+    async def _bring_events(self, pending: Pending) -> None:
+        """Apply the events of a request that fits; one that does not is told so, and nothing is applied."""
+        try:
+            self.live.checker.check(pending.request)
+            await self._bringer.bring(pending)
+        except InvalidRequest as error:
+            pending.answer.set_exception(error)
 
     async def drain(self) -> None:
         """Wait until every waiting request is answered."""
@@ -131,7 +147,8 @@ class Decider:
         accounts = None
         if live.snapshot.contact.reads_accounts:
             accounts = [pending.request.account_id for pending in waiting]
-        read = self._reader.start(live.store, keys, live.also, accounts) if waiting else None
+        foreseen = {pending.position: pending.foreseen for pending in waiting if pending.foreseen}
+        read = self._reader.start(live.store, keys, live.also, accounts, foreseen) if waiting else None
         while waiting:
             if read is not None:
                 with _holding_back(release):
@@ -244,7 +261,7 @@ def _degraded(
         (OFFERS_UNAVAILABLE, unread if live.snapshot.offers else nobody),
         (SCORING_DEADLINE, ~scored),
     )
-    degraded = [missing] * len(due)
+    degraded = [missing + pending.degraded for pending in due]
     for what, hit in faults:
         for row in np.flatnonzero(hit).tolist():
             degraded[row] += (what,)

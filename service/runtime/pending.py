@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.event import Event
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import unpack_offers
 from feature_store.store import CustomerRows
@@ -30,7 +31,8 @@ class Pending:
     """A request that waits for its answer. Times are of `time.perf_counter`: when it came, by when it is
     answered, until when features may be waited for, and until when it may be waited for what is written
     before the answer leaves. `seed` is what its draws are made from, and
-    `position` its row in what was read."""
+    `position` its row in what was read; `foreseen` has events that it is to see though they are not stored,
+    and `degraded` what was missing before it was read."""
 
     request: DecisionRequest
     arrived: float
@@ -42,6 +44,8 @@ class Pending:
     seed: int = 0
     checked: CheckedRequest | None = None
     position: int = -1
+    foreseen: tuple[Event, ...] = ()
+    degraded: tuple[str, ...] = ()
 
     def tell(self, answer: Decision) -> None:
         """Answer the request, if its client is still there."""
