@@ -29,7 +29,10 @@ AGGREGATES = {
     "visited_at": {"kind": "recency", "event": ["page_view", "order"]},
     "engagement": {"kind": "decayed", "event": "page_view", "half_life": "1d"},
 }
-TYPES = {"last_topic": {"type": "category", "levels": ["fibre", "tv"]}, "visited_at": {"type": "timestamp"}}
+TYPES: dict[str, dict[str, Any]] = {
+    "last_topic": {"type": "category", "levels": ["fibre", "tv"]},
+    "visited_at": {"type": "timestamp"},
+}
 
 
 @pytest.fixture(scope="module")
