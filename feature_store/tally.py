@@ -58,9 +58,9 @@ class Tally:
 
     def wants(self, properties: Mapping[str, Any]) -> bool:
         """Whether an event with these properties counts."""
-        return all(
-            any(alike(properties.get(name), value) for value in wanted)
-            for name, wanted in self.aggregate.where
+        where = self.aggregate.where
+        return not where or all(
+            any(alike(properties.get(name), value) for value in wanted) for name, wanted in where
         )
 
     def record(self, event: Event) -> bytes:

@@ -63,8 +63,8 @@ def received(report: EventReport, now: float, schema: FeatureSchema) -> Event | 
         occurred_at=min(occurred_at, now),
         received_at=now,
     )
-    faults = tuple(_unloggable(event)) + tuple(_trait_faults(schema, event.traits))
-    return Refused("unfit", faults) if faults else event
+    faults = [*_unloggable(event), *(_trait_faults(schema, event.traits) if event.traits else ())]
+    return Refused("unfit", tuple(faults)) if faults else event
 
 
 def _by_our_clock(report: EventReport, now: float) -> float:
@@ -76,12 +76,14 @@ def _by_our_clock(report: EventReport, now: float) -> float:
     return now - (report.sent_at - report.timestamp).total_seconds()
 
 
-def _unloggable(event: Event) -> Iterator[Fault]:
-    for name in ("properties", "traits"):
-        try:
-            msgspec.msgpack.encode(getattr(event, name))
-        except (OverflowError, UnicodeEncodeError, RecursionError) as error:
-            yield Fault(name, f"must be texts in UTF-8 and whole numbers of at most 64 bits: {error}")
+def _unloggable(event: Event) -> list[Fault]:
+    """What of an event the log can't hold."""
+    try:
+        msgspec.msgpack.encode((event.properties, event.traits))
+    except (OverflowError, UnicodeEncodeError, RecursionError) as error:
+        name = "traits" if event.type == "identify" else "properties"
+        return [Fault(name, f"must be texts in UTF-8 and whole numbers of at most 64 bits: {error}")]
+    return []
 
 
 def fitting_traits(schema: FeatureSchema, traits: Mapping[str, Any]) -> dict[str, Any]:

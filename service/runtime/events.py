@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from feature_store.event import Event
 from feature_store.events import Applied
@@ -15,6 +16,7 @@ from service.runtime.faults import Fault
 from service.runtime.intake import Intake
 
 TRACK = "track"
+_of_type = cache(metrics.EVENTS.labels)
 LATE = 3600.0
 """Seconds after which an event that comes is late."""
 
@@ -74,7 +76,7 @@ class EventIntake:
         applied = await self._intake.take(events)
         new = [event for event, result in zip(events, applied, strict=True) if result.new]
         for type_, number in Counter(event.type for event in new).items():
-            metrics.EVENTS.labels(type_).inc(number)
+            _of_type(type_).inc(number)
         late = sum(event.received_at - event.occurred_at > LATE for event in new)
         if late:
             metrics.EVENTS_LATE.inc(late)
