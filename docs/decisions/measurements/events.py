@@ -30,6 +30,7 @@ from loadtests.server import arbiter, free_port
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
 CUSTOMERS = 20_000
 CONNECTIONS = 16
+CUSTOMERS_EACH = 50
 AGGREGATES = {
     "views_30m": {"kind": "count", "event": "page_view", "window": "30m"},
     "product_views_7d": {"kind": "count", "event": "page_view", "where": {"kind": "product"}, "window": "7d"},
@@ -84,24 +85,27 @@ async def load(port: int, bodies: "itertools.count[int]", size: int) -> int:
 
 
 async def by_history(url: str, schema: FeatureSchema, server: int) -> None:
-    """What an event costs the store, by what it knows of the customer already."""
-    store = CustomerStore(connect(url, timeout=30), schema)
-    for before in (0, 100, 1_000, 10_000):
-        owner, now = f"with-{before}", time.time()
+    """What an event costs the store, by how much the customer has done before: one event of each of some in
+    a round trip."""
+    store, now = CustomerStore(connect(url, timeout=30), schema), time.time()
 
-        def made(number: int, owner: str = owner, now: float = now) -> Event:
-            said = {"kind": "product", "sku": f"s{number % 500}"}
-            at = now - number % 2_000_000
-            return Event(message_id=f"{owner}-{number}", type="track", event="page_view", customer_id=owner,
-                         properties=said, occurred_at=at, received_at=now)  # fmt: skip
+    def made(customer: str, number: int) -> Event:
+        properties = {"kind": "product", "sku": f"s{number % 50}"}
+        at = now - number * 997 % (30 * 86_400)
+        return Event(message_id=f"{customer}-{number}", type="track", event="page_view", customer_id=customer,
+                     properties=properties, occurred_at=at, received_at=now)  # fmt: skip
 
-        for start in range(0, before, 500):
-            await store.events.apply([made(n * 199) for n in range(start, min(start + 500, before))], now)
+    for before in (0, 30, 300):
+        customers = [f"with-{before}-{number}" for number in range(CUSTOMERS_EACH)]
+        for customer in customers:
+            await store.events.apply([made(customer, number) for number in range(before)], now)
         cpu = cpu_seconds(server)
-        for number in range(1_000):
-            await store.events.apply([made((before + number) * 199)], now)
-        cpu = cpu_seconds(server) - cpu
-        sys.stdout.write(f"{before:6,} events before: {cpu / 1_000 * 1e6:5.0f} us of the store an event\n")
+        for number in range(before, before + 30):
+            await store.events.apply([made(customer, number) for customer in customers], now)
+        cpu = (cpu_seconds(server) - cpu) / 30 / len(customers)
+        sys.stdout.write(
+            f"{before:5,} to {before + 50:5,} events: {cpu * 1e6:4.0f} us of the store for each\n"
+        )
     await store.close()
 
 
