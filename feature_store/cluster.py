@@ -18,6 +18,7 @@ from feature_store.server import ServerClient, StoreUnavailable, unavailable
 
 _REFRESH_SECONDS = 1.0
 _REDIRECTIONS = ("MOVED ", "ASK ", "TRYAGAIN ")
+_SCRIPTS = ("EVAL", "EVALSHA")
 _AWAY = ("CLUSTERDOWN ", "MASTERDOWN ", "LOADING ")
 
 Ask = Callable[[ServerClient, list[int]], Awaitable[list[Any]]]
@@ -125,4 +126,4 @@ class ClusterClient:
 
 
 def _key(command: Command) -> Any:
-    return command[3 if command[0] == "EVAL" else 1]
+    return command[3 if command[0] in _SCRIPTS else 1]

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
-from service.api import admin, catalogue, customers, decisions, health, outcomes, problems
+from service.api import admin, catalogue, customers, decisions, events, health, outcomes, problems
 from service.api.desk import Desk
 from service.api.encoding import DecisionEncoder
 from service.api.examples import example_answer, with_examples
@@ -23,7 +23,7 @@ DESCRIPTION = (
     "Real-time next best actions: one brain for marketing, sales and service. "
     "Ask `POST /v1/decisions`, then report what happened with `POST /v1/outcomes`."
 )
-ROUTERS = [module.router for module in (decisions, outcomes, customers, catalogue, admin, health)]
+ROUTERS = [module.router for module in (decisions, outcomes, events, customers, catalogue, admin, health)]
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """Nothing here sets OpenTelemetry up, and FastAPI would look for it at every request, for 10 us."""
 

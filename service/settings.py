@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     outcome_log_length: Count = Field(
         1_000_000, description="About how many entries the stream of outcomes keeps (an entry is one batch)."
     )
+    event_log_length: Annotated[int, Field(ge=0)] = Field(
+        100_000,
+        description="About how many entries the stream of events keeps (an entry is one batch); 0: none.",
+    )
     decision_log_length: Annotated[int, Field(ge=0)] = Field(
         5_000,
         description="About how many entries the log of decisions keeps (an entry is one batch); 0: no log.",

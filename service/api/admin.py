@@ -7,7 +7,7 @@ from feature_store.documents import WorkspaceError
 from models.errors import ModelError, PreloadRefused
 from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
-from service.runtime.requests import Fault
+from service.runtime.faults import Fault
 
 router = APIRouter(prefix="/v1/admin", tags=["operation"])
 

@@ -14,7 +14,8 @@ from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
-from service.runtime.requests import DecisionRequest, Fault
+from service.runtime.faults import Fault
+from service.runtime.requests import DecisionRequest
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemView, "description": text}

@@ -45,7 +45,7 @@ class Desk:
     def refusal(self) -> Response | None:
         """503 where there is no room. In an overload most requests are such, and everything that is done for
         them is lost to the others, so that is told by their head alone."""
-        return None if self._service.decider.has_room else self._overloaded()
+        return None if self._service.decider.has_room else self.turn_away()
 
     def take(self, raw: bytearray, reply: Reply) -> None:
         """Answer a raw body."""
@@ -65,7 +65,7 @@ class Desk:
         try:
             self._service.decider.submit(body.to_request(), _Asking(self, reply))
         except Overloaded:
-            reply.set_result(self._overloaded())
+            reply.set_result(self.turn_away())
 
     def answer(self, decision: Decision) -> bytes:
         """A decision as JSON."""
@@ -73,7 +73,8 @@ class Desk:
         self._service.recorder.keep(decision, answer)
         return answer
 
-    def _overloaded(self) -> Response:
+    def turn_away(self) -> Response:
+        """The answer to a request that there is no room for, which is counted."""
         self._service.shed()
         return OVERLOADED
 
@@ -97,5 +98,7 @@ class _Asking:
     def set_exception(self, error: Exception) -> None:
         if isinstance(error, InvalidRequest):
             self._reply.set_result(invalid_body(error.faults).response())
+        elif isinstance(error, Overloaded):
+            self._reply.set_result(self._desk.turn_away())
         else:
             self._reply.set_exception(error)

@@ -120,6 +120,21 @@ OUTCOME_DUPLICATES = Counter(
 OUTCOMES_REFUSED = Counter(
     "arbiter_outcomes_refused", "Outcomes with a bad token or a bad value.", registry=REGISTRY
 )
+EVENTS = Counter("arbiter_events", "Events taken in, each once.", ["type"], registry=REGISTRY)
+EVENT_DUPLICATES = Counter(
+    "arbiter_event_duplicates", "Events that had been counted before.", registry=REGISTRY
+)
+EVENTS_LATE = Counter(
+    "arbiter_events_late",
+    "Events taken in more than an hour after they had happened.",
+    registry=REGISTRY,
+)
+EVENTS_REFUSED = Counter(
+    "arbiter_events_refused",
+    "Events refused, by why: of the future, too old for any window, or unfit.",
+    ["reason"],
+    registry=REGISTRY,
+)
 FEATURE_MISSING = Counter(
     "arbiter_feature_missing",
     "Decisions in which a stored feature of a known customer was missing or too old.",

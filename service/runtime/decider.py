@@ -13,6 +13,7 @@ from service.decisioning.experiments import Assigned, Experiments, arm_of
 from service.decisioning.stages import Stage
 from service.runtime.accounting import Accounts, Made
 from service.runtime.batching import NaturalBatcher, Release
+from service.runtime.bringing import Bringer
 from service.runtime.budgets import Ledger
 from service.runtime.chosen import Chosen
 from service.runtime.decision import (
@@ -22,6 +23,7 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
     Decision,
 )
+from service.runtime.events import EventIntake
 from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
@@ -60,11 +62,14 @@ class Decider:
         journal: Journal | None = None,
     ) -> None:
         self.live = live
+        self.events = EventIntake(live.store, max_batch=max_batch, max_waiting=max_waiting)
+        self._bringer = Bringer(self.events)
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
         self._accounts = Accounts()
         self._ids = random_ids()
         self._movements = Movements()
+        self._bringing: set[asyncio.Task[None]] = set()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(
@@ -94,7 +99,21 @@ class Decider:
         Raises:
             Overloaded: too many requests are waiting.
         """
-        self._batcher.submit([self._pending(request, answer, self._deadline)])
+        pending = self._pending(request, answer, self._deadline)
+        if request.events:
+            bringing = asyncio.get_running_loop().create_task(self._submit_with_events(pending))
+            self._bringing.add(bringing)
+            bringing.add_done_callback(self._bringing.discard)
+        else:
+            self._batcher.submit([pending])
+
+    async def _submit_with_events(self, pending: Pending) -> None:
+        try:
+            await self._bring_events(pending)
+            if not pending.answer.done():
+                self._batcher.submit([pending])
+        except Exception as error:  # noqa: BLE001 - whoever asks is told, whatever happened
+            pending.answer.set_exception(error)
 
     async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
         """The decision for each request, in order; in the place of one that does not fit, why.
@@ -107,12 +126,24 @@ class Decider:
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Decision]] = [loop.create_future() for _ in requests]
         asked = zip(requests, futures, strict=True)
-        self._bulk.submit([self._pending(request, future, BULK_DEADLINE) for request, future in asked])
+        pending = [self._pending(request, future, BULK_DEADLINE) for request, future in asked]
+        await asyncio.gather(*(self._bring_events(p) for p in pending if p.request.events))
+        self._bulk.submit([p for p in pending if not p.answer.done()])
         answers = await asyncio.gather(*futures, return_exceptions=True)
         return [_answer(answer) for answer in answers]
 
+    async def _bring_events(self, pending: Pending) -> None:
+        """Apply the events of a request that fits; one that does not is told so, and nothing is applied."""
+        try:
+            self.live.checker.check(pending.request)
+            await self._bringer.bring(pending)
+        except InvalidRequest as error:
+            pending.answer.set_exception(error)
+
     async def drain(self) -> None:
         """Wait until every waiting request is answered, and what it has shown of its customer is kept."""
+        while self._bringing:
+            await asyncio.wait(self._bringing)
         await self._batcher.drain()
         await self._bulk.drain()
         self.settle()
@@ -151,7 +182,8 @@ class Decider:
         accounts = None
         if live.snapshot.contact.reads_accounts:
             accounts = [pending.request.account_id for pending in waiting]
-        read = self._reader.start(live.store, keys, live.also, accounts) if waiting else None
+        foreseen = {row: pending.foreseen for row, pending in enumerate(waiting) if pending.foreseen}
+        read = self._reader.start(live.store, keys, live.also, accounts, foreseen) if waiting else None
         asked: Sequence[int] = range(len(waiting))  # rows of what is read
         while waiting:
             if read is not None:
@@ -189,7 +221,7 @@ class Decider:
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         known = [False] * len(due) if rows is None else rows.known.tolist()
-        degraded = _degraded(live, rows, batch.scored, missing)
+        degraded = _degraded(live, due, rows, batch.scored, missing)
         arms = _arms(snapshot.experiments, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
         chosen = Chosen(decisions)
@@ -254,7 +286,11 @@ def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:
 
 
 def _degraded(
-    live: Live, rows: CustomerRows | None, scored: NDArray[np.bool_], missing: tuple[str, ...]
+    live: Live,
+    due: Sequence[Pending],
+    rows: CustomerRows | None,
+    scored: NDArray[np.bool_],
+    missing: tuple[str, ...],
 ) -> list[tuple[str, ...]]:
     """What was not known of each request: what is `missing` for all of them, and what only for some."""
     faults = [(SCORING_DEADLINE, ~scored)]
@@ -262,7 +298,7 @@ def _degraded(
         faults.insert(0, (OFFERS_UNAVAILABLE, np.ones_like(scored) if rows is None else rows.unread))
     if rows is not None:
         faults.insert(0, (FEATURES_INCOMPLETE, rows.incomplete))
-    degraded = [missing] * len(scored)
+    degraded = [missing + pending.degraded for pending in due]
     for what, hit in faults:
         for row in hit.nonzero()[0].tolist():
             degraded[row] += (what,)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.event import Event
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import unpack_offers
 from feature_store.store import CustomerRows
@@ -48,7 +49,8 @@ class Waiting(Protocol):
 class Pending:
     """A request that waits for its answer. Times are of `time.perf_counter`: when it came, by when it is
     answered, until when features may be waited for, and until when it may be waited for what is written
-    before the answer leaves. `seed` is what its draws are made from."""
+    before the answer leaves. `seed` is what its draws are made from; `foreseen` has events that it is to see
+    though they are not stored, and `degraded` what was missing before it was read."""
 
     request: DecisionRequest
     arrived: float
@@ -59,6 +61,8 @@ class Pending:
     decision_id: str = ""
     seed: int = 0
     checked: CheckedRequest | None = None
+    foreseen: tuple[Event, ...] = ()
+    degraded: tuple[str, ...] = ()
 
     def tell(self, answer: Decision) -> None:
         """Answer the request, if its client is still there."""

@@ -65,6 +65,7 @@ class Service:
             **limits,
         )
         self._journal = journal
+        self.events = self.decider.events
         self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
         self.outcomes.redeems = snapshot.contact.redeems
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
@@ -108,6 +109,7 @@ class Service:
         self._record(workspace, snapshot)
         self.workspace, self.store = workspace, store
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
+        self.events.store = store
         self.outcomes.names = workspace.files.outcomes
         self.outcomes.redeems = snapshot.contact.redeems
         self.refresh_metrics()
@@ -134,6 +136,7 @@ class Service:
         await self.reloader.stop()
         await self.decider.drain()
         await self.outcomes.drain()
+        await self.events.drain()
         await self.ledger.stop()
         await self.recorder.drain()
         if self._journal is not None:
@@ -194,6 +197,7 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
         workspace.schema,
         customer_ttl=settings.customer_ttl_seconds,
         outcome_log_length=settings.outcome_log_length,
+        event_log_length=settings.event_log_length,
     )
     length = settings.decision_log_length
     journal = Journal(DecisionLog(connect(url), length)) if length else None

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from feature_store.embedded import EmbeddedStore
+from feature_store.event import Event
 from feature_store.offers import KeptOffer
-from feature_store.store import CustomerRows, CustomerStore, connect
+from feature_store.store import NOTHING_FORESEEN, CustomerRows, CustomerStore, connect
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
@@ -98,8 +99,14 @@ class Overtaken(CustomerStore):
 
     promises: KeptOffer
 
-    async def read(self, customer_ids: Sequence[str], now: float, also: Sequence[bytes] = ()) -> CustomerRows:
-        rows = await super().read(customer_ids, now, also)
+    async def read(
+        self,
+        customer_ids: Sequence[str],
+        now: float,
+        also: Sequence[bytes] = (),
+        foreseen: Mapping[int, Sequence[Event]] = NOTHING_FORESEEN,
+    ) -> CustomerRows:
+        rows = await super().read(customer_ids, now, also, foreseen)
         if "c1" in customer_ids:
             await self.keep_offers({"c1": [self.promises]}, time.time())
         return rows
