@@ -15,7 +15,8 @@ from feature_store.client import Client, StoreUnavailable
 
 DECISION_LOG = "arb:decisions"
 FIELD = "decisions"
-VERSION = 1
+VERSION = 2
+"""Since 2 timestamps are told from the time of the decision on."""
 WITHIN = 5.0
 """Seconds for a write: nobody waits for it, and it may be megabytes."""
 
@@ -57,8 +58,9 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
     snapshot     of catalogue, features and models together; each has its own version, too
     decided_at   epoch seconds, of all of them
     columns      the names of the F columns of X
-    X            n x F float32 (little-endian, row by row): features as they were decided on, NaN is missing;
-                 timestamps are rounded to some minutes
+    timestamps   the columns of X that are seconds since the decision; until version 1 there were none, and
+                 timestamps were epoch seconds, rounded to some minutes
+    X            n x F float32 (little-endian, row by row): features as they were decided on, NaN is missing
     customer_id  the id; of a visitor who is not known `anonymous:` and the anonymous_id
     account_id   None where there is none, or nothing counts by accounts
     experiments  the arm of each experiment; `arm` is the one that the decision counts under
@@ -74,6 +76,7 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, str]
     decided_at: float
     columns: tuple[str, ...]
+    timestamps: tuple[int, ...] = ()
     X: bytes
     decision_id: list[str]
     customer_id: list[str]
@@ -92,9 +95,12 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.decision_id)
 
     @property
-    def matrix(self) -> NDArray[np.float32]:
-        """X, shape (n, F)."""
-        return np.frombuffer(self.X, "<f4").reshape(len(self), len(self.columns))
+    def matrix(self) -> NDArray[np.float64]:
+        """X, shape (n, F), with timestamps in whole epoch seconds."""
+        X = np.frombuffer(self.X, "<f4").reshape(len(self), len(self.columns)).astype(np.float64)
+        moments = list(self.timestamps)
+        X[:, moments] = np.rint(X[:, moments] + self.decided_at)
+        return X
 
     def pack(self) -> bytes:
         """MessagePack."""

@@ -83,6 +83,15 @@ class FeatureSchema:
         return defaults
 
     @cached_property
+    def timestamps(self) -> list[int]:
+        """The columns that are timestamps."""
+        return [
+            self.slice(feature.name).start
+            for feature in self.features
+            if feature.type is FeatureType.TIMESTAMP
+        ]
+
+    @cached_property
     def _places(self) -> dict[str, tuple[Feature, int, int]]:
         places, start = {}, 0
         for feature in self.features:

@@ -133,15 +133,18 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
     place = np.full(len(batch), -1, np.intp)
     place[rows] = np.arange(len(rows))
     picks, actions = _picks(decisions[0], place)
+    X, decided_at, timestamps = batch.X[rows], decisions[0].decided_at, snapshot.schema.timestamps
+    X[:, timestamps] -= decided_at
     return DecisionEntry(
         software=SOFTWARE,
         snapshot=snapshot.version,
         catalogue=snapshot.catalogue.version,
         features=snapshot.schema.fingerprint,
         models=models,
-        decided_at=decisions[0].decided_at,
+        decided_at=decided_at,
         columns=snapshot.schema.columns,
-        X=batch.X[rows].astype("<f4").tobytes(),
+        timestamps=tuple(timestamps),
+        X=X.astype("<f4").tobytes(),
         decision_id=[decision.decision_id for decision in decisions],
         customer_id=[decision.request.customer_key for decision in decisions],
         account_id=[decision.account_id for decision in decisions],
