@@ -1,17 +1,19 @@
 """The log of decisions: what was decided, for whom and on what, one packed entry per batch.
 
-An entry is MessagePack in the field `decisions` of the stream `arb:decisions`. It can be read by itself: it
-names everything that it speaks of. Once an entry is read, whoever reads it trims the stream; until then it
-keeps about as many entries as it is told to.
+An entry is MessagePack in the field `decisions` of the stream `arb:decisions`. It names
+everything that it speaks of; what the numbers of X mean says the definition of its feature schema, which lies
+in the store, too. The consumers of the log take entries away when they are safe in files; until then the
+stream keeps about as many as it is told to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.client import Client, StoreUnavailable
+from feature_store.client import Client, Command, StoreUnavailable
+from feature_store.vectors import schema_key
 
 DECISION_LOG = "arb:decisions"
 FIELD = "decisions"
@@ -131,15 +133,20 @@ class DecisionLog:
         self._client = client
         self._length = length
 
-    async def write(self, entries: Sequence[bytes]) -> None:
-        """Add packed entries, in their order and in one round trip.
+    async def write(self, entries: Sequence[bytes], definitions: Mapping[str, bytes]) -> None:
+        """Add packed entries, in their order and in one round trip, behind the definitions of their feature
+        schemas by fingerprint: who reads an entry finds what its numbers mean.
 
         Raises:
             StoreUnavailable: some may have been written nevertheless. Write them again: readers pass over a
                 `decision_id` that they have seen.
         """
         trimmed = ("MAXLEN", "~", self._length)
-        commands = [("XADD", DECISION_LOG, *trimmed, "*", FIELD, entry) for entry in entries]
+        commands: list[Command] = [
+            ("SET", schema_key(fingerprint), definition, "NX")
+            for fingerprint, definition in definitions.items()
+        ]
+        commands += [("XADD", DECISION_LOG, *trimmed, "*", FIELD, entry) for entry in entries]
         for reply in await self._client.run(commands, WITHIN):
             if isinstance(reply, Exception):
                 raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))

@@ -139,6 +139,11 @@ class FeatureSchema:
         """16 hex digits that change whenever the definition does."""
         return fingerprint(self.definition())
 
+    @cached_property
+    def packed(self) -> bytes:
+        """The definition as JSON, which `from_definition` reads."""
+        return json.dumps(self.definition()).encode()
+
     @classmethod
     def from_definition(cls, definition: Sequence[Mapping[str, Any]]) -> Self:
         """The schema that `definition` describes, without defaults, ages and descriptions."""

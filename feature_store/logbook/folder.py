@@ -80,17 +80,22 @@ class LogFile:
 
     @cached_property
     def metadata(self) -> pq.FileMetaData:
-        """Its footer.
+        """Its footer. Of a later version of the columns nothing is read.
 
         Raises:
             BadLog: it is no Parquet file, or cut off.
         """
         try:
-            return pq.read_metadata(self.path)
+            footer = pq.read_metadata(self.path)
         except (pa.ArrowException, OSError) as error:
             raise BadLog(
                 f"{self.path}: can't be read as Parquet, it is damaged or cut off: {error}"
             ) from error
+
+        version = int((footer.metadata or {}).get(VERSION_KEY, VERSION))
+        if version > VERSION:
+            raise BadLog(f"{self.path}: is of version {version}; this software reads up to {VERSION}")
+        return footer
 
     @property
     def schema(self) -> pa.Schema:
@@ -101,6 +106,10 @@ class LogFile:
         """The names of the files in the same folder that it stands in for."""
         names: Sequence[str] = json.loads((self.metadata.metadata or {}).get(REPLACES_KEY, b"[]"))
         return names
+
+    def successor(self) -> Path:
+        """A new name for what stands in for it, in the same place of the order."""
+        return self.path.with_name(_name(self.path.name.rpartition("-")[0]))
 
 
 class LogFolder:
@@ -115,8 +124,6 @@ class LogFolder:
         for name in ("commit.lock", "files.lock"):
             (self.path / name).touch()
 
-    # schemas
-
     def schema(self, fingerprint: str) -> FeatureSchema | None:
         """The feature schema of a fingerprint, None if it was never left here."""
         try:
@@ -125,8 +132,9 @@ class LogFolder:
             return None
         return FeatureSchema.from_definition(json.loads(text))
 
-    def keep_schema(self, fingerprint: str, definition: bytes) -> None:
+    def keep_schema(self, fingerprint: str, definition: bytes) -> FeatureSchema:
         """Leave the definition of a feature schema, JSON, for those who read the log later."""
+        schema = FeatureSchema.from_definition(json.loads(definition))
         place = self.path / "schemas" / f"{fingerprint}.json"
         staged = place.with_name(f"{secrets.token_hex(4)}{PARTIAL}")
         with staged.open("wb") as file:
@@ -134,8 +142,7 @@ class LogFolder:
             file.flush()
             os.fsync(file.fileno())
         _appear(staged, place)
-
-    # locks
+        return schema
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -150,8 +157,6 @@ class LogFolder:
             raise BadLog(f"{self.path}: there is no log here; `arbiter log` writes one")
         with _locked(self.path / "files.lock", fcntl.LOCK_SH):
             yield
-
-    # files
 
     def hours(self, table: LogTable) -> list[Hour]:
         """The hours that the table has a folder of, in their order."""
@@ -168,6 +173,8 @@ class LogFolder:
         """The files of one hour, without those that others stand in for; in the order in which they were
         begun."""
         found = [LogFile(path) for path in sorted((self.path / table.name / hour.path).glob("*.parquet"))]
+        if len(found) < 2:
+            return found
         replaced = {name for file in found for name in file.replaces}
         return [file for file in found if file.path.name not in replaced]
 
@@ -177,10 +184,10 @@ class LogFolder:
         left out; it is asked when nobody else can write any more.
         """
         added = 0
-        for hour, part in _by_hour(rows, table.time):
+        for hour, part in _by_hour(distinct(rows, table), table.time):
             folder = self.path / table.name / hour.path
             folder.mkdir(parents=True, exist_ok=True)
-            place = folder / f"{first}-{secrets.token_hex(4)}.parquet"
+            place = folder / _name(first)
             staged = None if known() else stage(place, table, part.schema, part.to_batches())
             with self.committing():
                 if known():
@@ -201,17 +208,37 @@ class LogFolder:
         keys = list(table.identity)
         for file in self.files(table, hour):
             there = pq.read_table(file.path, columns=keys, partitioning=None)
-            rows = rows.filter(pc.invert(pc.is_in(_key(rows, keys), value_set=_key(there, keys))))
+            rows = rows.filter(pc.invert(pc.is_in(identities(rows, keys), value_set=identities(there, keys))))
         return rows
 
-    def replace(self, old: Sequence[LogFile], place: Path, staged: Path | None) -> None:
-        """Let a staged file, whose metadata names the `old` ones, or nothing stand in for them."""
-        with _locked(self.path / "files.lock", fcntl.LOCK_EX):
+    def replace(self, old: Sequence[LogFile], place: Path, staged: Path | None) -> bool:
+        """Let a staged file, whose metadata names the `old` ones, or nothing stand in for them. Returns
+        whether it was possible now: not while somebody reads, nor when one of them is gone."""
+        with self.committing(), (self.path / "files.lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            if not all(file.path.exists() for file in old):
+                return False
             if staged is not None:
                 _appear(staged, place)
             for file in old:
-                file.path.unlink(missing_ok=True)
+                file.path.unlink()
             _sync(place.parent)
+        return True
+
+    def clean(self, table: LogTable, hour: Hour, before: float) -> None:
+        """Take away what crashes have left: files that others stand in for, and files begun before that
+        moment, in epoch seconds, and never completed."""
+        folder = self.path / table.name / hour.path
+        for partial in folder.glob(f"*{PARTIAL}"):
+            if partial.stat().st_mtime < before:
+                partial.unlink(missing_ok=True)
+        live = {file.path for file in self.files(table, hour)}
+        replaced = [LogFile(path) for path in sorted(folder.glob("*.parquet")) if path not in live]
+        if replaced:
+            self.replace(replaced, replaced[0].path, None)
 
 
 def stage(
@@ -242,6 +269,11 @@ def stage(
     return staged
 
 
+def _name(first: str) -> str:
+    """A name that no other file has, for rows from the entry `first` on."""
+    return f"{first}-{secrets.token_hex(4)}.parquet"
+
+
 def _by_hour(rows: pa.Table, column: str) -> Iterator[tuple[Hour, pa.Table]]:
     """The rows of each hour, in the order of the hours."""
     ticks = rows.column(column).cast(pa.int64()).to_numpy()
@@ -250,7 +282,14 @@ def _by_hour(rows: pa.Table, column: str) -> Iterator[tuple[Hour, pa.Table]]:
         yield Hour(number), rows.filter(pa.array(hours == number))
 
 
-def _key(rows: pa.Table, columns: Sequence[str]) -> Any:
+def distinct(rows: pa.Table, table: LogTable) -> pa.Table:
+    """The rows without those that the table identifies with one before them."""
+    codes = identities(rows, table.identity).dictionary_encode().indices.to_numpy()
+    _, first = np.unique(codes, return_index=True)
+    return rows if len(first) == len(codes) else rows.take(np.sort(first))
+
+
+def identities(rows: pa.Table, columns: Sequence[str]) -> Any:
     """What identifies each row, as one text."""
     join: Any = pc.binary_join_element_wise
     texts = [rows.column(name).cast(pa.string()) for name in columns]

@@ -1,6 +1,6 @@
 """Entries of the streams as rows of the log's tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,24 +88,17 @@ def offer_rows(entry: DecisionEntry) -> pa.Table:
     )
 
 
-def outcome_rows(outcomes: Iterable[tuple[Outcome, float]]) -> pa.Table:
-    """Outcomes, each with the epoch seconds at which it was taken in."""
-    found = list(outcomes)
-    plain = [
-        name
-        for name in OUTCOMES.columns.names
-        if name not in {"outcome_id", "occurred_at", "received_at", "experiments"}
-    ]
-    return _table(
-        OUTCOMES.columns,
-        {
-            "outcome_id": [outcome.outcome_id.hex() for outcome, _ in found],
-            "occurred_at": times(np.array([outcome.occurred_at for outcome, _ in found], np.float64)),
-            "received_at": times(np.array([received_at for _, received_at in found], np.float64)),
-            "experiments": [list(outcome.experiments.items()) for outcome, _ in found],
-            **{name: [getattr(outcome, name) for outcome, _ in found] for name in plain},
-        },
-    )
+def outcome_rows(outcomes: Sequence[Outcome], received_at: float) -> pa.Table:
+    """Outcomes that were taken in together, at `received_at` in epoch seconds."""
+    made: dict[str, Any] = {
+        "outcome_id": [outcome.outcome_id.hex() for outcome in outcomes],
+        "occurred_at": times(np.array([outcome.occurred_at for outcome in outcomes], np.float64)),
+        "received_at": times(np.full(len(outcomes), received_at)),
+        "experiments": [list(outcome.experiments.items()) for outcome in outcomes],
+    }
+    plain = [name for name in OUTCOMES.columns.names if name not in made]
+    made |= {name: [getattr(outcome, name) for outcome in outcomes] for name in plain}
+    return _table(OUTCOMES.columns, made)
 
 
 def _table(schema: pa.Schema, columns: "Mapping[str, Sequence[Any] | pa.Array[Any]]") -> pa.Table:
