@@ -10,6 +10,7 @@ import numpy as np
 from feature_store.documents import Problem, WorkspaceError, did_you_mean, load_document
 from feature_store.schema import FeatureSchema
 from models.choosing import Choice
+from models.labels import LabelRules
 from models.model import PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs
@@ -57,6 +58,20 @@ class Workspace:
     def action_models(self) -> dict[str, str]:
         """The model of each action that has one."""
         return {action.name: action.model for action in self.catalogue.actions if action.model}
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What counts as a response to an action, within which time, and what was shown.
+
+        Raises:
+            ValueError: there is no model that says so.
+        """
+        return LabelRules(
+            families={name: spec.positive for name, spec in self.specs.items()},
+            actions=self.action_models,
+            windows={a.name: a.outcome_window for a in self.catalogue.actions if a.outcome_window},
+            impressions=[c.name for c in self.catalogue.channels if c.reports_impressions],
+        )
 
     def snapshot(self, versions: Mapping[str, str] | None = None, scorer: Choice = "auto") -> Snapshot:
         """Everything compiled, with the champion of every model that an action needs, or these versions;
