@@ -76,13 +76,23 @@ async def keep_up(client: Client, folder: LogFolder, quiet: float = QUIET) -> Up
     Raises:
         StoreUnavailable: who was erased is not known. BadLog: a file can't be used.
     """
-    done, now, erasures = Upkeep(), time.time(), Erasures(client)
+    done = Upkeep()
+    with folder.keeping_up() as alone:
+        if not alone:
+            done.postponed = True
+            return done
+        await _erase(client, folder, done)
+        compact(folder, time.time(), quiet, done)
+    return done
+
+
+async def _erase(client: Client, folder: LogFolder, done: Upkeep) -> None:
+    """Take erased customers out, and forget that they were, when nothing of theirs can come any more."""
+    erasures = Erasures(client)
     due = await erasures.all()
     if due:
         erase(folder, due, done)
         if not done.postponed:
             waiting = await oldest(client, (DECISION_LOG, OUTCOME_LOG))
-            before = min(waiting, now - LATE)
+            before = min(waiting, time.time() - LATE)
             await erasures.forget({id_: moment for id_, moment in due.items() if moment < before})
-    compact(folder, now, quiet, done)
-    return done

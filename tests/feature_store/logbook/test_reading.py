@@ -34,7 +34,7 @@ def log(tmp_path: Path) -> LogFolder:
 
 def query(log: LogFolder, table: LogTable, what: str, *bounds: float) -> Sequence[tuple[object, ...]]:
     with open_log(log.path) as reader:
-        rows: Sequence[tuple[object, ...]] = duckdb.sql(
+        rows: Sequence[tuple[object, ...]] = duckdb.execute(
             f"SELECT {what} FROM {reader.relation(table, *bounds)} ORDER BY ALL"
         ).fetchall()
         return rows

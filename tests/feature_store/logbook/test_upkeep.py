@@ -41,7 +41,8 @@ def paths(folder: LogFolder, table: LogTable) -> list[Path]:
 
 
 def ids(folder: LogFolder, table: LogTable = DECISIONS, column: str = "decision_id") -> list[str]:
-    return sorted(name for path in paths(folder, table) for name in pq.read_table(path)[column].to_pylist())
+    columns = [pq.read_table(path)[column].to_pylist() for path in paths(folder, table)]
+    return sorted(str(name) for names in columns for name in names)
 
 
 def test_the_files_of_a_past_hour_become_one_with_each_row_once(folder: LogFolder) -> None:
@@ -64,6 +65,8 @@ def test_an_hour_that_is_not_over_or_not_quiet_is_left_alone(folder: LogFolder) 
     done = Upkeep()
     compact(folder, NOON + 3600, 0.0, done)
     assert (done.merged, done.into) == (18, 3)
+    for path in paths(folder, DECISIONS) + paths(folder, OFFERS) + paths(folder, OUTCOMES):
+        os.utime(path, (0, LATER - 599))
     done = Upkeep()
     compact(folder, LATER, 600.0, done)
     assert done == Upkeep()
@@ -93,7 +96,7 @@ def test_who_reads_while_files_are_merged_sees_each_row_once(folder: LogFolder) 
         for round_ in range(20):
             with open_log(folder.path) as log:
                 query = f"SELECT decision_id FROM {log.relation(DECISIONS)} WHERE decision_id <> 'twice'"
-                rows = duckdb.sql(query).fetchall()
+                rows = duckdb.execute(query).fetchall()
             assert sorted(name for (name,) in rows) == sorted(expected)
             made = entry([f"more-{round_}"])
             folder.add(DECISIONS, decision_rows(made, SCHEMA), f"{round_}-1", lambda: False)
@@ -162,7 +165,7 @@ def test_files_of_different_feature_schemas_stay_apart_and_are_read_together(fol
     assert len(paths(folder, DECISIONS)) == 3
     with open_log(folder.path) as log:
         query = f"SELECT features.visits, features.age FROM {log.relation(DECISIONS)} WHERE decision_id IN "
-        rows = duckdb.sql(query + "('new', 'd0-0-0') ORDER BY ALL").fetchall()
+        rows = duckdb.execute(query + "('new', 'd0-0-0') ORDER BY ALL").fetchall()
     assert rows == [(3.0, None), (None, 34.5)]
 
 
