@@ -12,7 +12,7 @@ from feature_store.decision_log import DECISION_LOG
 from feature_store.erasures import Erasures
 from feature_store.logbook.consumer import CLAIM_AFTER, Consumer
 from feature_store.logbook.folder import BadLog, LogFolder
-from feature_store.logbook.stream import oldest
+from feature_store.logbook.stream import backlog
 from feature_store.logbook.upkeep import QUIET, Upkeep, compact, erase
 from feature_store.outcomes import OUTCOME_LOG
 
@@ -93,6 +93,6 @@ async def _erase(client: Client, folder: LogFolder, done: Upkeep) -> None:
     if due:
         erase(folder, due, done)
         if not done.postponed:
-            waiting = await oldest(client, (DECISION_LOG, OUTCOME_LOG))
-            before = min(waiting, time.time() - LATE)
+            waiting = [await backlog(client, key) for key in (DECISION_LOG, OUTCOME_LOG)]
+            before = min([time.time() - LATE, *(one.oldest for one in waiting if one.oldest is not None)])
             await erasures.forget({id_: moment for id_, moment in due.items() if moment < before})

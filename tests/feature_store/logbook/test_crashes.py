@@ -1,6 +1,6 @@
 """Each decision is in the files exactly once, whatever happens to the consumers and when.
 
-`ARBITER_CRASH_SECONDS=60 pytest tests/feature_store/logbook/test_crashes.py -s` goes on for a minute.
+`CRASH_SECONDS=60 pytest tests/feature_store/logbook/test_crashes.py -s` goes on for a minute.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from feature_store.store import CustomerStore
 
 from .conftest import NOON, SCHEMA, entry, outcome
 
-SECONDS = float(os.environ.get("ARBITER_CRASH_SECONDS", "12"))
+SECONDS = float(os.environ.get("CRASH_SECONDS", "12"))
 CONSUMERS = 3
 SCRIPT = Path(__file__).with_name("consuming.py")
 
