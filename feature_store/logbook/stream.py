@@ -3,7 +3,7 @@ one when the first has been silent for too long."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from feature_store.client import Client, Command, StoreUnavailable
@@ -44,6 +44,11 @@ class Held:
     taken_at: float
     again: bool
     claim_after: float
+
+    def halves(self) -> "tuple[Held, Held]":
+        """The first and the second half of the entries."""
+        middle = len(self.entries) // 2
+        return replace(self, entries=self.entries[:middle]), replace(self, entries=self.entries[middle:])
 
     def shared(self) -> bool:
         """Whether somebody else may have had them, or have them by now."""

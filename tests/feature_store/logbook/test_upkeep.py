@@ -29,10 +29,10 @@ def folder(tmp_path: Path) -> LogFolder:
     for hour in range(2):
         for part in range(6):
             made = entry([f"d{hour}-{part}-{row}" for row in range(10)] + ["twice"], NOON + 3600 * hour)
-            log.add(DECISIONS, decision_rows(made, SCHEMA), f"{part}-0", lambda: False)
-            log.add(OFFERS, offer_rows(made), f"{part}-0", lambda: False)
-            some = [outcome(name, occurred_at=made.decided_at) for name in made.decision_id]
-            log.add(OUTCOMES, outcome_rows(some, NOON + 5), f"{part}-0", lambda: False)
+            log.add(DECISIONS, decision_rows([made], SCHEMA), f"{part}-0", lambda: False)
+            log.add(OFFERS, offer_rows([made]), f"{part}-0", lambda: False)
+            some = [(outcome(name, occurred_at=made.decided_at), NOON + 5) for name in made.decision_id]
+            log.add(OUTCOMES, outcome_rows(some), f"{part}-0", lambda: False)
     return log
 
 
@@ -99,7 +99,7 @@ def test_who_reads_while_files_are_merged_sees_each_row_once(folder: LogFolder) 
                 rows = duckdb.execute(query).fetchall()
             assert sorted(name for (name,) in rows) == sorted(expected)
             made = entry([f"more-{round_}"])
-            folder.add(DECISIONS, decision_rows(made, SCHEMA), f"{round_}-1", lambda: False)
+            folder.add(DECISIONS, decision_rows([made], SCHEMA), f"{round_}-1", lambda: False)
             expected.append(f"more-{round_}")
             time.sleep(0.02)
     finally:
@@ -152,7 +152,7 @@ def test_an_erased_customer_is_in_no_file(folder: LogFolder) -> None:
 def test_a_file_without_a_row_left_goes_away(tmp_path: Path) -> None:
     log = LogFolder(tmp_path)
     log.prepare()
-    log.add(DECISIONS, decision_rows(entry(["d1"]), SCHEMA), "1-0", lambda: False)
+    log.add(DECISIONS, decision_rows([entry(["d1"])], SCHEMA), "1-0", lambda: False)
     erase(log, {b"c-d1": NOON + 1}, Upkeep())
     assert not list(tmp_path.rglob("*.parquet"))
 
@@ -160,7 +160,7 @@ def test_a_file_without_a_row_left_goes_away(tmp_path: Path) -> None:
 def test_files_of_different_feature_schemas_stay_apart_and_are_read_together(folder: LogFolder) -> None:
     new = FeatureSchema((Feature("visits", FeatureType.NUMBER, Source.PROFILE),))
     made = entry(["new"], schema=new, row=[3.0])
-    folder.add(DECISIONS, decision_rows(made, new), "9-0", lambda: False)
+    folder.add(DECISIONS, decision_rows([made], new), "9-0", lambda: False)
     compact(folder, LATER, 0.0, Upkeep())
     assert len(paths(folder, DECISIONS)) == 3
     with open_log(folder.path) as log:
