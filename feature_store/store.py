@@ -7,7 +7,7 @@ that were made, `e` what events add up to and `m` their ids, `v` the visitors th
 the mergers with them. A visitor has `l`, whom they have become, and `g`, a merger that is not ended. An
 account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`. Definitions of vectors stand under
 `arb:schema:<fingerprint>`, the logs of outcomes and events in the streams `arb:outcomes` and `arb:events`,
-and `arb:reload` names the last change of a workspace.
+`arb:erasures` has who is to go out of the log's files, and `arb:reload` names the last change of a workspace.
 """
 
 import asyncio
@@ -30,12 +30,13 @@ from feature_store.consents import KEY_BYTES, Consent, unpack
 from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.contacts import Contacts, reservation_id
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
+from feature_store.erasures import erasure_command
 from feature_store.event import Event
 from feature_store.events import IDS, Events
 from feature_store.keys import account_key, customer_key, customer_keys
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
-from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
+from feature_store.outcomes import OUTCOME_ID_BYTES, OUTCOME_LOG, Outcome, pack_outcomes
 from feature_store.schema import STORED, FeatureSchema, Source
 from feature_store.scripts import KEEP_OFFERS, MOVE_SEGMENTS, PUT, RECORD_OUTCOME, SET_CONSENTS
 from feature_store.segments import LOG_FIELD, LOG_LENGTH, MOVEMENT_LOG, Change, Movement, pack_movements
@@ -52,7 +53,6 @@ __all__ = [
     "connect",
 ]
 
-OUTCOME_LOG = "arb:outcomes"
 RELOAD = "arb:reload"
 
 NOTHING_FORESEEN: Mapping[int, Sequence[Event]] = {}
@@ -295,10 +295,12 @@ class CustomerStore:
             ]
         )
 
-    async def delete(self, customer_id: str) -> bool:
-        """Forget all of a customer, and of the visitors that they were; whether there was something."""
+    async def delete(self, customer_id: str, *, now: float) -> bool:
+        """Forget all of a customer, and of the visitors that they were; whether there was something here.
+        What lies in the log's files goes with their next upkeep."""
         await self.events.visitors.forget(customer_id)
-        return bool((await self._run([("DEL", customer_key(customer_id))]))[0])
+        erasure = erasure_command(customer_id, now)
+        return bool((await self._run([erasure, ("DEL", customer_key(customer_id))]))[1])
 
     async def record_outcomes(
         self,

@@ -85,7 +85,7 @@ DEGRADED = Counter(
 )
 LOG_BACKLOG = Gauge(
     "arbiter_log_backlog",
-    "Decisions that wait to be written to the log.",
+    "Decisions that a worker has still to write to the log in the store.",
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
@@ -94,6 +94,20 @@ SEGMENT_MOVEMENTS = Counter(
     "Customers who went from one level of a segment to another.",
     ["segment", "from", "to"],
     registry=REGISTRY,
+)
+LOG_ENTRIES = Gauge(
+    "arbiter_log_entries",
+    "Entries in the store that no consumer has written into files yet; an entry is one batch.",
+    ["stream"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+LOG_OLDEST_SECONDS = Gauge(
+    "arbiter_log_oldest_seconds",
+    "For how long the oldest of these entries has waited.",
+    ["stream"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
 )
 DECISIONS_UNLOGGED = Counter(
     "arbiter_decisions_unlogged",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from feature_store.decision_log import DecisionEntry, DecisionLog, Empty, Picks
+from feature_store.schema import FeatureSchema
 from feature_store.store import StoreUnavailable
 from service.observability import metrics
 from service.runtime.decision import Decision
@@ -34,6 +35,7 @@ WARN_EVERY = 10.0
 class _Entry:
     decisions: int
     packed: bytes
+    schema: FeatureSchema
 
 
 class Journal:
@@ -54,7 +56,7 @@ class Journal:
         for decision in decisions:
             together.setdefault(id(decision.decisions), []).append(decision)
         for found in together.values():
-            entry = _Entry(len(found), entry_of(found).pack())
+            entry = _Entry(len(found), entry_of(found).pack(), found[0].snapshot.schema)
             if self._bytes + len(entry.packed) > MOST_BYTES:
                 metrics.DECISIONS_UNLOGGED.inc(entry.decisions)
                 continue
@@ -94,7 +96,10 @@ class Journal:
         while self._waiting:
             some = self._next()
             try:
-                await self._log.write([entry.packed for entry in some])
+                await self._log.write(
+                    [entry.packed for entry in some],
+                    {entry.schema.fingerprint: entry.schema.packed for entry in some},
+                )
             except StoreUnavailable as error:
                 metrics.STORE_ERRORS.labels("log_decisions").inc()
                 self._warn(str(error))
@@ -128,17 +133,20 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
     chosen, snapshot = decisions[0].chosen, decisions[0].snapshot
     rows = [decision.row for decision in decisions]
     picks, empty = chosen.among(rows)
-    catalogue, X = snapshot.catalogue, chosen.decisions.batch.X
+    catalogue, schema = snapshot.catalogue, snapshot.schema
     offered = [catalogue.actions[index] for index in picks.action]
+    X, decided_at = chosen.decisions.batch.X[rows], decisions[0].decided_at
+    X[:, schema.timestamps] -= decided_at
     return DecisionEntry(
         software=SOFTWARE,
         snapshot=snapshot.version,
         catalogue=catalogue.version,
         features=snapshot.schema.fingerprint,
         models={model.name: model.version for model in snapshot.all_models},
-        decided_at=decisions[0].decided_at,
-        columns=snapshot.schema.columns,
-        X=X[rows].astype("<f4").tobytes(),
+        decided_at=decided_at,
+        columns=schema.columns,
+        timestamps=tuple(schema.timestamps),
+        X=X.astype("<f4").tobytes(),
         decision_id=[decision.decision_id for decision in decisions],
         customer_id=[decision.request.customer_key for decision in decisions],
         account_id=[decision.account_id for decision in decisions],

@@ -17,6 +17,7 @@ from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
+from service.runtime.backlog import BacklogWatch
 from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
 from service.runtime.decider import Decider
@@ -72,6 +73,7 @@ class Service:
         records = DecisionRecords(store.client, settings.replay_seconds)
         self.recorder = Recorder(records, settings.replay_share, SOFTWARE)
         self._record(workspace, snapshot)
+        self.backlog = BacklogWatch(store.client)
         self.ready = False
 
     def _record(self, workspace: Workspace, snapshot: Snapshot) -> None:
@@ -134,6 +136,7 @@ class Service:
         self.ready = False
         metrics.WORKERS.set(0)
         await self.reloader.stop()
+        await self.backlog.stop()
         await self.decider.drain()
         await self.outcomes.drain()
         await self.events.drain()
@@ -206,6 +209,7 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
     await service.ledger.adopt(snapshot)
     service.ledger.start()
     service.reloader.start(store, seen)
+    service.backlog.start()
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])

@@ -190,10 +190,10 @@ def test_an_erasure_takes_the_links_too(run_with_store: RunWithStore, viewed: Fe
         customer, visitor = ids()
         await store.events.apply([view(1, visitor=visitor)], time.time())
         await store.events.visitors.identify(visitor, customer, time.time())
-        assert await store.delete(customer)
+        assert await store.delete(customer, now=time.time())
         keys = (customer_key(customer), visitor_key(visitor))
         assert await store.client.run([("EXISTS", key) for key in keys]) == [0, 0]
-        assert not await store.delete(customer)
+        assert not await store.delete(customer, now=time.time())
 
     run_with_store(scenario, viewed)
 
