@@ -51,3 +51,9 @@ def expected_calibration_error(
         if len(part)
     ]
     return sum(gaps) / len(labels)
+
+
+def top_lift(labels: NDArray[np.float64], scores: NDArray[np.float64], share: float) -> float:
+    """How many times as many respond among the share with the highest scores as among all."""
+    top = np.argsort(-scores, kind="stable")[: max(1, round(share * len(scores)))]
+    return float(labels[top].mean() / labels.mean())
