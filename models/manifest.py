@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from feature_store.schema import FeatureSchema
 from models.calibration import Calibration
-from models.metrics import Metrics
+from models.metrics import Metrics, UpliftMetrics
 
 
 class _Record(BaseModel):
@@ -50,7 +50,8 @@ class Manifest(_Record):
 
     `inputs` names the columns of a row in order. `features` is the definition of the part of the schema that
     the model reads. `metrics` are measured on customers that neither training nor calibration has seen,
-    `uncalibrated` on the same ones before calibration.
+    `uncalibrated` on the same ones before calibration. A model of uplift has its `control` action and what
+    was found of its `uplift`; its `metrics` say how it ranks responses, their base rate is the mean uplift.
     """
 
     format: Literal[1] = 1
@@ -72,6 +73,8 @@ class Manifest(_Record):
     parameters: dict[str, bool | int | float | str]
     libraries: dict[str, str]
     files: dict[str, FileRecord]
+    control: str | None = None
+    uplift: UpliftMetrics | None = None
 
     @property
     def schema_read(self) -> FeatureSchema:

@@ -16,12 +16,14 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A declared model: `positive` are the outcomes that it predicts; `features` None is all of them."""
+    """A declared model: `positive` are the outcomes that it predicts; `features` None is all of them. With a
+    `control`, an action, it predicts how much likelier they are than with that one: see `models.uplift`."""
 
     name: str
     positive: tuple[str, ...]
     description: str
     features: tuple[str, ...] | None = None
+    control: str | None = None
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
@@ -34,6 +36,7 @@ class _ModelEntry(BaseModel):
     positive: tuple[str, ...] = Field(min_length=1)
     description: str = Field(min_length=1)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    control: str | None = None
 
 
 class _ModelsFile(BaseModel):
@@ -60,7 +63,7 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
     if problems:
         raise WorkspaceError(problems)
     return {
-        name: ModelSpec(name, entry.positive, entry.description, entry.features)
+        name: ModelSpec(name, entry.positive, entry.description, entry.features, entry.control)
         for name, entry in entries.items()
     }
 

@@ -22,6 +22,8 @@ from models.spec import ModelSpec
 
 CUSTOMERS, DECISIONS, OUTCOMES = "customers.parquet", "decisions.parquet", "outcomes.parquet"
 
+SELECTION = "selection_probability"
+
 _KEYS = {
     CUSTOMERS: ("customer_id",),
     DECISIONS: ("decision_id", "customer_id", "decided_at", "channel", "action"),
@@ -41,6 +43,7 @@ class TrainingTable:
     schema                the part of the feature schema that the rows hold
     actions, channels     the names behind the codes
     warnings              what in the data could not be used
+    selection  n          with which probability the action was chosen; None where that was not logged
     """
 
     rows: NDArray[np.float64]
@@ -52,6 +55,7 @@ class TrainingTable:
     actions: tuple[str, ...]
     channels: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    selection: NDArray[np.float64] | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -88,7 +92,7 @@ class History:
         context = [feature.name for feature in schema.by_source(Source.CONTEXT)]
         stored = [feature.name for source in _STORED for feature in schema.by_source(source)]
         customers = _read(folder / CUSTOMERS, stored)
-        self._decisions = _read(folder / DECISIONS, context)
+        self._decisions = _read(folder / DECISIONS, (*context, SELECTION))
         self._outcomes = _read(folder / OUTCOMES, ())
         self._profiles, self._profile_errors = _features(CUSTOMERS, customers, schema, _STORED)
         self._customer_ids = _text(customers, "customer_id")
@@ -125,6 +129,7 @@ class History:
                 *_strangers(strangers, chosen.num_rows),
                 *_warnings((*self._profile_errors, *errors), schema),
             ),
+            selection=_selection(chosen),
         )
 
     def _known(self, decisions: pa.Table) -> tuple[NDArray[np.float64], list[tuple[str, ColumnErrors]], int]:
@@ -228,6 +233,12 @@ def _coded(names: Any) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     levels = sorted(filter(None, pc.unique(names).to_pylist()))
     codes = pc.index_in(names, value_set=pa.array(levels, pa.string())).cast(pa.float64())
     return tuple(levels), codes.to_numpy(zero_copy_only=False)
+
+
+def _selection(decisions: pa.Table) -> NDArray[np.float64] | None:
+    if SELECTION not in decisions.column_names or decisions[SELECTION].null_count:
+        return None
+    return decisions[SELECTION].cast(pa.float64()).to_numpy().astype(np.float64)
 
 
 def _epoch(decisions: pa.Table) -> NDArray[np.float64]:

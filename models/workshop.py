@@ -77,7 +77,8 @@ def train_workspace(
     trained = []
     for name, names in actions.items():
         started = time.perf_counter()
-        table = history.table(specs[name], names)
+        control = specs[name].control
+        table = history.table(specs[name], names if control is None else [*names, control])
         staged = train(table, specs[name], seed=seed, growth=growth, progress=progress)
         trained.append(_Trained(staged, time.perf_counter() - started, table.warnings))
         del table  # before the next one is built: they are the largest thing in memory

@@ -6,6 +6,7 @@ try:
     from service.cli.batch import batch
     from service.cli.bench import bench
     from service.cli.diff import diff
+    from service.cli.evaluate import evaluate
     from service.cli.explain import explain
     from service.cli.import_model import import_model
     from service.cli.load import load
@@ -25,7 +26,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, serve, explain, world, load, train, import_model, validate, diff, replay, batch):
+for command in (
+    run,
+    serve,
+    explain,
+    world,
+    load,
+    train,
+    import_model,
+    validate,
+    diff,
+    evaluate,
+    replay,
+    batch,
+):
     app.command()(command)
 app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}

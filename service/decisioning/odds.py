@@ -58,6 +58,18 @@ def draws(
     return found
 
 
+def odds(
+    snapshot: Snapshot, decisions: Decisions, row: int, turn: RetracedTurn
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Who might be chosen at a turn of a request that has candidates, and with which probability, k each."""
+    conduct = decisions.assigned.conducts[int(decisions.assigned.conduct[row])]
+    if conduct.exploration.method == "none" or decisions.batch.seeds is None:
+        return np.array([turn.best]), np.ones(1)
+    explorer = Explorer.of(snapshot, decisions.batch, decisions.assigned, decisions.factors.propensity)
+    candidates = np.flatnonzero(turn.scores > -np.inf)
+    return candidates, explorer.at_turn(row, turn.slot, turn.rank).odds(turn.scores, candidates)
+
+
 def _told(turn: RetracedTurn) -> NDArray[np.intp]:
     """The best candidates of a turn, and who was chosen."""
     order = np.argsort(-turn.scores, kind="stable")[:MOST_RIVALS]

@@ -105,7 +105,7 @@ def _load(folder: Path) -> Workspace:
         raise WorkspaceError(found.problems)
     engagement = found.try_to(lambda: compile_engagement(policies, schema, files, trials))
     wordings = found.try_to(lambda: compile_reasons(files.reasons, schema, files.catalogue, specs))
-    found.problems += _outcome_problems(folder, specs, files)
+    found.problems += _model_problems(folder, specs, files)
     if found.problems or engagement is None or wordings is None:
         raise WorkspaceError(found.problems)
     return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive)
@@ -172,9 +172,18 @@ def _codes(codes: Mapping[str, int], names: list[str]) -> np.ndarray[tuple[int],
     return np.array([codes.get(name, np.nan) for name in names], dtype=np.float64)
 
 
-def _outcome_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
+def _model_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
     document = load_document(folder / "models.yaml")
+    actions = [action.name for action in files.catalogue.actions]
     return [
+        document.problem(
+            ("models", name, "control"),
+            f"the catalogue has no action '{spec.control}'{did_you_mean(spec.control, actions)}; the control "
+            "is the action that stands for doing nothing",
+        )
+        for name, spec in specs.items()
+        if spec.control is not None and spec.control not in actions
+    ] + [
         document.problem(
             ("models", name, "positive", place),
             f"'{outcome}' is not an outcome{did_you_mean(outcome, files.outcomes)}; "
