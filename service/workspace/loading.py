@@ -174,15 +174,16 @@ def _codes(codes: Mapping[str, int], names: list[str]) -> np.ndarray[tuple[int],
 
 def _model_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
     document = load_document(folder / "models.yaml")
-    actions = [action.name for action in files.catalogue.actions]
+    models = {action.name: action.model for action in files.catalogue.actions}
     return [
         document.problem(
             ("models", name, "control"),
-            f"the catalogue has no action '{spec.control}'{did_you_mean(spec.control, actions)}; the control "
-            "is the action that stands for doing nothing",
+            f"the control has to be an action that stands for doing nothing and has another model or none; "
+            f"'{spec.control}' {'has this one' if spec.control in models else 'is no action'}"
+            f"{did_you_mean(spec.control, models)}",
         )
         for name, spec in specs.items()
-        if spec.control is not None and spec.control not in actions
+        if spec.control is not None and models.get(spec.control, name) == name
     ] + [
         document.problem(
             ("models", name, "positive", place),
