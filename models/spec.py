@@ -37,13 +37,15 @@ class Target(BaseModel):
 @dataclass(frozen=True)
 class ModelSpec:
     """A declared model: `positive` are the outcomes that it predicts, or `target` what it says about the
-    customer; `features` None is all that are not derived."""
+    customer; `features` None is all that are not derived. With a `control`, an action, it predicts how much
+    likelier the outcomes are than with that one: see `models.uplift`."""
 
     name: str
     positive: tuple[str, ...]
     description: str
     features: tuple[str, ...] | None = None
     target: Target | None = None
+    control: str | None = None
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
@@ -58,6 +60,7 @@ class _ModelEntry(BaseModel):
     learns: Target | None = None
     description: str = Field(min_length=1)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    control: str | None = None
 
 
 class _ModelsFile(BaseModel):
@@ -88,7 +91,9 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
     if problems:
         raise WorkspaceError(problems)
     return {
-        name: ModelSpec(name, entry.positive or (), entry.description, entry.features, entry.learns)
+        name: ModelSpec(
+            name, entry.positive or (), entry.description, entry.features, entry.learns, entry.control
+        )
         for name, entry in entries.items()
     }
 

@@ -22,6 +22,8 @@ from models.spec import ModelSpec
 
 DECISIONS, OUTCOMES = "decisions.parquet", "outcomes.parquet"
 
+SELECTION = "selection_probability"
+
 _KEYS = {
     DECISIONS: ("decision_id", "customer_id", "decided_at", "channel", "action"),
     OUTCOMES: ("decision_id", "action", "outcome"),
@@ -49,6 +51,7 @@ class TrainingTable:
     schema                the part of the feature schema that the rows hold
     actions, channels     the names behind the codes
     warnings              what in the data could not be used
+    selection  n          with which probability the action was chosen; None where that was not logged
     """
 
     rows: NDArray[np.float64]
@@ -60,6 +63,7 @@ class TrainingTable:
     actions: tuple[str, ...]
     channels: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    selection: NDArray[np.float64] | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -96,7 +100,7 @@ class History:
         self._schema, self._derive = schema, derive
         context = [feature.name for feature in schema.by_source(Source.CONTEXT)]
         self._profiles = Profiles(folder, schema)
-        self._decisions = read_columns(folder / DECISIONS, _KEYS[DECISIONS], context)
+        self._decisions = read_columns(folder / DECISIONS, _KEYS[DECISIONS], (*context, SELECTION))
         self._outcomes = read_columns(folder / OUTCOMES, _KEYS[OUTCOMES], ())
 
     def table(self, spec: ModelSpec, actions: Collection[str]) -> TrainingTable:
@@ -132,6 +136,7 @@ class History:
                 *_strangers(strangers, chosen.num_rows),
                 *misfits((*self._profiles.errors, *errors), schema),
             ),
+            selection=_selection(chosen),
         )
 
     def _known(self, decisions: pa.Table) -> tuple[NDArray[np.float64], list[tuple[str, ColumnErrors]], int]:
@@ -178,3 +183,9 @@ def _shown(table: pa.Table) -> Any:
 def _owners(decisions: pa.Table) -> Any:
     """The customer of each decision; one without a customer stands for itself."""
     return pc.coalesce(text_of(decisions, "customer_id"), text_of(decisions, "decision_id"))
+
+
+def _selection(decisions: pa.Table) -> NDArray[np.float64] | None:
+    if SELECTION not in decisions.column_names or decisions[SELECTION].null_count:
+        return None
+    return decisions[SELECTION].cast(pa.float64()).to_numpy().astype(np.float64)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
 from models.calibration import Calibration
 from models.errors import TrainingError
+from models.evaluation.uplift import uplift_found
 from models.kinds import KINDS
 from models.layout import BUILT_IN, Inputs
 from models.manifest import Manifest, TrainingData
@@ -22,7 +23,9 @@ from models.package import GoldenRows, StagedModel
 from models.scorers import InvalidModel, LightGBMScorer, Scorer
 from models.spec import ModelSpec
 from models.split import Split
-from models.table import TrainingTable
+from models.table import DECISIONS, SELECTION, TrainingTable
+from models.uplift import UPLIFT_PARAMETERS, logged_trial, pseudo_outcomes, uplift_forest
+from models.uplift import calibrated as uplift_calibrated
 
 if TYPE_CHECKING:
     import lightgbm  # brings scikit-learn and SciPy along, 1.5 s and 90 MB: only who trains has use for them
@@ -78,6 +81,8 @@ def train(
     """
     split = Split.by_customer(table.customer_ids, table.customers, seed)
     _check(table, spec, split)
+    if spec.control is not None:
+        return _uplift(table, spec, split, seed, growth, progress)
     most = growth.most_trees
     booster = boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
     progress(f"Training {spec.name}", most, most)
@@ -108,7 +113,8 @@ def adopt(
     scorer = KINDS[kind].make(content, Inputs(table.schema, table.actions, table.channels))
     if scorer.width != table.layout.width:
         raise InvalidModel(f"it reads {scorer.width} columns, and has to read {table.layout.width}")
-    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibrated=calibrated)
+    calibration = None if calibrated else Calibration()
+    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibration=calibration)
 
 
 def _staged(
@@ -120,11 +126,10 @@ def _staged(
     parameters: dict[str, bool | int | float | str],
     *,
     trees: int = 0,
-    calibrated: bool = True,
+    calibration: Calibration | None = None,
 ) -> StagedModel[Manifest]:
-    """Calibrate, measure, and take golden rows."""
-    calibration = Calibration()
-    if calibrated:
+    """Calibrate, unless a `calibration` is given, measure, and take golden rows."""
+    if calibration is None:
         validation = scorer.margins(table.rows[split.validation])
         calibration = Calibration.fit(validation, table.labels[split.validation])
     margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
@@ -151,6 +156,49 @@ def _staged(
     )
     golden = GoldenRows(rows, calibration.apply(scorer.margins(rows)))
     return StagedModel.of(manifest, content, golden)
+
+
+def _uplift(
+    table: TrainingTable, spec: ModelSpec, split: Split, seed: int, growth: Growth, progress: Progress
+) -> StagedModel[Manifest]:
+    """Train a model of uplift, calibrate it by pseudo-outcomes, and measure it by what was chosen by lot."""
+    control = spec.control or ""
+    if control not in table.actions or len(table.actions) == 1:
+        raise TrainingError(
+            f"model '{spec.name}': the log has no decision of its control '{control}' beside its actions: "
+            "uplift is learnt from both"
+        )
+    if table.selection is None or not (table.selection > 0).all():
+        raise TrainingError(
+            f"model '{spec.name}': {SELECTION} in {DECISIONS} has to be there and above 0: uplift is learnt "
+            "from choices whose probability is known"
+        )
+    learn = np.flatnonzero(split.training | split.validation)
+    pseudo = pseudo_outcomes(table, learn, control, _categories(table), seed)
+    training = split.training[pseudo.logged]
+    most = growth.most_trees
+    forest = uplift_forest(
+        pseudo,
+        training,
+        _categories(table),
+        {**parameters_of(growth), "seed": seed},
+        most,
+        None if growth.trees else PATIENCE,
+        lambda done: progress(f"Training {spec.name}", done, most),
+    )
+    progress(f"Training {spec.name}", most, most)
+    content = forest.model_to_string().encode()
+    scorer = LightGBMScorer(content, threads=0)
+    calibration = uplift_calibrated(scorer.margins(pseudo.rows[~training]), pseudo.phi[~training])
+    parameters = {**parameters_of(growth), **UPLIFT_PARAMETERS, "seed": seed}
+    staged = _staged(
+        table, spec, split, scorer, content, parameters, trees=forest.num_trees(), calibration=calibration
+    )
+    trial = logged_trial(table, np.flatnonzero(split.test), control, scorer, calibration)
+    found = uplift_found(trial, seed=seed).metrics()
+    metrics = staged.manifest.metrics.model_copy(update={"base_rate": max(found.whole[0], 0.0)})
+    update = {"control": control, "uplift": found, "metrics": metrics}
+    return replace(staged, manifest=staged.manifest.model_copy(update=update))
 
 
 def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:

@@ -190,7 +190,7 @@ class _Workshop:
 
     def _response_model(self, spec: ModelSpec, history: History, actions: Sequence[str]) -> _Trained:
         started = time.perf_counter()
-        table = history.table(spec, actions)
+        table = history.table(spec, actions if spec.control is None else [*actions, spec.control])
         staged = train(table, spec, seed=self.seed, growth=self.growth, progress=self.progress)
         return _Trained(staged, time.perf_counter() - started, table.warnings)
 
