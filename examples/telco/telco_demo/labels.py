@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_store.arrow import arrow_columns, times
 from feature_store.schema import FeatureSchema, Source
 from service.world.history import Visits
-from service.world.tables import arrow_columns, times
 from telco_demo.frame import Floats, Frame
 
 MOST_INTENTS = 40_000
