@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.feature import GIVEN
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
 from models.calibration import Calibration
@@ -287,7 +288,7 @@ def _with_strangers(table: TrainingTable, split: Split, seed: int) -> NDArray[np
     rows = table.rows[split.training]
     now = table.now[split.training]
     generator = np.random.default_rng(seed)
-    places = {source: _places(table, (source,)) for source in Source}
+    places = {source: _places(table, (source,)) for source in GIVEN}
     for columns in (*places.values(), _places(table, tuple(Source))):
         picked = np.flatnonzero(generator.random(len(rows)) < STRANGERS)
         if not len(columns):
