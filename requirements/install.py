@@ -33,6 +33,8 @@ BASE_PYTHON = getattr(
 )  # this may be the one in .venv, which may have to go
 PROFILES = {"run": ("run", "dev"), "dev": ("dev",)}  # what is wanted: the installed sets that have it
 
+COMPILED = ("service.decisioning.turns", "service.decisioning.tally, models.kernel")
+"""Modules with loops that become machine code, in two parts that take about as long."""
 CAUSES = {  # what pip's words mean, the most telling first
     "No space left on device": "The disk is full.",
     "CERTIFICATE_VERIFY_FAILED": (
@@ -108,6 +110,7 @@ def set_up(profile: str) -> None:
         prepare_environment()
         install_wheels(profile)
         run_pip("Installing arbiter itself", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        compile_loops()
         (VENV / "unfinished").unlink()
         write_state(read_state() | {"python": identity(), profile: digest(profile)})
     except OSError as error:
@@ -155,6 +158,19 @@ def install_wheels(profile: str) -> None:
         capture_output=True,
         check=False,  # a file that can't be compiled (a template) is not imported either
     )
+
+
+def compile_loops() -> None:
+    """Have machine code made now, on two cores, that the first start would else wait for; it is kept beside
+    the source. Whatever goes wrong here, the first start tells."""
+    say("Compiling loops for this processor")
+    parts = [f"import {modules}" for modules in COMPILED]
+    running = [
+        subprocess.Popen([PYTHON, "-c", part], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+        for part in parts
+    ]
+    for process in running:
+        process.wait()
 
 
 def run_pip(title: str, *arguments: str, total: int | None = None) -> None:
