@@ -18,6 +18,8 @@ from feature_store.server import ServerClient, StoreUnavailable, unavailable
 
 _REFRESH_SECONDS = 1.0
 _REDIRECTIONS = ("MOVED ", "ASK ", "TRYAGAIN ")
+_KEY_PLACE = {"EVAL": 3, "XGROUP": 2, "XREADGROUP": -2}
+"""Where a command has its key, if not behind its name."""
 _AWAY = ("CLUSTERDOWN ", "MASTERDOWN ", "LOADING ")
 
 Ask = Callable[[ServerClient, list[int]], Awaitable[list[Any]]]
@@ -125,4 +127,4 @@ class ClusterClient:
 
 
 def _key(command: Command) -> Any:
-    return command[3 if command[0] == "EVAL" else 1]
+    return command[_KEY_PLACE.get(command[0], 1)]

@@ -1,21 +1,24 @@
 """The log of decisions: what was decided, for whom and on what, one packed entry per batch.
 
-An entry is MessagePack in the field `decisions` of the stream `arb:decisions`. It can be read by itself: it
-names everything that it speaks of. Once an entry is read, whoever reads it trims the stream; until then it
-keeps about as many entries as it is told to.
+An entry is MessagePack in the field `decisions` of the stream `arb:decisions`. It names
+everything that it speaks of; what the numbers of X mean says the definition of its feature schema, which lies
+in the store, too. The consumers of the log take entries away when they are safe in files; until then the
+stream keeps about as many as it is told to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.client import Client, StoreUnavailable
+from feature_store.client import Client, Command, StoreUnavailable
+from feature_store.vectors import schema_key
 
 DECISION_LOG = "arb:decisions"
 FIELD = "decisions"
-VERSION = 1
+VERSION = 2
+"""Since 2 timestamps are told from the time of the decision on."""
 WITHIN = 5.0
 """Seconds for a write: nobody waits for it, and it may be megabytes."""
 
@@ -57,8 +60,9 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
     snapshot     of catalogue, features and models together; each has its own version, too
     decided_at   epoch seconds, of all of them
     columns      the names of the F columns of X
-    X            n x F float32 (little-endian, row by row): features as they were decided on, NaN is missing;
-                 timestamps are rounded to some minutes
+    timestamps   the columns of X that are seconds since the decision; until version 1 there were none, and
+                 timestamps were epoch seconds, rounded to some minutes
+    X            n x F float32 (little-endian, row by row): features as they were decided on, NaN is missing
     customer_id  the id; of a visitor who is not known `anonymous:` and the anonymous_id
     account_id   None where there is none, or nothing counts by accounts
     experiments  the arm of each experiment; `arm` is the one that the decision counts under
@@ -74,6 +78,7 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, str]
     decided_at: float
     columns: tuple[str, ...]
+    timestamps: tuple[int, ...] = ()
     X: bytes
     decision_id: list[str]
     customer_id: list[str]
@@ -92,9 +97,12 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.decision_id)
 
     @property
-    def matrix(self) -> NDArray[np.float32]:
-        """X, shape (n, F)."""
-        return np.frombuffer(self.X, "<f4").reshape(len(self), len(self.columns))
+    def matrix(self) -> NDArray[np.float64]:
+        """X, shape (n, F), with timestamps in whole epoch seconds."""
+        X = np.frombuffer(self.X, "<f4").reshape(len(self), len(self.columns)).astype(np.float64)
+        moments = list(self.timestamps)
+        X[:, moments] = np.rint(X[:, moments] + self.decided_at)
+        return X
 
     def pack(self) -> bytes:
         """MessagePack."""
@@ -125,15 +133,20 @@ class DecisionLog:
         self._client = client
         self._length = length
 
-    async def write(self, entries: Sequence[bytes]) -> None:
-        """Add packed entries, in their order and in one round trip.
+    async def write(self, entries: Sequence[bytes], definitions: Mapping[str, bytes]) -> None:
+        """Add packed entries, in their order and in one round trip, behind the definitions of their feature
+        schemas by fingerprint: who reads an entry finds what its numbers mean.
 
         Raises:
             StoreUnavailable: some may have been written nevertheless. Write them again: readers pass over a
                 `decision_id` that they have seen.
         """
         trimmed = ("MAXLEN", "~", self._length)
-        commands = [("XADD", DECISION_LOG, *trimmed, "*", FIELD, entry) for entry in entries]
+        commands: list[Command] = [
+            ("SET", schema_key(fingerprint), definition, "NX")
+            for fingerprint, definition in definitions.items()
+        ]
+        commands += [("XADD", DECISION_LOG, *trimmed, "*", FIELD, entry) for entry in entries]
         for reply in await self._client.run(commands, WITHIN):
             if isinstance(reply, Exception):
                 raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))

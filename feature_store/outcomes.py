@@ -6,6 +6,7 @@ import msgspec
 
 from feature_store import history
 
+OUTCOME_LOG = "arb:outcomes"
 OUTCOME_ID_BYTES = 16
 
 

@@ -62,6 +62,15 @@ class FeatureSchema:
         return defaults
 
     @cached_property
+    def timestamps(self) -> list[int]:
+        """The columns that are timestamps."""
+        return [
+            self.slice(feature.name).start
+            for feature in self.features
+            if feature.type is FeatureType.TIMESTAMP
+        ]
+
+    @cached_property
     def _places(self) -> dict[str, tuple[Feature, int, int]]:
         places, start = {}, 0
         for feature in self.features:
@@ -108,6 +117,11 @@ class FeatureSchema:
     def fingerprint(self) -> str:
         """16 hex digits that change whenever the definition does."""
         return fingerprint(self.definition())
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The definition as JSON, which `from_definition` reads."""
+        return json.dumps(self.definition()).encode()
 
     @classmethod
     def from_definition(cls, definition: Sequence[Mapping[str, Any]]) -> Self:

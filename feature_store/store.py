@@ -4,8 +4,8 @@ The key is `arb:{customer_id}`, braces included, which makes the id the hash tag
 the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `r`
 reservations, `n` how often these two were changed, `s` the ids of outcomes already counted, `o` the offers
 that were made. An account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`. Definitions of vectors
-stand under `arb:schema:<fingerprint>`, the log of outcomes in the stream `arb:outcomes`, and `arb:reload`
-names the last change of a workspace.
+stand under `arb:schema:<fingerprint>`, the log of outcomes in the stream `arb:outcomes`, `arb:erasures`
+who has to go out of the log's files, and `arb:reload` names the last change of a workspace.
 """
 
 import asyncio
@@ -26,10 +26,11 @@ from feature_store.consents import KEY_BYTES, Consent, unpack
 from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.contacts import Contacts, reservation_id
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
+from feature_store.erasures import erasure_command
 from feature_store.keys import account_key, customer_key, customer_keys
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
-from feature_store.outcomes import OUTCOME_ID_BYTES, Outcome, pack_outcomes
+from feature_store.outcomes import OUTCOME_ID_BYTES, OUTCOME_LOG, Outcome, pack_outcomes
 from feature_store.schema import STORED, FeatureSchema, Source
 from feature_store.scripts import KEEP_OFFERS, PUT, RECORD_OUTCOME, SET_CONSENTS
 from feature_store.vectors import Vectors, schema_key
@@ -45,7 +46,6 @@ __all__ = [
     "connect",
 ]
 
-OUTCOME_LOG = "arb:outcomes"
 RELOAD = "arb:reload"
 
 _BULK_ROWS = 1_000
@@ -261,9 +261,11 @@ class CustomerStore:
             ]
         )
 
-    async def delete(self, customer_id: str) -> bool:
-        """Forget all of a customer; whether there was something."""
-        return bool((await self._run([("DEL", customer_key(customer_id))]))[0])
+    async def delete(self, customer_id: str, *, now: float) -> bool:
+        """Forget all of a customer; whether there was something here. What lies in the log's files goes with
+        their next upkeep."""
+        erasure = erasure_command(customer_id, now)
+        return bool((await self._run([erasure, ("DEL", customer_key(customer_id))]))[1])
 
     async def record_outcomes(
         self,

@@ -45,11 +45,14 @@ class Settings(BaseSettings):
         None, description="Forget a customer that was not written for so long. Without it, never."
     )
     outcome_log_length: Count = Field(
-        1_000_000, description="About how many entries the stream of outcomes keeps (an entry is one batch)."
+        1_000_000,
+        description="About how many entries of outcomes (an entry is one batch) the store keeps until a "
+        "consumer has written them into files; older ones are lost then.",
     )
     decision_log_length: Annotated[int, Field(ge=0)] = Field(
-        5_000,
-        description="About how many entries the log of decisions keeps (an entry is one batch); 0: no log.",
+        20_000,
+        description="About how many entries of decisions (an entry is one batch) the store keeps until a "
+        "consumer has written them into files; older ones are lost then. 0: no log of decisions.",
     )
     deadline_ms: Milliseconds = Field(
         50, description="By when a decision is answered if the request says nothing."

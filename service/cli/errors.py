@@ -10,6 +10,7 @@ from feature_store.columns import TableError
 from feature_store.documents import WorkspaceError
 from feature_store.embedded import EmbeddedStoreError
 from feature_store.ingestion import RowsRefused
+from feature_store.logbook.folder import BadLog
 from feature_store.store import StoreUnavailable
 from models.errors import ModelError, PreloadRefused
 from service.cli.console import fail
@@ -33,7 +34,7 @@ def explained() -> Iterator[None]:
         fail("\n".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)))
     except PreloadRefused as error:
         fail(f"{error}\n`arbiter train WORKSPACE` makes new versions of all models")
-    except (ModelError, NoData, EmbeddedStoreError, TableError, OutboundError) as error:
+    except (ModelError, NoData, EmbeddedStoreError, TableError, OutboundError, BadLog) as error:
         fail(str(error))
     except RowsRefused as error:
         fail("\n".join([*(f"  {row}" for row in error.report.errors), str(error)]))

@@ -8,7 +8,9 @@ try:
     from service.cli.diff import diff
     from service.cli.explain import explain
     from service.cli.import_model import import_model
+    from service.cli.labels import labels
     from service.cli.load import load
+    from service.cli.log import log
     from service.cli.replay import replay
     from service.cli.run import run
     from service.cli.serve import serve
@@ -25,7 +27,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, serve, explain, world, load, train, import_model, validate, diff, replay, batch):
+for command in (
+    run,
+    serve,
+    explain,
+    world,
+    load,
+    train,
+    import_model,
+    validate,
+    diff,
+    replay,
+    batch,
+    log,
+    labels,
+):
     app.command()(command)
 app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}

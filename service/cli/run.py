@@ -26,6 +26,7 @@ from service.cli.console import ProgressDisplay, err, fail, out
 from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.load import BULK_TIMEOUT, put_customers, show_report, store_folder
+from service.cli.log import consumer_beside
 from service.cli.options import Host, Port, RedisUrl, Workers
 from service.cli.serve import base_url, check_address, chosen_settings, prepare, start
 from service.cli.train import show_reports
@@ -71,7 +72,8 @@ def run(
                     load_population(settings, checked, data / "customers.parquet", display.update)
                 prepare(settings)
                 check_signals()
-                start(settings, announce=lambda: _announce(settings, checked, data, began))
+                with consumer_beside(settings):
+                    start(settings, announce=lambda: _announce(settings, checked, data, began))
         except KeyboardInterrupt:
             pass
         out.print("Stopped. The data stays in " + str(settings.data))

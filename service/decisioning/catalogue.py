@@ -34,6 +34,7 @@ class Channel:
     direction: str
     placements: tuple[Placement, ...]
     description: str = ""
+    reports_impressions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Action:
     """What can be done for a customer. `levers` are the percents of issue, group and action; `start` and
     `end` are epoch seconds, the end exclusive; `propensity` is the prior used where no model can speak, and
     `evidence` how many positives are known of the action, if not those that its model has learnt from. A
-    `fallback` is only considered where a placement would stay empty.
+    `fallback` is only considered where a placement would stay empty. An outcome counts for
+    `outcome_window` seconds after its decision; None is the default of whoever counts.
 
     `value` is what a response is worth to the business, and `customer_value` to the customer, or what stands
     in for the formula that computes it, and whose text `value_formula` and `customer_value_formula` have.
@@ -77,6 +79,7 @@ class Action:
     active: bool = True
     start: float = ALWAYS_BEGUN
     end: float = NEVER_ENDS
+    outcome_window: float | None = None
 
     @property
     def lever(self) -> float:

@@ -110,7 +110,7 @@ class Customers:
     async def delete(self, customer_id: str) -> bool:
         """Erase a customer; whether there was one."""
         try:
-            return await self._store.delete(customer_id)
+            return await self._store.delete(customer_id, now=time.time())
         except StoreUnavailable:
             STORE_ERRORS.labels("delete").inc()
             raise

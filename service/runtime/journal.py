@@ -12,6 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from feature_store.decision_log import DecisionEntry, DecisionLog, Empty, Picks
+from feature_store.schema import FeatureSchema
 from feature_store.store import StoreUnavailable
 from service.observability import metrics
 from service.runtime.decision import Decision
@@ -36,6 +37,7 @@ WARN_EVERY = 10.0
 class _Entry:
     decisions: int
     packed: bytes
+    schema: FeatureSchema
 
 
 class Journal:
@@ -56,7 +58,7 @@ class Journal:
         for decision in decisions:
             together.setdefault(id(decision.decisions), []).append(decision)
         for found in together.values():
-            entry = _Entry(len(found), entry_of(found).pack())
+            entry = _Entry(len(found), entry_of(found).pack(), found[0].snapshot.schema)
             if self._bytes + len(entry.packed) > MOST_BYTES:
                 metrics.DECISIONS_UNLOGGED.inc(entry.decisions)
                 continue
@@ -96,7 +98,10 @@ class Journal:
         while self._waiting:
             some = self._next()
             try:
-                await self._log.write([entry.packed for entry in some])
+                await self._log.write(
+                    [entry.packed for entry in some],
+                    {entry.schema.fingerprint: entry.schema.packed for entry in some},
+                )
             except StoreUnavailable as error:
                 metrics.STORE_ERRORS.labels("log_decisions").inc()
                 self._warn(str(error))
@@ -133,15 +138,18 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
     place = np.full(len(batch), -1, np.intp)
     place[rows] = np.arange(len(rows))
     picks, actions = _picks(decisions[0], place)
+    X, decided_at, timestamps = batch.X[rows], decisions[0].decided_at, snapshot.schema.timestamps
+    X[:, timestamps] -= decided_at
     return DecisionEntry(
         software=SOFTWARE,
         snapshot=snapshot.version,
         catalogue=snapshot.catalogue.version,
         features=snapshot.schema.fingerprint,
         models=models,
-        decided_at=decisions[0].decided_at,
+        decided_at=decided_at,
         columns=snapshot.schema.columns,
-        X=batch.X[rows].astype("<f4").tobytes(),
+        timestamps=tuple(timestamps),
+        X=X.astype("<f4").tobytes(),
         decision_id=[decision.decision_id for decision in decisions],
         customer_id=[decision.request.customer_key for decision in decisions],
         account_id=[decision.account_id for decision in decisions],

@@ -114,7 +114,7 @@ def load_catalogue(folder: Path, models: Mapping[str, ModelSpec] | None) -> Cata
 
 def _channel(name: str, entry: ChannelDocument) -> Channel:
     placements = tuple(Placement(place, p.limit, p.description) for place, p in entry.placements.items())
-    return Channel(name, entry.direction, placements, entry.description)
+    return Channel(name, entry.direction, placements, entry.description, entry.reports_impressions)
 
 
 @dataclass
@@ -185,6 +185,7 @@ class _Reading:
             active=action.active,
             start=action.starts_at,
             end=action.ends_at,
+            outcome_window=action.outcome_window or group.outcome_window or issue.outcome_window,
         )
         self.problems += [document.problem((*loc, *where), message) for where, message in _faults(built)]
         self.actions.append(built)

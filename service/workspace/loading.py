@@ -11,6 +11,7 @@ from feature_store.documents import Problem, WorkspaceError, did_you_mean, load_
 from feature_store.schema import FeatureSchema
 from models.choosing import Choice
 from models.errors import ModelRefused, PreloadRefused
+from models.labels import LabelRules
 from models.model import CustomerModel, PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs
@@ -72,6 +73,20 @@ class Workspace:
     def models(self) -> frozenset[str]:
         """The models that actions and derived features use."""
         return frozenset({*self.action_models.values(), *self.derivations.models})
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What counts as a response to an action, within which time, and what was shown.
+
+        Raises:
+            ValueError: there is no model that says so.
+        """
+        return LabelRules(
+            families={name: spec.positive for name, spec in self.specs.items() if spec.positive},
+            actions=self.action_models,
+            windows={a.name: a.outcome_window for a in self.catalogue.actions if a.outcome_window},
+            impressions=[c.name for c in self.catalogue.channels if c.reports_impressions],
+        )
 
     def snapshot(self, versions: Mapping[str, str] | None = None, scorer: Choice = "auto") -> Snapshot:
         """Everything compiled, with the champion of every model that an action needs, or these versions;

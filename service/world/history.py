@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from feature_store.arrow import arrow_columns, named, times
 from feature_store.schema import FeatureSchema, Source
 from service.world.offers import Offers, Placement
-from service.world.tables import CELLS, OUTCOMES, arrow_columns, decisions_schema, named, numbered, times
+from service.world.tables import CELLS, OUTCOMES, decisions_schema, numbered
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

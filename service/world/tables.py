@@ -1,6 +1,6 @@
 """The data tables as Parquet: customers, decisions and outcomes, written chunk by chunk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -11,20 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from feature_store.schema import STORED, Feature, FeatureSchema, FeatureType, Source
+from feature_store.arrow import TIME, arrow_columns, arrow_type
+from feature_store.schema import STORED, Feature, FeatureSchema, Source
 
 CELLS = 2_000_000
 """How many numbers of X are held at a time."""
-
-TIME = pa.timestamp("us", tz="UTC")
-
-_ARROW: dict[FeatureType, pa.DataType] = {
-    FeatureType.NUMBER: pa.float64(),
-    FeatureType.FLAG: pa.bool_(),
-    FeatureType.CATEGORY: pa.string(),
-    FeatureType.SET: pa.list_(pa.string()),
-    FeatureType.TIMESTAMP: TIME,
-}
 
 _OUTCOME_FIELDS: "list[pa.Field[Any]]" = [
     pa.field("decision_id", pa.string()),
@@ -61,7 +52,7 @@ def decisions_schema(schema: FeatureSchema) -> pa.Schema:
 
 
 def _fields(features: Iterable[Feature]) -> "list[pa.Field[Any]]":
-    return [pa.field(feature.name, _ARROW[feature.type]) for feature in features]
+    return [pa.field(feature.name, arrow_type(feature, pa.float64())) for feature in features]
 
 
 def stored_features(schema: FeatureSchema) -> tuple[Feature, ...]:
@@ -75,57 +66,6 @@ def customers_table(
     """Rows of customers.parquet from X of shape (n, schema.width); NaN becomes null."""
     features = arrow_columns(X, schema, stored_features(schema))
     return pa.Table.from_arrays([customer_ids, account_ids, *features], schema=customers_schema(schema))
-
-
-def arrow_columns(
-    X: NDArray[np.float64], schema: FeatureSchema, features: Iterable[Feature]
-) -> "list[pa.Array[Any]]":
-    """One Arrow array for each of the features, from the columns of X; NaN becomes null."""
-    return [_arrow(feature, np.ascontiguousarray(X[:, schema.slice(feature.name)])) for feature in features]
-
-
-def _arrow(feature: Feature, values: NDArray[np.float64]) -> "pa.Array[Any]":
-    if feature.type is FeatureType.SET:
-        return _sets(feature, values)
-    column = values[:, 0]
-    missing = np.isnan(column)
-    match feature.type:
-        case FeatureType.NUMBER:
-            return pa.array(column, mask=missing)
-        case FeatureType.FLAG:
-            flags: Any = pa.array(column == 1.0, mask=missing)
-            return cast("pa.Array[Any]", flags)
-        case FeatureType.CATEGORY:
-            return named(feature.levels, np.where(missing, 0, column).astype(np.intp), missing)
-        case _:
-            return times(column)
-
-
-def _sets(feature: Feature, values: NDArray[np.float64]) -> "pa.Array[Any]":
-    missing = np.isnan(values[:, 0])
-    rows, members = np.nonzero(values == 1.0)
-    counts = np.bincount(rows, minlength=len(values))
-    offsets: Any = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
-    lists: Any = pa.ListArray.from_arrays(offsets, named(feature.members, members), mask=pa.array(missing))
-    return cast("pa.Array[Any]", lists)
-
-
-def named(
-    names: "Sequence[str] | pa.Array[Any]",
-    positions: NDArray[np.intp],
-    missing: NDArray[np.bool_] | None = None,
-) -> "pa.Array[Any]":
-    """The name at each position; null where `missing`."""
-    indices: Any = pa.array(positions, mask=missing)
-    texts: Any = names if isinstance(names, pa.Array) else pa.array(names, pa.string())
-    return cast("pa.Array[Any]", texts.take(indices))
-
-
-def times(seconds: NDArray[np.float64]) -> "pa.Array[Any]":
-    """Epoch seconds as Arrow timestamps in UTC; NaN becomes null."""
-    missing = np.isnan(seconds)
-    ticks = np.rint(np.where(missing, 0.0, seconds) * 1e6).astype(np.int64)
-    return pa.array(ticks, mask=missing).cast(TIME)
 
 
 def numbered(prefix: str, numbers: NDArray[np.int64]) -> "pa.Array[Any]":

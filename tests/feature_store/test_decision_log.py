@@ -81,7 +81,7 @@ def test_entries_are_written_in_their_order(embedded_store_url: str) -> None:
     server.delete(DECISION_LOG)
 
     async def scenario(log: DecisionLog) -> None:
-        await log.write([entry("first").pack(), entry("second").pack()])
+        await log.write([entry("first").pack(), entry("second").pack()], {})
 
     run(embedded_store_url, scenario)
     stream: Any = server.xrange(DECISION_LOG)
@@ -95,7 +95,7 @@ def test_the_stream_keeps_about_as_many_entries_as_it_may(embedded_store_url: st
 
     async def scenario(log: DecisionLog) -> None:
         for _ in range(10):
-            await log.write([b"x"] * 100)
+            await log.write([b"x"] * 100, {})
 
     run(embedded_store_url, scenario, length=150)
     kept: Any = server.xlen(DECISION_LOG)
@@ -105,7 +105,7 @@ def test_the_stream_keeps_about_as_many_entries_as_it_may(embedded_store_url: st
 def test_a_store_that_is_away_says_so() -> None:
     async def scenario(log: DecisionLog) -> None:
         with pytest.raises(StoreUnavailable):
-            await log.write([entry().pack()])
+            await log.write([entry().pack()], {})
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -149,7 +149,7 @@ def test_an_offer_renews_the_time_to_live_of_a_customer(run_with_store: RunWithS
 def test_erasing_a_customer_erases_what_was_offered(run_with_store: RunWithStore, customer: str) -> None:
     async def scenario(store: CustomerStore) -> None:
         await store.keep_offers({customer: [offer("loyal")]}, NOW)
-        assert await store.delete(customer)
+        assert await store.delete(customer, now=NOW)
         assert await store.get(customer) is None
         assert await store.keep_offers({customer: [offer("new")]}, NOW) == {customer: [offer("new")]}
 

@@ -11,10 +11,9 @@ import pytest
 from feature_store.codec import Codec
 from feature_store.consents import DENIED, GRANTED, UNKNOWN, Consent, ConsentNames
 from feature_store.history import MAX_RECORDS, name_hash
-from feature_store.outcomes import unpack_outcomes
+from feature_store.outcomes import OUTCOME_LOG, unpack_outcomes
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 from feature_store.store import (
-    OUTCOME_LOG,
     CustomerStore,
     InvalidFeatures,
     Outcome,
@@ -199,7 +198,7 @@ def test_any_id_is_a_customer_of_its_own(run_with_store: RunWithStore, customer_
         await store.put(customer_id, {"age": 50}, now=NOW)
         assert (await store.read([customer_id, customer_id + "."], NOW)).known.tolist() == [True, False]
         assert await store.record_outcomes([outcome("ok")], NOW) == [True]
-        assert await store.delete(customer_id)
+        assert await store.delete(customer_id, now=NOW)
 
     run_with_store(scenario)
 
@@ -337,10 +336,10 @@ def test_a_deleted_customer_is_gone_with_everything(run_with_store: RunWithStore
     async def scenario(store: CustomerStore) -> None:
         await store.put(customer, PROFILE, "acme", now=NOW)
         await store.record_outcomes([outcome(customer)], NOW)
-        assert await store.delete(customer) is True
+        assert await store.delete(customer, now=NOW) is True
         assert await store.get(customer) is None
         assert not (await store.read([customer], NOW)).known.any()
-        assert await store.delete(customer) is False
+        assert await store.delete(customer, now=NOW) is False
 
     run_with_store(scenario)
 
@@ -540,7 +539,7 @@ def test_consents_are_erased_with_the_customer_and_leave_the_profile_alone(
         stored = await store.get(customer)
         assert stored is not None
         assert stored.profile == PROFILE
-        assert await store.delete(customer)
+        assert await store.delete(customer, now=NOW)
         assert (await store.read([customer], NOW)).consents == (None,)
 
     run_with_store(scenario)

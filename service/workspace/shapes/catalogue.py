@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.workspace.shapes.basics import Dated, Document, Name, Percent, Probability
+from service.workspace.shapes.basics import Dated, Document, Duration, Name, Percent, Probability
 from service.workspace.shapes.offers import OfferDocument
 from service.workspace.shapes.quantities import AmountOrFormula, BoolOrRule, SignedOrFormula
 from service.workspace.shapes.rules import Covered
@@ -17,6 +17,7 @@ class PlacementDocument(Document):
 
 class ChannelDocument(Document):
     direction: Literal["inbound", "outbound"] = "inbound"
+    reports_impressions: bool = False
     description: str = ""
     placements: Annotated[dict[Name, PlacementDocument], Field(min_length=1)]
 
@@ -44,6 +45,7 @@ class ActionDocument(Covered, Dated):
     customer_value: SignedOrFormula = 0.0
     mandatory: BoolOrRule = False
     lever: Percent = 0.0
+    outcome_window: Duration | None = None
     model: str | None = None
     propensity: Probability | None = None
     evidence: Annotated[float, Field(ge=0, le=1e9)] | None = None
@@ -57,6 +59,7 @@ class ActionDocument(Covered, Dated):
 
 class GroupDocument(Covered):
     lever: Percent = 0.0
+    outcome_window: Duration | None = None
     description: str = ""
     model: str | None = None
     actions: dict[Name, ActionDocument] = {}
@@ -67,6 +70,7 @@ class IssueDocument(Covered):
 
     issue: Name
     lever: Percent = 0.0
+    outcome_window: Duration | None = None
     description: str = ""
     model: str | None = None
     groups: dict[Name, GroupDocument] = {}

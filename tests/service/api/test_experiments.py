@@ -12,8 +12,8 @@ import yaml
 from scipy.stats import chisquare
 
 from feature_store.embedded import EmbeddedStore
-from feature_store.outcomes import Outcome, unpack_outcomes
-from feature_store.store import OUTCOME_LOG, connect
+from feature_store.outcomes import OUTCOME_LOG, Outcome, unpack_outcomes
+from feature_store.store import connect
 from service.decisioning.draws import key_of, keys_of
 from service.decisioning.experiments import places
 from service.workspace.loading import Workspace

@@ -13,8 +13,7 @@ import pytest
 import redis
 
 from feature_store.embedded import EmbeddedStore
-from feature_store.outcomes import unpack_outcomes
-from feature_store.store import OUTCOME_LOG
+from feature_store.outcomes import OUTCOME_LOG, unpack_outcomes
 from service.runtime.tokens import Signer
 
 from .conftest import metric

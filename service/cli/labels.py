@@ -1,0 +1,87 @@
+"""`arbiter labels`: what was shown, with what came of it, as one table."""
+
+import time
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from feature_store.feature import epoch_seconds
+from models import labels as joined
+from models.labels import Findings
+from service.cli.console import fail, out
+from service.cli.errors import explained
+from service.cli.log import log_folder
+from service.cli.options import Workspace
+from service.settings import Settings
+from service.workspace.loading import load_workspace
+from service.world.tables import TableWriter
+
+MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+
+
+def labels(
+    workspace: Workspace,
+    file: Annotated[Path, typer.Argument(help="The Parquet file to write.", show_default=False)],
+    log: Annotated[
+        Path | None, typer.Option(help="Where the log lies.", show_default="log/ in ARBITER_DATA")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="Decisions from then on (UTC).", formats=MOMENT, show_default="all"),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Decisions before then (UTC).", formats=MOMENT, show_default="all")
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(help="Use only what was known before then (UTC).", formats=MOMENT, show_default="now"),
+    ] = None,
+) -> None:
+    """Join what was shown with its outcomes, each within the window of its action."""
+    with explained():
+        try:
+            rules = load_workspace(workspace).label_rules
+        except ValueError as error:
+            fail(f"{workspace}: {error}")
+        place = log or log_folder(Settings())
+        bounds = (_seconds(as_of, time.time()), _seconds(since, -inf), _seconds(until, inf))
+        with joined.labels(place, rules, *bounds) as found:
+            states: dict[str, int] = {joined.FINAL: 0, joined.PROVISIONAL: 0}
+            with TableWriter(file, found.rows.schema) as writer:
+                for batch in found.rows:
+                    writer.write(pa.Table.from_batches([batch]))
+                    for entry in batch.column("state").value_counts().to_pylist():
+                        states[entry["values"]] += entry["counts"]
+        out.print(
+            f"{file}: {sum(states.values()):,} rows, {states[joined.FINAL]:,} final and "
+            f"{states[joined.PROVISIONAL]:,} provisional, of {found.findings.offers:,} offers"
+        )
+        for line in _remarks(found.findings):
+            out.print(f"  {line}")
+
+
+def _seconds(moment: datetime | None, otherwise: float) -> float:
+    return otherwise if moment is None else epoch_seconds(moment)
+
+
+def _remarks(findings: Findings) -> list[str]:
+    """What somebody should look at."""
+    counted = {
+        f"outcomes lie more than {joined.CLOCK_SKEW:g} s before their decision, and do not count: a clock is "
+        "wrong": findings.before_decision,
+        "outcomes came after the window of their action, and do not count": findings.after_window,
+        "outcomes are of offers that are not among these": findings.without_offer,
+        "offers were there twice, and count once": findings.offers_twice,
+        "outcomes were there twice, and count once": findings.outcomes_twice,
+    }
+    remarks = [f"{number:,} {text}" for text, number in counted.items() if number]
+    remarks += [
+        f"channel '{channel}' reports impressions, and channels.yaml does not say so: all that it was "
+        "offered counts as shown; write `reports_impressions: true` if it reports all of them"
+        for channel in findings.undeclared_impressions
+    ]
+    return remarks

@@ -1,0 +1,172 @@
+"""Small files become one, erased customers go out, and who reads meanwhile sees each row once."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from feature_store.logbook.folder import LogFolder
+from feature_store.logbook.reading import open_log
+from feature_store.logbook.rows import decision_rows, offer_rows, outcome_rows
+from feature_store.logbook.tables import DECISIONS, OFFERS, OUTCOMES, VERSION_KEY, LogTable
+from feature_store.logbook.upkeep import STALE, Upkeep, compact, erase
+from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
+
+from .conftest import NOON, SCHEMA, entry, outcome
+
+LATER = time.time() + 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LogFolder:
+    """A log of six files an hour and table, in two hours, with one decision of each file twice."""
+    log = LogFolder(tmp_path)
+    log.prepare()
+    for hour in range(2):
+        for part in range(6):
+            made = entry([f"d{hour}-{part}-{row}" for row in range(10)] + ["twice"], NOON + 3600 * hour)
+            log.add(DECISIONS, decision_rows(made, SCHEMA), f"{part}-0", lambda: False)
+            log.add(OFFERS, offer_rows(made), f"{part}-0", lambda: False)
+            some = [outcome(name, occurred_at=made.decided_at) for name in made.decision_id]
+            log.add(OUTCOMES, outcome_rows(some, NOON + 5), f"{part}-0", lambda: False)
+    return log
+
+
+def paths(folder: LogFolder, table: LogTable) -> list[Path]:
+    return [file.path for hour in folder.hours(table) for file in folder.files(table, hour)]
+
+
+def ids(folder: LogFolder, table: LogTable = DECISIONS, column: str = "decision_id") -> list[str]:
+    return sorted(name for path in paths(folder, table) for name in pq.read_table(path)[column].to_pylist())
+
+
+def test_the_files_of_a_past_hour_become_one_with_each_row_once(folder: LogFolder) -> None:
+    before = ids(folder)
+    done = Upkeep()
+    compact(folder, LATER, 0.0, done)
+    assert (done.merged, done.into, done.postponed) == (36, 6, False)
+    assert done.duplicates == 2 * 5 * 3
+    for table in (DECISIONS, OFFERS, OUTCOMES):
+        assert len(paths(folder, table)) == len(list((folder.path / table.name).rglob("*"))) - 3 == 2
+    assert ids(folder) == sorted([*set(before), "twice"])  # it is in two hours
+    again = Upkeep()
+    compact(folder, LATER, 0.0, again)
+    assert again == Upkeep()
+
+
+def test_an_hour_that_is_not_over_or_not_quiet_is_left_alone(folder: LogFolder) -> None:
+    for path in paths(folder, DECISIONS) + paths(folder, OFFERS) + paths(folder, OUTCOMES):
+        os.utime(path, (0, NOON))
+    done = Upkeep()
+    compact(folder, NOON + 3600, 0.0, done)
+    assert (done.merged, done.into) == (18, 3)
+    done = Upkeep()
+    compact(folder, LATER, 600.0, done)
+    assert done == Upkeep()
+
+
+def test_while_somebody_reads_no_file_goes_away(folder: LogFolder) -> None:
+    before = paths(folder, DECISIONS)
+    done = Upkeep()
+    with open_log(folder.path):
+        compact(folder, LATER, 0.0, done)
+    assert (done.merged, done.postponed) == (0, True)
+    assert paths(folder, DECISIONS) == before
+    assert not list(folder.path.rglob("*.partial"))
+
+
+def test_who_reads_while_files_are_merged_sees_each_row_once(folder: LogFolder) -> None:
+    expected = [name for name in ids(folder) if name != "twice"]
+    stop, merged = threading.Event(), Upkeep()
+
+    def keep_on() -> None:
+        while not stop.is_set():
+            compact(folder, LATER, 0.0, merged)
+
+    keeper = threading.Thread(target=keep_on)
+    keeper.start()
+    try:
+        for round_ in range(20):
+            with open_log(folder.path) as log:
+                query = f"SELECT decision_id FROM {log.relation(DECISIONS)} WHERE decision_id <> 'twice'"
+                rows = duckdb.sql(query).fetchall()
+            assert sorted(name for (name,) in rows) == sorted(expected)
+            made = entry([f"more-{round_}"])
+            folder.add(DECISIONS, decision_rows(made, SCHEMA), f"{round_}-1", lambda: False)
+            expected.append(f"more-{round_}")
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        keeper.join()
+    assert merged.into > 2
+
+
+def test_after_a_crash_between_the_new_file_and_the_old_ones_going_away_nothing_is_there_twice(
+    folder: LogFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = ids(folder)
+
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", crash)
+        with pytest.raises(KeyboardInterrupt):
+            compact(folder, LATER, 0.0, Upkeep())
+    assert len(list((folder.path / "decisions").rglob("*.parquet"))) == 13
+    assert len(ids(folder)) == 61 + 66  # the first hour is merged, the second is not
+    compact(folder, LATER, 0.0, Upkeep())
+    assert len(list((folder.path / "decisions").rglob("*.parquet"))) == 2
+    assert set(ids(folder)) == set(expected)
+
+
+def test_a_file_that_was_never_completed_goes_away_when_nobody_can_be_writing_it(folder: LogFolder) -> None:
+    partial = paths(folder, DECISIONS)[0].with_suffix(".partial")
+    partial.write_bytes(b"half")
+    compact(folder, LATER, 0.0, Upkeep())
+    assert partial.exists()
+    os.utime(partial, (0, LATER - STALE - 1))
+    compact(folder, LATER, 0.0, Upkeep())
+    assert not partial.exists()
+
+
+def test_an_erased_customer_is_in_no_file(folder: LogFolder) -> None:
+    done = Upkeep()
+    erase(folder, {b"c-d0-3-4": NOON + 10, b"c-d1-2-2": NOON + 10}, done)
+    # the second one's decision is of an hour later, but what came of it was known before
+    assert (done.erased, done.postponed) == (4, False)
+    for table in (DECISIONS, OFFERS, OUTCOMES):
+        assert "d0-3-4" not in ids(folder, table)
+    assert "d1-2-2" in ids(folder)
+    assert "d1-2-2" not in ids(folder, OUTCOMES)
+    assert len(ids(folder)) == 131
+
+
+def test_a_file_without_a_row_left_goes_away(tmp_path: Path) -> None:
+    log = LogFolder(tmp_path)
+    log.prepare()
+    log.add(DECISIONS, decision_rows(entry(["d1"]), SCHEMA), "1-0", lambda: False)
+    erase(log, {b"c-d1": NOON + 1}, Upkeep())
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_files_of_different_feature_schemas_stay_apart_and_are_read_together(folder: LogFolder) -> None:
+    new = FeatureSchema((Feature("visits", FeatureType.NUMBER, Source.PROFILE),))
+    made = entry(["new"], schema=new, row=[3.0])
+    folder.add(DECISIONS, decision_rows(made, new), "9-0", lambda: False)
+    compact(folder, LATER, 0.0, Upkeep())
+    assert len(paths(folder, DECISIONS)) == 3
+    with open_log(folder.path) as log:
+        query = f"SELECT features.visits, features.age FROM {log.relation(DECISIONS)} WHERE decision_id IN "
+        rows = duckdb.sql(query + "('new', 'd0-0-0') ORDER BY ALL").fetchall()
+    assert rows == [(3.0, None), (None, 34.5)]
+
+
+def test_the_version_of_the_columns_stays_with_a_merged_file(folder: LogFolder) -> None:
+    compact(folder, LATER, 0.0, Upkeep())
+    for path in paths(folder, OUTCOMES):
+        assert (pq.read_metadata(path).metadata or {})[VERSION_KEY] == b"1"
