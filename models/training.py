@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
-from models.calibration import Calibration
+from models.calibration import Platt
 from models.errors import TrainingError
 from models.kinds import KINDS
 from models.layout import BUILT_IN, Inputs
@@ -123,10 +123,10 @@ def _staged(
     calibrated: bool = True,
 ) -> StagedModel[Manifest]:
     """Calibrate, measure, and take golden rows."""
-    calibration = Calibration()
+    calibration = Platt()
     if calibrated:
         validation = scorer.margins(table.rows[split.validation])
-        calibration = Calibration.fit(validation, table.labels[split.validation])
+        calibration = Platt.fit(validation, table.labels[split.validation])
     margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
     rows = golden_rows(table.rows[split.test], int(parameters["seed"]))
     manifest = Manifest(
@@ -143,7 +143,7 @@ def _staged(
         calibration=calibration,
         data=_described(table, split),
         metrics=Metrics.measure(labels, calibration.apply(margins)),
-        uncalibrated=Metrics.measure(labels, Calibration().apply(margins)),
+        uncalibrated=Metrics.measure(labels, Platt().apply(margins)),
         trees=trees,
         parameters=parameters,
         libraries=library_versions(),
