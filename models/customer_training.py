@@ -58,7 +58,7 @@ def train_customer_model(
     for head in range(labels.shape[1]):
         told = _telling(progress, spec.name, head * growth.most_trees, most)
         of_head = replace(table, labels=labels[:, head])
-        booster = boost(of_head, split, seed, growth, told, objective)
+        booster = boost(of_head, spec, split, seed, growth, told, objective)
         texts.append(booster.model_to_string().encode())
         trees += booster.num_trees()
     progress(f"Training {spec.name}", most, most)

@@ -1,7 +1,7 @@
 """Training one model: LightGBM with early stopping, calibration, honest metrics and golden rows."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
-from models.calibration import Platt
+from models.calibration import Calibrated, Platt, best_calibration
 from models.errors import TrainingError
+from models.evaluation.estimators import effective_sample_size
 from models.kinds import KINDS
 from models.layout import BUILT_IN, Inputs
 from models.manifest import Manifest, TrainingData
-from models.metrics import Metrics
+from models.metrics import LEAST_ROWS, CellMetrics, Metrics
 from models.package import GoldenRows, StagedModel
 from models.scorers import InvalidModel, LightGBMScorer, Scorer
 from models.spec import ModelSpec
 from models.split import Split
 from models.table import TrainingTable
+from models.weights import inverse_chances
 
 if TYPE_CHECKING:
     import lightgbm  # brings scikit-learn and SciPy along, 1.5 s and 90 MB: only who trains has use for them
@@ -76,10 +78,12 @@ def train(
     Raises:
         TrainingError: a part of the table has no response, or nothing but responses.
     """
-    split = Split.by_customer(table.customer_ids, table.customers, seed)
+    split = Split.by_time(table.now)
     _check(table, spec, split)
     most = growth.most_trees
-    booster = boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
+    booster = boost(
+        table, spec, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most)
+    )
     progress(f"Training {spec.name}", most, most)
     content = booster.model_to_string().encode()
     parameters = {**parameters_of(growth), "seed": seed}
@@ -103,7 +107,7 @@ def adopt(
         InvalidModel: the content is not a model of that kind, or does not fit the table.
         TrainingError: a part of the table has no response, or nothing but responses.
     """
-    split = Split.by_customer(table.customer_ids, table.customers, seed)
+    split = Split.by_time(table.now)
     _check(table, spec, split)
     scorer = KINDS[kind].make(content, Inputs(table.schema, table.actions, table.channels))
     if scorer.width != table.layout.width:
@@ -123,11 +127,10 @@ def _staged(
     calibrated: bool = True,
 ) -> StagedModel[Manifest]:
     """Calibrate, measure, and take golden rows."""
-    calibration = Platt()
-    if calibrated:
-        validation = scorer.margins(table.rows[split.validation])
-        calibration = Platt.fit(validation, table.labels[split.validation])
+    found = _calibrated(table, split.validation, scorer) if calibrated else Calibrated(Platt(), {})
+    calibration = found.calibration
     margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
+    scores = calibration.apply(margins)
     rows = golden_rows(table.rows[split.test], int(parameters["seed"]))
     manifest = Manifest(
         name=spec.name,
@@ -142,7 +145,10 @@ def _staged(
         channels=table.channels,
         calibration=calibration,
         data=_described(table, split),
-        metrics=Metrics.measure(labels, calibration.apply(margins)),
+        calibration_losses=found.log_losses,
+        monotone=spec.monotone,
+        metrics=Metrics.measure(labels, scores),
+        cells=tuple(_cells(table, split.test, scores)),
         uncalibrated=Metrics.measure(labels, Platt().apply(margins)),
         trees=trees,
         parameters=parameters,
@@ -151,6 +157,27 @@ def _staged(
     )
     golden = GoldenRows(rows, calibration.apply(scorer.margins(rows)))
     return StagedModel.of(manifest, content, golden)
+
+
+def _calibrated(table: TrainingTable, part: NDArray[np.bool_], scorer: Scorer) -> Calibrated:
+    return best_calibration(
+        scorer.margins(table.rows[part]),
+        table.labels[part],
+        table.now[part],
+        inverse_chances(table.chances[part]),
+    )
+
+
+def _cells(
+    table: TrainingTable, part: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> Iterator[CellMetrics]:
+    """How well each action is calibrated in each channel, where there are enough rows to tell."""
+    codes, labels = table.rows[part, -len(BUILT_IN) :], table.labels[part]
+    for action, action_name in enumerate(table.actions):
+        for channel, channel_name in enumerate(table.channels):
+            cell = (codes[:, 0] == action) & (codes[:, 1] == channel)
+            if cell.sum() >= LEAST_ROWS:
+                yield CellMetrics.measure(action_name, channel_name, labels[cell], scores[cell])
 
 
 def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:
@@ -179,6 +206,7 @@ def library_versions() -> dict[str, str]:
 
 def boost(
     table: TrainingTable,
+    spec: ModelSpec,
     split: Split,
     seed: int,
     growth: Growth,
@@ -194,17 +222,20 @@ def boost(
         "seed": seed,
         "verbosity": -1,
         "metric": _METRICS[objective],
+        **_directions(table, spec),
     }
     categories = _categories(table)
     training = lightgbm.Dataset(
         _with_strangers(table, split, seed),
         table.labels[split.training],
+        weight=inverse_chances(table.chances[split.training]),
         categorical_feature=categories,
         params=parameters,
     )
     validation = lightgbm.Dataset(
         table.rows[split.validation],
         table.labels[split.validation],
+        weight=inverse_chances(table.chances[split.validation]),
         reference=training,
         categorical_feature=categories,
         params=parameters,
@@ -221,6 +252,17 @@ def boost(
     )
     text = booster.model_to_string(num_iteration=booster.best_iteration)  # 0 without a stop: all of them
     return lightgbm.Booster(model_str=text)
+
+
+def _directions(table: TrainingTable, spec: ModelSpec) -> dict[str, list[int]]:
+    """What LightGBM is told of the way that each column of a row may move the prediction: 1 up, -1 down, 0
+    any."""
+    if not spec.monotone:
+        return {}
+    directions = np.zeros(table.layout.width, np.intp)
+    for feature, direction in spec.monotone.items():
+        directions[table.schema.slice(feature)] = 1 if direction == "increasing" else -1
+    return {"monotone_constraints": directions.tolist()}
 
 
 def _categories(table: TrainingTable) -> list[int]:
@@ -270,7 +312,11 @@ def golden_rows(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def _described(table: TrainingTable, split: Split) -> TrainingData:
+    chances = table.chances[split.training]
     return TrainingData(
+        explored_rows=int((chances < 1.0).sum()),
+        effective_rows=effective_sample_size(inverse_chances(chances)),
+        seen_until=datetime.fromtimestamp(float(table.now[~split.test].max()), UTC),
         sha256=table.sha256,
         rows=len(table.rows),
         positives=int(table.labels.sum()),

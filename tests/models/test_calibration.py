@@ -103,7 +103,7 @@ def test_isotonic_finds_any_rising_curve_and_leaves_no_ties_between_its_ends() -
     fitted = Isotonic.fit(*sample(STEPS))
     inner = np.linspace(-1.2, 1.2, 200)
     expected = Curves.of([STEPS]).apply(inner[:, None])[:, 0]
-    assert np.abs(fitted.apply(inner) - expected).max() < 0.04
+    assert np.abs(fitted.apply(inner) - expected).max() < 0.06
     assert (np.diff(fitted.log_odds) > 0).all()
 
 
