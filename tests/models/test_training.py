@@ -203,7 +203,10 @@ def test_calibration_is_told_for_each_action_and_channel_with_enough_rows(
     many = replace(
         table,
         rows=np.repeat(table.rows, 3, axis=0),
-        **{name: np.repeat(getattr(table, name), 3) for name in ("labels", "now", "chances", "customers")},
+        labels=np.repeat(table.labels, 3),
+        now=np.repeat(table.now, 3),
+        chances=np.repeat(table.chances, 3),
+        customers=np.repeat(table.customers, 3),
     )
     manifest = train(many, specs["sales"]).manifest
     assert {(cell.action, cell.channel) for cell in manifest.cells} == {

@@ -43,6 +43,8 @@ WITH_INPUT = [
     ("PUT", "/v1/customers/{customer_id}/consents"),
     ("DELETE", "/v1/customers/{customer_id}"),
     ("POST", "/v1/catalogue/validate"),
+    ("POST", "/v1/admin/models/{name}/promote"),
+    ("POST", "/v1/admin/models/{name}/rollback"),
 ]
 WITHOUT_INPUT = [
     ("GET", "/v1/catalogue"),
