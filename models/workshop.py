@@ -10,6 +10,7 @@ from typing import Protocol
 from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
+from models.card import Evidence, card
 from models.customer_training import train_customer_model
 from models.errors import ModelRefused, TrainingError
 from models.gate import first, judge, unfit
@@ -102,6 +103,7 @@ NOTHING_DERIVED: Derivations = _Nothing()
 @dataclass(frozen=True)
 class _Trained:
     staged: StagedModel[Manifest]
+    evidence: Evidence
     seconds: float
     warnings: tuple[str, ...]
 
@@ -165,7 +167,7 @@ def train_workspace(
         if history
     }
     for name, verdict in verdicts.items():
-        registry.attach(name, versions[name], {VERDICT: f"{verdict.model_dump_json(indent=2)}\n".encode()})
+        _attach(registry, responses[name], versions[name], verdict)
     for name, version in versions.items():
         passed = name in customers or verdicts[name].passed
         if passed or force:
@@ -257,7 +259,7 @@ class _Workshop:
         started = time.perf_counter()
         table = history.table(spec, actions)
         staged = train(table, spec, seed=self.seed, growth=self.growth, progress=self.progress)
-        return _Trained(staged, time.perf_counter() - started, table.warnings)
+        return _Trained(staged, Evidence.of(staged, table), time.perf_counter() - started, table.warnings)
 
 
 def import_model(
@@ -292,8 +294,19 @@ def import_model(
         raise ModelRefused(name, None, str(error)) from error
     version = registry.publish(staged)
     registry.load(name, schema, version)
+    made = _Trained(staged, Evidence.of(staged, table), time.perf_counter() - started, table.warnings)
+    _attach(registry, made, version, None)
     registry.promote(name, version, How.IMPORTED)
-    return _report(_Trained(staged, time.perf_counter() - started, table.warnings), version, True, None)
+    return _report(made, version, True, None)
+
+
+def _attach(registry: Registry, made: _Trained, version: str, verdict: Verdict | None) -> None:
+    """Put the card, and what the gate said, beside a version."""
+    manifest = made.staged.manifest.model_copy(update={"version": version})
+    files = dict(card(manifest, made.evidence, verdict))
+    if verdict is not None:
+        files[VERDICT] = f"{verdict.model_dump_json(indent=2)}\n".encode()
+    registry.attach(manifest.name, version, files)
 
 
 def _actions_by_model(
