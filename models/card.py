@@ -134,7 +134,7 @@ def _gate(verdict: Verdict | None) -> Iterator[str]:
         compared = verdict.comparison
         beside += (
             f", on {compared.decisions:,} decisions of {compared.customers:,} customers after "
-            f"{compared.since:%Y-%m-%d %H:%M} UTC. Differences, and between what they lie with 95 % confidence"
+            f"{compared.since:%Y-%m-%d %H:%M} UTC. Differences, with intervals of 95 % confidence"
         )
     yield f"{passed}{beside}:"
     yield ""

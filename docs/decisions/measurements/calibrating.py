@@ -42,7 +42,8 @@ def main() -> None:
         ones = np.ones(actions)
         ways: dict[str, Callable[[], Floats]] = {"numpy": lambda m=margins, o=ones: line(m, o, o)}
         for name, curve in CURVES.items():
-            ways[name] = lambda m=margins, c=Curves.of([curve] * actions): c.apply(m)
+            curves = Curves.of([curve] * actions)
+            ways[name] = lambda m=margins, c=curves: c.apply(m)
         best = dict.fromkeys(ways, np.inf)
         for _ in range(ROUNDS):
             for name, way in ways.items():
