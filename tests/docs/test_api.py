@@ -52,7 +52,10 @@ def test_every_path_of_the_api_is_called_in_the_guide(
 ) -> None:
     served = client.get("/openapi.json").json()["paths"]
     operation = {"/health/live", "/health/ready", "/metrics"}
-    called = {http_request(asked.text).path.replace("/new-1", "/{customer_id}") for asked, _ in calls}
+    called = {
+        http_request(asked.text).path.replace("/new-1", "/{customer_id}").replace("/sales/", "/{name}/")
+        for asked, _ in calls
+    }
     assert called == served.keys() - operation
 
 
