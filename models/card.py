@@ -17,8 +17,8 @@ from models.metrics import ECE_BINS, Metrics
 from models.package import StagedModel
 from models.plots import Point, bars, curve, rounded_up
 from models.scorers import Attributing, Scorer
-from models.split import Split
 from models.table import TrainingTable
+from models.training import split_of
 from models.verdict import Verdict
 
 CARD = "card.md"
@@ -45,8 +45,9 @@ class Evidence:
     @classmethod
     def of(cls, staged: StagedModel[Manifest], table: TrainingTable) -> Self:
         """Of a model and the table that it was made of."""
-        test = Split.by_time(table.now).test
-        rows, labels, manifest = table.rows[test], table.labels[test], staged.manifest
+        manifest = staged.manifest
+        test = split_of(table, int(manifest.parameters["seed"])).test
+        rows, labels = table.rows[test], table.labels[test]
         scorer = KINDS[manifest.kind].make(staged.model, Inputs(table.schema, table.actions, table.channels))
         scores = manifest.calibration.apply(scorer.margins(rows))
         return cls(

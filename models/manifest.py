@@ -99,7 +99,7 @@ class AnyManifest(_Record):
 class Manifest(AnyManifest):
     """Everything about one version of a model of responses except its trees.
 
-    `metrics` are measured on decisions that are newer than all that trained or calibrated, `uncalibrated` on
+    `metrics` are measured on the newest decisions, which neither trained nor calibrated, `uncalibrated` on
     the same ones before calibration, and `cells` on those of an action in a channel. `calibration_losses` is
     the log loss of each form of calibration that was tried, by which one was chosen.
     """

@@ -21,6 +21,17 @@ class Split:
     test: NDArray[np.bool_]
 
     @classmethod
+    def of_decisions(
+        cls, now: NDArray[np.float64], customer_ids: Sequence[str], customers: NDArray[np.intp], seed: int
+    ) -> Self:
+        """Split n decisions by time, or where too few different times leave a part empty, as when a campaign
+        was sent to all at one moment, by customer."""
+        split = cls.by_time(now)
+        if split.validation.any() and split.test.any():
+            return split
+        return cls.by_customer(customer_ids, customers, seed)
+
+    @classmethod
     def by_time(cls, now: NDArray[np.float64]) -> Self:
         """Split n decisions by when they were made: the newest ones test, those before them tune.
 

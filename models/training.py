@@ -78,7 +78,7 @@ def train(
     Raises:
         TrainingError: a part of the table has no response, or nothing but responses.
     """
-    split = Split.by_time(table.now)
+    split = split_of(table, seed)
     _check(table, spec, split)
     most = growth.most_trees
     booster = boost(
@@ -107,12 +107,17 @@ def adopt(
         InvalidModel: the content is not a model of that kind, or does not fit the table.
         TrainingError: a part of the table has no response, or nothing but responses.
     """
-    split = Split.by_time(table.now)
+    split = split_of(table, seed)
     _check(table, spec, split)
     scorer = KINDS[kind].make(content, Inputs(table.schema, table.actions, table.channels))
     if scorer.width != table.layout.width:
         raise InvalidModel(f"it reads {scorer.width} columns, and has to read {table.layout.width}")
     return _staged(table, spec, split, scorer, content, {"seed": seed}, calibrated=calibrated)
+
+
+def split_of(table: TrainingTable, seed: int) -> Split:
+    """Which rows of a table train a model, tune it, and test it."""
+    return Split.of_decisions(table.now, table.customer_ids, table.customers, seed)
 
 
 def _staged(

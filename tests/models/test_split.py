@@ -54,3 +54,11 @@ def test_by_time_the_parts_have_their_shares_of_the_rows() -> None:
     split = Split.by_time(np.random.default_rng(0).permutation(20_000).astype(float))
     shares = [part.mean() for part in (split.training, split.validation, split.test)]
     np.testing.assert_allclose(shares, [0.70, 0.15, 0.15], atol=0.001)
+
+
+def test_decisions_of_one_moment_are_split_by_customer() -> None:
+    names, owners = [f"c{i}" for i in range(500)], np.arange(500)
+    split = Split.of_decisions(np.full(500, 1e9), names, owners, 3)
+    np.testing.assert_array_equal(split.test, Split.by_customer(names, owners, 3).test)
+    in_turn = Split.of_decisions(np.arange(500.0), names, owners, 3)
+    np.testing.assert_array_equal(in_turn.test, Split.by_time(np.arange(500.0)).test)
