@@ -43,12 +43,13 @@ WITH_INPUT = [
     ("PUT", "/v1/customers/{customer_id}/consents"),
     ("DELETE", "/v1/customers/{customer_id}"),
     ("POST", "/v1/catalogue/validate"),
-    ("POST", "/v1/admin/models/{name}/promote"),
-    ("POST", "/v1/admin/models/{name}/rollback"),
 ]
 WITHOUT_INPUT = [
     ("GET", "/v1/catalogue"),
     ("POST", "/v1/admin/reload"),
+    # any text may be the name of a model, or of a version
+    ("POST", "/v1/admin/models/{name}/promote"),
+    ("POST", "/v1/admin/models/{name}/rollback"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
