@@ -11,7 +11,7 @@ export LC_ALL := C.UTF-8
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format bench bench-peers loadtest profile guard hillstrom docs image lock clean help
+.PHONY: run test check format bench bench-models bench-peers loadtest profile guard hillstrom docs image lock clean help
 
 run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_PORT, ARBITER_DATA)
 	@sh requirements/setup.sh run
@@ -35,6 +35,10 @@ format: ## Put formatting and import order right
 bench: ## Measure decisions beside a bare FastAPI endpoint and the usual way (ARGS=--quick: two minutes)
 	@sh requirements/setup.sh dev
 	@exec .venv/bin/arbiter bench $(ARGS)
+
+bench-models: ## Train on public data, beside published figures, and write docs/models.md (ARBITER_DATA_DIR)
+	@sh requirements/setup.sh dev
+	@exec .venv/bin/python -m loadtests.realdata $(ARGS)
 
 bench-peers: ## Measure what others need for the same decisions; installs each into ARBITER_DATA/peers
 	@sh requirements/setup.sh dev

@@ -18,7 +18,7 @@ from feature_store.cluster import ClusterClient
 from feature_store.connection import Command
 from feature_store.server import ServerClient, StoreUnavailable
 
-__all__ = ["Client", "Command", "StoreUnavailable", "connect"]
+__all__ = ["Client", "Command", "StoreUnavailable", "all_good", "connect"]
 
 CLUSTER_SCHEMES = ("redis-cluster", "rediss-cluster")
 
@@ -73,6 +73,18 @@ def connect(url: str, *, connect_timeout: float = 0.5, timeout: float = 1.0) -> 
         return ClusterClient(_cluster(url, options), timeout, connect_timeout)
     pool = ConnectionPool.from_url(url, **options)
     return ServerClient(pool.make_connection, timeout, connect_timeout)
+
+
+def all_good(replies: list[Any]) -> list[Any]:
+    """Replies of commands of which none may fail.
+
+    Raises:
+        StoreUnavailable: one has failed.
+    """
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))
+    return replies
 
 
 def _cluster(url: str, options: dict[str, Any]) -> RedisCluster:

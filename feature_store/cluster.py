@@ -18,7 +18,7 @@ from feature_store.server import ServerClient, StoreUnavailable, unavailable
 
 _REFRESH_SECONDS = 1.0
 _REDIRECTIONS = ("MOVED ", "ASK ", "TRYAGAIN ")
-_KEY_PLACE = {"EVAL": 3, "XGROUP": 2, "XREADGROUP": -2}
+_KEY_PLACE = {"EVAL": 3, "EVALSHA": 3, "XGROUP": 2, "XREADGROUP": -2}
 """Where a command has its key, if not behind its name."""
 _AWAY = ("CLUSTERDOWN ", "MASTERDOWN ", "LOADING ")
 

@@ -48,13 +48,13 @@ class Decoded:
 
 
 class Codec:
-    """Packs and unpacks the columns of X that belong to one source."""
+    """Packs and unpacks the columns of X that belong to one source, but for aggregates of events."""
 
     def __init__(self, schema: FeatureSchema, source: Source, timed: Sequence[str] | None = None) -> None:
         """`timed` names the features whose updates are timed; left out, those with a max_age."""
         self.schema = schema
         self.source = source
-        members = schema.by_source(source)
+        members = schema.assembled(source)
         self.features = tuple(f for kind in (_FLOATS, _CODES, _BITS) for f in members if f.type in kind)
         self.timed = [
             f for f in self.features if (f.max_age is not None if timed is None else f.name in timed)
@@ -97,7 +97,7 @@ class Codec:
     @property
     def definition(self) -> Definition:
         """What someone else needs to read vectors of this fingerprint; JSON-ready."""
-        names = [f.name for f in self.schema.by_source(self.source)]
+        names = [f.name for f in self.schema.assembled(self.source)]
         return {
             "layout": _LAYOUT,
             "source": str(self.source),

@@ -1,7 +1,8 @@
 """What the store knows of customers: of one in full, or of a batch as columns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,27 @@ class CustomerRows:
     unread: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
     account_ids: tuple[str | None, ...] = ()
     accounts: tuple[Kept | None, ...] = ()
+
+    def take(self, rows: Sequence[int]) -> "CustomerRows":
+        """Some of the customers, in the given order."""
+        at = np.array(rows, np.intp)
+        return replace(
+            self,
+            X=self.X[at],
+            known=self.known[at],
+            assembled_at=self.assembled_at[at],
+            incomplete=self.incomplete[at],
+            unread=self.unread[at],
+            consents=_taken(self.consents, rows),
+            also={name: _taken(kept, rows) for name, kept in self.also.items()},
+            account_ids=_taken(self.account_ids, rows),
+            accounts=_taken(self.accounts, rows),
+        )
+
+
+def _taken(column: Sequence[Any], rows: Sequence[int]) -> tuple[Any, ...]:
+    """Nothing of what was not asked for."""
+    return tuple(column[row] for row in rows) if column else ()
 
 
 @dataclass(frozen=True)

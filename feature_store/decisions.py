@@ -4,7 +4,7 @@ as they are asked to be kept."""
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from feature_store.client import Client, StoreUnavailable
+from feature_store.client import Client, all_good
 
 
 class DecisionRecords:
@@ -46,11 +46,7 @@ class DecisionRecords:
         return cast("bytes | None", found)
 
     async def _run(self, commands: Sequence[tuple[object, ...]]) -> list[object]:
-        replies = await self._client.run(commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))
-        return replies
+        return all_good(await self._client.run(commands))
 
 
 def _decision(decision_id: str) -> str:

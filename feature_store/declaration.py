@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from feature_store.aggregate_spec import AggregateSpec
 from feature_store.derivation import ByModel, ByRules, ByShares, Derivation
 from feature_store.documents import Document, Loc, WorkspaceError, did_you_mean, parse
+from feature_store.durations import seconds
 from feature_store.feature import STORED, Feature, FeatureType, Source
 
 MAX_LEVELS = 32_767
@@ -28,12 +30,10 @@ RESERVED = frozenset(
 """Columns that the data tables and the models have anyway: no feature may be called so."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_AGE = re.compile(r"([1-9][0-9]*)([smhd])")
 _PERCENT = re.compile(r"([1-9][0-9]?)%")
 _DERIVED = ("model", "segments", "shares")
 """The keys of which a derived feature has one."""
 _OF_MODEL = ("scale", "probability_of", "unless")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _SegmentSpec(BaseModel):
@@ -59,6 +59,7 @@ class _FeatureSpec(BaseModel):
     levels: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
     members: list[str] = Field(default_factory=list, max_length=MAX_LEVELS)
     max_age: Any = None
+    aggregate: AggregateSpec | None = None
     description: str = Field(min_length=1)
     model: str | None = None
     scale: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -99,9 +100,10 @@ def _declared(name: str, spec: _FeatureSpec) -> Feature:
         default=tuple(spec.default) if isinstance(spec.default, list) else spec.default,
         levels=tuple(spec.levels),
         members=tuple(spec.members),
-        max_age=_seconds(spec.max_age),
+        max_age=seconds(spec.max_age),
         description=spec.description,
         derivation=_derivation(spec),
+        aggregate=None if spec.aggregate is None else spec.aggregate.declared(),
     )
 
 
@@ -120,11 +122,6 @@ def _percent(share: object) -> int | None:
     return int(match[1]) if match else None
 
 
-def _seconds(age: object) -> float | None:
-    match = _AGE.fullmatch(str(age))
-    return float(int(match[1]) * _SECONDS[match[2]]) if match else None
-
-
 def _faults(name: str, spec: _FeatureSpec) -> Iterator[tuple[Loc, str]]:
     """What pydantic can't see: each fault with its place below the feature."""
     if not _NAME.fullmatch(name):
@@ -134,12 +131,16 @@ def _faults(name: str, spec: _FeatureSpec) -> Iterator[tuple[Loc, str]]:
     if spec.max_age is not None:
         if spec.source not in STORED:
             yield ("max_age",), f"{_AGELESS[spec.source]} and has no age; leave it out"
-        elif _seconds(spec.max_age) is None:
+        elif seconds(spec.max_age) is None:
             yield (
                 ("max_age",),
                 f"must be a number and a unit, such as 90s, 15m, 12h or 30d, not '{spec.max_age}'",
             )
     yield from _derived_faults(spec)
+    if spec.aggregate is not None:
+        aged = spec.max_age is not None
+        for place, message in spec.aggregate.faults(spec.type, spec.source, aged=aged):
+            yield ("aggregate", *place), message
     names = list(_name_faults(spec))
     yield from names
     if not names:

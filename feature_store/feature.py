@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from feature_store.aggregate import Aggregate
 from feature_store.derivation import Derivation
 from feature_store.documents import did_you_mean
 
@@ -47,7 +48,8 @@ GIVEN = (*STORED, Source.CONTEXT)
 
 @dataclass(frozen=True)
 class Feature:
-    """A declared feature. `max_age` is in seconds; `default` is None where missing stays missing."""
+    """A declared feature. `max_age` is in seconds; `default` is None where missing stays missing. With an
+    `aggregate` it is computed from the customer's events."""
 
     name: str
     type: FeatureType
@@ -58,6 +60,7 @@ class Feature:
     max_age: float | None = None
     description: str = ""
     derivation: Derivation | None = None
+    aggregate: Aggregate | None = None
 
     @property
     def width(self) -> int:

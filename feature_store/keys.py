@@ -4,6 +4,14 @@ cluster, so that everything of one lies on one node.
 
 from collections.abc import Sequence
 
+ANONYMOUS_PREFIX = "anonymous:"
+"""Visitors are kept beside customers under this prefix, which no customer_id may have."""
+
+
+def customer_or_visitor(customer_id: str | None, anonymous_id: str | None) -> str:
+    """The store's id of a customer, or of a visitor who is not known yet."""
+    return customer_id if customer_id is not None else f"{ANONYMOUS_PREFIX}{anonymous_id}"
+
 
 def customer_key(customer_id: str) -> bytes:
     """The key of a customer's hash."""

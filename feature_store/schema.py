@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.aggregate import Aggregate
 from feature_store.declaration import declared
 from feature_store.documents import did_you_mean, load_document
 from feature_store.feature import STORED, Feature, FeatureType, Source
@@ -105,6 +106,15 @@ class FeatureSchema:
         """The features that come from there, in order."""
         return tuple(feature for feature in self.features if feature.source is source)
 
+    def assembled(self, source: Source) -> tuple[Feature, ...]:
+        """Those of them that are written as a whole, by whoever knows them; the others come from events."""
+        return tuple(feature for feature in self.by_source(source) if feature.aggregate is None)
+
+    @cached_property
+    def aggregated(self) -> tuple[Feature, ...]:
+        """The features that are computed from events, in order."""
+        return tuple(feature for feature in self.features if feature.aggregate is not None)
+
     def definition(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """What makes stored values readable later: names, types, sources, levels and members, in order.
 
@@ -186,14 +196,18 @@ def _definition(feature: Feature) -> dict[str, Any]:
         entry["levels"] = list(feature.levels)
     if feature.members:
         entry["members"] = list(feature.members)
+    if feature.aggregate is not None:
+        entry["aggregate"] = feature.aggregate.definition
     return entry
 
 
 def _defined(entry: Mapping[str, Any]) -> Feature:
+    aggregate = entry.get("aggregate")
     return Feature(
         name=entry["name"],
         type=FeatureType(entry["type"]),
         source=Source(entry["source"]),
         levels=tuple(entry.get("levels", ())),
         members=tuple(entry.get("members", ())),
+        aggregate=None if aggregate is None else Aggregate.from_definition(aggregate),
     )

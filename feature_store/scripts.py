@@ -1,10 +1,9 @@
 """What the server does in one step, so that two writers never lose each other's update. Each script has one
 key."""
 
-_RENEW = """
+RENEW = """
 local ttl = tonumber(ARGV[1])
 if ttl > 0 then redis.call('EXPIRE', KEYS[1], ttl) else redis.call('PERSIST', KEYS[1]) end
-return 1
 """
 
 PUT = (
@@ -13,7 +12,8 @@ if (redis.call('HGET', KEYS[1], 'p') or '') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'p', ARGV[3])
 if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'a', ARGV[5]) end
 """
-    + _RENEW
+    + RENEW
+    + "return 1"
 )
 """Arguments: time to live in seconds (0: for ever), the profile that is expected ('': none), the new one,
 whether to set the account (1), and the account. Returns 0 and does nothing if the profile is not the
@@ -44,8 +44,9 @@ RECORD_OUTCOME = (
     _WITHOUT
     + """
 local id, now, keep_bytes, record = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[5]
-local stored = redis.call('HMGET', KEYS[1], 's', 'h', 'r')
+local stored = redis.call('HMGET', KEYS[1], 's', 'h', 'r', 'l')
 local seen, history, reservations = stored[1] or '', stored[2] or '', stored[3] or ''
+if stored[4] then return stored[4] end
 local at = string.find(seen, id, 1, true)
 while at do
   if at % 20 == 1 then return 0 end
@@ -62,12 +63,14 @@ redis.call('HSET', KEYS[1], 's', seen, 'h', history)
 if reservations ~= '' then keep(without(reservations, ARGV[7], now)) end
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 """
-    + _RENEW
+    + RENEW
+    + "return 1"
 )
 """Arguments: time to live, the outcome's id of 16 bytes, the time until which to remember it (4 bytes,
 big-endian), the time now, the record for the history, how many bytes of history to keep, and the ids of the
 reservations that it redeems. Records are kept in the order of their times. Returns 0 and does nothing if the
-id has been seen. Ids are forgotten from the oldest on."""
+id has been seen, and whom the visitor has become if this is the key of one who was identified. Ids are
+forgotten from the oldest on."""
 
 RESERVE = (
     _WITHOUT
@@ -123,7 +126,8 @@ if #kept > 0
 then redis.call('HSET', KEYS[1], 'c', table.concat(kept))
 else redis.call('HDEL', KEYS[1], 'c') end
 """
-    + _RENEW
+    + RENEW
+    + "return 1"
 )
 """Arguments: time to live, the size of a record, how many bytes at its start tell it from the others, and the
 records to set; one with a negative state (the byte behind those) is taken away."""
@@ -167,3 +171,13 @@ return found
 """Arguments: time to live, the time now, and records of offers (see `offers`). An offer of an action of which
 one is kept already is not kept; those that are over are let go, and so is what is no record. Returns for each
 offer the one that is kept. Of whom nothing else is known is forgotten with the last offer."""
+
+MOVE_SEGMENTS = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if (redis.call('HGET', KEYS[1], 'g') or '') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'g', ARGV[2])
+return 1
+"""
+"""Arguments: the segments that are expected ('': none), and the new ones. Returns 0 and does nothing if the
+segments are not the expected ones, or nothing is known of the customer: who was erased stays so. The time to
+live stays as it is."""

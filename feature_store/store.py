@@ -3,36 +3,43 @@
 The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p`
 the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `r`
 reservations, `n` how often these two were changed, `s` the ids of outcomes already counted, `o` the offers
-that were made. An account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`. Definitions of vectors
-stand under `arb:schema:<fingerprint>`, the log of outcomes in the stream `arb:outcomes`, `arb:erasures`
-who has to go out of the log's files, and `arb:reload` names the last change of a workspace.
+that were made, `e` what events add up to and `m` their ids, `v` the visitors that the customer was, and `k`
+the mergers with them. A visitor has `l`, whom they have become, and `g`, a merger that is not ended. An
+account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`. Definitions of vectors stand under
+`arb:schema:<fingerprint>`, the logs of outcomes and events in the streams `arb:outcomes` and `arb:events`,
+`arb:erasures` has who is to go out of the log's files, and `arb:reload` names the last change of a workspace.
 """
 
 import asyncio
 import json
 import random
 import struct
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store import history
+from feature_store import aggregates, history
+from feature_store.aggregates import Aggregates
 from feature_store.budgets import Budgets
-from feature_store.client import Client, Command, StoreUnavailable, connect
+from feature_store.client import Client, Command, StoreUnavailable, all_good, connect
 from feature_store.codec import Codec
 from feature_store.consents import KEY_BYTES, Consent, unpack
 from feature_store.consents import RECORD as CONSENT_RECORD
 from feature_store.contacts import Contacts, reservation_id
 from feature_store.customer import Customer, CustomerRows, Floats, InvalidFeatures
 from feature_store.erasures import erasure_command
+from feature_store.event import Event
+from feature_store.events import IDS, Events
 from feature_store.keys import account_key, customer_key, customer_keys
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, OUTCOME_LOG, Outcome, pack_outcomes
 from feature_store.schema import STORED, FeatureSchema, Source
-from feature_store.scripts import KEEP_OFFERS, PUT, RECORD_OUTCOME, SET_CONSENTS
+from feature_store.scripts import KEEP_OFFERS, MOVE_SEGMENTS, PUT, RECORD_OUTCOME, SET_CONSENTS
+from feature_store.segments import LOG_FIELD, LOG_LENGTH, MOVEMENT_LOG, Change, Movement, pack_movements
 from feature_store.vectors import Vectors, schema_key
 
 __all__ = [
@@ -47,6 +54,8 @@ __all__ = [
 ]
 
 RELOAD = "arb:reload"
+
+NOTHING_FORESEEN: Mapping[int, Sequence[Event]] = {}
 
 _BULK_ROWS = 1_000
 _BULK_TIMEOUT = 30.0
@@ -67,16 +76,19 @@ class CustomerStore:
         *,
         customer_ttl: int | None = None,
         outcome_log_length: int = 1_000_000,
+        event_log_length: int = 100_000,
     ) -> None:
         """`customer_ttl` is how many seconds after their last write a customer is forgotten; None is never.
 
-        `outcome_log_length` is about how many entries the log of outcomes keeps.
+        `outcome_log_length` and `event_log_length` are about how many entries these logs keep.
         """
         self.schema = schema
         self._client = client
         self._codecs = {source: Codec(schema, source) for source in STORED}
         self._ttl = customer_ttl or 0
-        self._log_length = outcome_log_length
+        self._log_length, self._event_log_length = outcome_log_length, event_log_length
+        self.aggregates = Aggregates(schema)
+        self.events = Events(client, self.aggregates, ttl=self._ttl, log_length=event_log_length)
         self._vectors = Vectors(client, schema, self._codecs)
         self._registered = False
 
@@ -88,7 +100,11 @@ class CustomerStore:
     def of_schema(self, schema: FeatureSchema) -> "CustomerStore":
         """The same store as another schema sees it, over the same connections."""
         return CustomerStore(
-            self._client, schema, customer_ttl=self._ttl, outcome_log_length=self._log_length
+            self._client,
+            schema,
+            customer_ttl=self._ttl,
+            outcome_log_length=self._log_length,
+            event_log_length=self._event_log_length,
         )
 
     @property
@@ -123,13 +139,21 @@ class CustomerStore:
         """The contact histories, over the same connections."""
         return Contacts(self._client)
 
-    async def read(self, customer_ids: Sequence[str], now: float, also: Sequence[bytes] = ()) -> CustomerRows:
+    async def read(
+        self,
+        customer_ids: Sequence[str],
+        now: float,
+        also: Sequence[bytes] = (),
+        foreseen: Mapping[int, Sequence[Event]] = NOTHING_FORESEEN,
+    ) -> CustomerRows:
         """The stored features of a batch of customers, in one round trip, as of `now` in epoch seconds; and
-        the fields of their hashes that are named in `also`, as they are."""
+        the fields of their hashes that are named in `also`, as they are. `foreseen` has by customer events
+        that are to be seen though they are not stored."""
         if not customer_ids:
             nobody = np.empty(0, bool)
             return CustomerRows(np.empty((0, self.schema.width)), nobody, np.empty(0), nobody)
-        fields = (b"p", b"b", b"c", *also)
+        counted = (aggregates.FIELD, *((IDS,) if foreseen else ())) if self.aggregates else ()
+        fields = (b"p", b"b", b"c", *also, *counted)
         replies = await self._client.read(customer_keys(customer_ids), fields)
         unread, faults = _unread(replies)
         if len(faults) == len(replies):
@@ -137,8 +161,14 @@ class CustomerStore:
         if faults:
             nothing = [None] * len(fields)
             replies = [nothing if gone else reply for gone, reply in zip(unread, replies, strict=True)]
-        profiles, behaviours, consents, *more = zip(*replies, strict=True)
+        profiles, behaviours, consents, *more = map(list, zip(*replies, strict=True))
         found = await self._vectors.rows((profiles, behaviours), now)
+        if self.aggregates:
+            states, *ids = more[len(also) :]
+            if ids:
+                states = self.events.foreseen(states, ids[0], foreseen)
+            found.X[:, self.aggregates.columns] = self.aggregates.values(states, now)
+            found.X[np.ix_(unread, self.aggregates.columns)] = np.nan
         known = ~np.isnan(found.assembled_at)
         incomplete = unread
         if found.unreadable:
@@ -151,20 +181,24 @@ class CustomerStore:
             assembled_at=found.assembled_at,
             incomplete=incomplete,
             faults=(*faults, *found.faults),
-            consents=consents,
-            also=dict(zip(also, more, strict=True)),
+            consents=tuple(consents),
+            also=dict(zip(also, more, strict=False)),
             unread=unread,
         )
 
-    async def get(self, customer_id: str) -> Customer | None:
-        """All that is stored of one customer, or None."""
+    async def get(self, customer_id: str, now: float | None = None) -> Customer | None:
+        """All that is stored of one customer, or None; what their events add up to as of `now`: the present,
+        if left out."""
         [fields] = await self._run(
-            [("HMGET", customer_key(customer_id), b"p", b"b", b"h", b"a", b"c", OFFERS)]
+            [("HMGET", customer_key(customer_id), b"p", b"b", b"h", b"a", b"c", OFFERS, aggregates.FIELD)]
         )
         if all(field is None for field in fields):
             return None
-        profile, behaviour, touches, account, consents, offers = fields
+        profile, behaviour, touches, account, consents, offers, counted = fields
         found = await self._vectors.rows(([profile], [behaviour]), -np.inf)
+        if counted is not None:
+            moment = time.time() if now is None else now
+            found.X[:, self.aggregates.columns] = self.aggregates.values([counted], moment)
         updated_at = float(found.assembled_at[0])
         return Customer(
             customer_id=customer_id,
@@ -243,7 +277,7 @@ class CustomerStore:
             keys = [customer_key(customer_id) for customer_id in customer_ids[rows]]
             commands: list[Command] = [("HSET", *words) for words in zip(keys, *parts, strict=True)]
             commands += [(renew[0], key, *renew[1:]) for key in keys]
-            _all_good(await self._client.run_at_once(commands, _BULK_TIMEOUT))
+            all_good(await self._client.run_at_once(commands, _BULK_TIMEOUT))
 
     async def set_consents(self, customer_id: str, consents: Sequence[Consent], *, now: float) -> None:
         """Set some consents of a customer, all or none, and leave the others as they are."""
@@ -262,8 +296,9 @@ class CustomerStore:
         )
 
     async def delete(self, customer_id: str, *, now: float) -> bool:
-        """Forget all of a customer; whether there was something here. What lies in the log's files goes with
-        their next upkeep."""
+        """Forget all of a customer, and of the visitors that they were; whether there was something here.
+        What lies in the log's files goes with their next upkeep."""
+        await self.events.visitors.forget(customer_id)
         erasure = erasure_command(customer_id, now)
         return bool((await self._run([erasure, ("DEL", customer_key(customer_id))]))[1])
 
@@ -304,8 +339,15 @@ class CustomerStore:
             for outcome, ids in zip(outcomes, redeemed, strict=True)
             if outcome.account_id is not None
         ]
-        replies = await self._run([log, *customers, *accounts])
-        return [bool(reply) for reply in replies[1 : 1 + len(customers)]]
+        replies = (await self._run([log, *customers, *accounts]))[1 : 1 + len(customers)]
+        moved = [row for row, reply in enumerate(replies) if isinstance(reply, bytes)]
+        if moved:
+            commands = [
+                self._record(b"arb:{%b}" % replies[row], outcomes[row], now, redeemed[row]) for row in moved
+            ]
+            for row, reply in zip(moved, await self._run(commands), strict=True):
+                replies[row] = reply
+        return [bool(reply) for reply in replies]
 
     def _record(self, key: bytes, outcome: Outcome, now: float, redeemed: bytes) -> Command:
         return _script(
@@ -338,9 +380,23 @@ class CustomerStore:
             for (customer_id, offers), found in zip(made.items(), kept, strict=True)
         }
 
+    async def move_segments(self, changes: Sequence[Change]) -> list[Change]:
+        """Keep the segments of customers, of each only if what is expected is kept; returns the changes that
+        were made, each of which is made once, whoever tries."""
+        commands = [_script(MOVE_SEGMENTS, customer_key(c.customer_key), c.before, c.after) for c in changes]
+        replies = await self._client.run(commands)
+        if replies and all(isinstance(reply, Exception) for reply in replies):
+            raise StoreUnavailable(str(replies[0]))
+        return [change for change, reply in zip(changes, replies, strict=True) if reply == 1]
+
+    async def log_movements(self, movements: Collection[Movement]) -> None:
+        """Add movements between segments to their log."""
+        entry = pack_movements(movements)
+        await self._run([("XADD", MOVEMENT_LOG, "MAXLEN", "~", LOG_LENGTH, "*", LOG_FIELD, entry)])
+
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands of which none may fail."""
-        return _all_good(await self._client.run(commands))
+        return all_good(await self._client.run(commands))
 
 
 async def announced(client: Client) -> str | None:
@@ -364,13 +420,6 @@ def _unread(replies: Sequence[Any]) -> tuple[NDArray[np.bool_], list[str]]:
         return np.zeros(len(replies), bool), []
     unread = np.array([not isinstance(reply, list) for reply in replies])
     return unread, [str(reply) for reply in replies if not isinstance(reply, list)]
-
-
-def _all_good(replies: list[Any]) -> list[Any]:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply if isinstance(reply, StoreUnavailable) else StoreUnavailable(str(reply))
-    return replies
 
 
 def _script(script: str, key: bytes, *arguments: object) -> Command:

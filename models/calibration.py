@@ -14,6 +14,8 @@ None of them ever turns the order of two customers round.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Annotated, Literal, Self, TypeAlias
 
 import numpy as np
@@ -186,7 +188,7 @@ def _regression(inputs: Floats, labels: Floats, weights: Floats | None) -> tuple
     from sklearn.linear_model import LogisticRegression
 
     centre, scale = inputs.mean(axis=0), inputs.std(axis=0)
-    if not scale.all():
+    if not np.ptp(inputs, axis=0).all():  # the deviation of what never differs may be 1e-17
         return [0.0] * inputs.shape[1], _base_log_odds(labels, weights)
     regression = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
     regression.fit((inputs - centre) / scale, labels, weights)
@@ -196,19 +198,49 @@ def _regression(inputs: Floats, labels: Floats, weights: Floats | None) -> tuple
 
 @dataclass(frozen=True)
 class HeadCalibration:
-    """That of a model with heads: the curves of them; None where the margins are the expected values
-    themselves."""
+    """That of models with heads, side by side.
 
-    curves: Curves | None
+    heads     the curve of each
+    expected  heads  True for those whose margins are the expected values themselves
+    levels    which heads are the levels of one category: from the first to before the last number
+    """
+
+    heads: tuple[Curve, ...]
+    expected: NDArray[np.bool_]
+    levels: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, calibrations: Sequence[Calibration]) -> Self:
-        """From the calibration of each head, or none."""
-        return cls(Curves.of([each.curve for each in calibrations]) if calibrations else None)
+        """Of one model, from the calibration of each head; without any it has a single one, of a number."""
+        heads = tuple(head.curve for head in calibrations) or (Curve(),)
+        return cls(
+            heads,
+            np.full(len(heads), not calibrations),
+            ((0, len(heads)),) if len(heads) > 1 else (),
+        )
+
+    @classmethod
+    def together(cls, models: Sequence["HeadCalibration"]) -> Self:
+        """Of several models, one after the other."""
+        firsts = accumulate((len(model.heads) for model in models), initial=0)
+        return cls(
+            tuple(head for model in models for head in model.heads),
+            np.concatenate([model.expected for model in models]),
+            tuple(
+                (first + start, first + end)
+                for first, model in zip(firsts, models, strict=False)
+                for start, end in model.levels
+            ),
+        )
+
+    @cached_property
+    def _curves(self) -> Curves:
+        return Curves.of(self.heads)
 
     def apply(self, margins: Floats) -> Floats:
-        """What margins mean, both of shape (m, heads). Probabilities of several heads add up to 1."""
-        if self.curves is None:
-            return margins
-        scores = self.curves.apply(margins)
-        return scores / scores.sum(axis=1, keepdims=True) if scores.shape[1] > 1 else scores
+        """What margins mean, both of shape (m, heads). The probabilities of levels add up to 1."""
+        scores = self._curves.apply(margins)
+        np.copyto(scores, margins, where=self.expected)
+        for first, end in self.levels:
+            scores[:, first:end] /= scores[:, first:end].sum(axis=1, keepdims=True)
+        return scores

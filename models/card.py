@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.kinds import KINDS
 from models.layout import Inputs
 from models.manifest import Manifest
-from models.metrics import ECE_BINS, Metrics
+from models.metrics import ECE_BINS, Metrics, UpliftMetrics
 from models.package import StagedModel
 from models.plots import Point, bars, curve, rounded_up
 from models.scorers import Attributing, Scorer
@@ -33,7 +33,8 @@ class Evidence:
     """What the plots show, of the decisions that the metrics are of.
 
     reliability  the promised and the observed share of responses, bin by bin of equally many decisions
-    roc          the share of the others above a threshold, and that of the responses
+    roc          the share of the others above a threshold, and that of the responses; both are empty for a
+                 model of uplift, which promises no responses
     importance   by column what it adds to the log-odds before calibration, for or against, in the mean; the
                  greatest first; empty where the model can't say
     """
@@ -49,23 +50,22 @@ class Evidence:
         test = split_of(table, int(manifest.parameters["seed"])).test
         rows, labels = table.rows[test], table.labels[test]
         scorer = KINDS[manifest.kind].make(staged.model, Inputs(table.schema, table.actions, table.channels))
+        importance = tuple(_importance(scorer, manifest.inputs, rows[-ATTRIBUTED:]))
+        if manifest.uplift is not None:
+            return cls((), (), importance)
         scores = manifest.calibration.apply(scorer.margins(rows))
-        return cls(
-            reliability=tuple(_reliability(labels, scores)),
-            roc=tuple(_roc(labels, scores)),
-            importance=tuple(_importance(scorer, manifest.inputs, rows[-ATTRIBUTED:])),
-        )
+        return cls(tuple(_reliability(labels, scores)), tuple(_roc(labels, scores)), importance)
 
 
 def card(manifest: Manifest, evidence: Evidence, verdict: Verdict | None) -> Mapping[str, bytes]:
     """The card and its plots, by the names of their files."""
-    most = rounded_up(max(max(point) for point in evidence.reliability))
-    plots = {
-        "reliability.svg": curve(
+    plots = {}
+    if evidence.reliability:
+        most = rounded_up(max(max(point) for point in evidence.reliability))
+        plots["reliability.svg"] = curve(
             "Reliability", "promised", "observed", evidence.reliability, most=(most, most), dots=True
-        ),
-        "roc.svg": curve("ROC", "of the others", "of the responses", evidence.roc),
-    }
+        )
+        plots["roc.svg"] = curve("ROC", "of the others", "of the responses", evidence.roc)
     if evidence.importance:
         plots["importance.svg"] = bars("What moves the prediction", evidence.importance)
     text = "\n".join(_lines(manifest, verdict, list(plots)))
@@ -97,11 +97,13 @@ def _importance(scorer: Scorer, names: tuple[str, ...], rows: NDArray[np.float64
 def _lines(manifest: Manifest, verdict: Verdict | None, plots: list[str]) -> Iterator[str]:
     yield f"# {manifest.name} {manifest.version}"
     yield ""
-    yield f"Predicts the probability of {', '.join(manifest.positive)}, of {len(manifest.actions)} actions"
-    yield f"in {', '.join(manifest.channels)}. Kind: {manifest.kind}, {manifest.trees} trees."
+    more = f" beyond that with {manifest.control}" if manifest.control else ""
+    yield f"Predicts the probability of {', '.join(manifest.positive)}{more},"
+    yield f"of {len(manifest.actions)} actions in {', '.join(manifest.channels)}."
+    yield f"Kind: {manifest.kind}, {manifest.trees} trees."
     yield from _data(manifest)
     yield from _gate(verdict)
-    yield from _quality(manifest)
+    yield from _quality(manifest) if manifest.uplift is None else _uplift(manifest.uplift)
     yield ""
     yield from (f"![{name.removesuffix('.svg')}]({name})" for name in plots)
     yield from _cells(manifest)
@@ -152,6 +154,16 @@ def _quality(manifest: Manifest) -> Iterator[str]:
     for name in Metrics.model_fields:
         after, before = getattr(manifest.metrics, name), getattr(manifest.uncalibrated, name)
         yield f"| {name.replace('_', ' ')} | {after:.4f} | {before:.4f} |"
+
+
+def _uplift(found: UpliftMetrics) -> Iterator[str]:
+    parts = {"all": "whole", "the first 10 %": "at_10", "the first 20 %": "at_20", "the first 30 %": "at_30"}
+    yield from ("", "## How good it is", "", "| of | uplift | from | to |", "|---|---|---|---|")
+    for words, name in {**parts, "Qini coefficient": "qini"}.items():
+        yield "| {} | {:.4f} | {:.4f} | {:.4f} |".format(words, *getattr(found, name))
+    yield from ("", "| tenth of the scores | promised | observed |", "|---|---|---|")
+    for tenth, (promised, observed) in enumerate(zip(found.promised, found.observed, strict=True), 1):
+        yield f"| {tenth} | {promised:.4f} | {observed:.4f} |"
 
 
 def _cells(manifest: Manifest) -> Iterator[str]:

@@ -33,6 +33,8 @@ def _changes(trained: Feature, live: Feature) -> Iterator[str]:
         return
     if trained.source is not live.source:
         yield f"it came from {trained.source} in training and comes from {live.source} now"
+    if trained.aggregate != live.aggregate:
+        yield "what it aggregates has changed since the training"
     if live.levels[: len(trained.levels)] != trained.levels:
         yield (
             f"its levels were {_listed(trained.levels)} in training and are {_listed(live.levels)} now "

@@ -6,27 +6,51 @@ other types, such as an array that is not contiguous, is a `TypeError` and never
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast, get_args, get_type_hints
 
 import numba
+import numpy as np
+from numba.core import types
+from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+Floats = Annotated[NDArray[np.float64], types.float64[::1]]
+FloatTable = Annotated[NDArray[np.float64], types.float64[:, ::1]]
+FloatCube = Annotated[NDArray[np.float64], types.float64[:, :, ::1]]
+Integers = Annotated[NDArray[np.intp], types.intp[::1]]
+IntegerTable = Annotated[NDArray[np.intp], types.intp[:, ::1]]
+Codes = Annotated[NDArray[np.int32], types.int32[::1]]
+CodeTable = Annotated[NDArray[np.int32], types.int32[:, ::1]]
+Keys = Annotated[NDArray[np.uint64], types.uint64[::1]]
+Flags = Annotated[NDArray[np.bool_], types.boolean[::1]]
+FlagTable = Annotated[NDArray[np.bool_], types.boolean[:, ::1]]
+"""What arguments can be annotated with: contiguous arrays of one to three dimensions, which can be written
+to."""
+
+_BaseTuple: Any = types.BaseTuple
+_njit: Any = numba.njit
+"""With options that its types don't know: of parts nothing is made that only Python or C would call."""
+_SCALARS = {int: types.intp, float: types.float64, bool: types.boolean, type(None): types.void}
+
 
 def compiled(*signatures: str) -> Callable[[Function], Function]:
-    """Compile a function for these signatures, such as `"void(f8[:, ::1], i8)"`. Threads run it without the
-    GIL.
+    """Compile a function for these signatures, such as `"void(f8[:, ::1], i8)"`; without any, for the types
+    that its annotations name: those above, numbers, and named tuples of them. Threads run it without the GIL.
 
-    What it calls has to be `part` of the same module, since code that is kept is made anew only when its own
-    file changes. Floats behave as numpy's do, in the order in which they are written: nothing is rearranged,
-    and division by zero is infinite.
+    What it calls has to be `part` of the same module, as have to be its constants and named tuples, since
+    code that is kept is made anew only when its own file changes. A variable that begins as a number written
+    out makes Numba compile twice what it is passed to, as for two types; `int(np.intp(0))` does not. Floats
+    behave as numpy's do, in the order in which they are written: nothing is rearranged, and division by zero
+    is infinite.
     """
 
     def compile_(function: Function) -> Function:
+        stated = list(signatures or [_annotated(function)])
         try:
-            made = numba.njit(list(signatures), cache=True, nogil=True, error_model="numpy")(function)
+            made = _njit(stated, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
         except RuntimeError:  # there is no folder that can be written to
-            made = numba.njit(list(signatures), nogil=True, error_model="numpy")(function)
+            made = _njit(stated, nogil=True, error_model="numpy")(function)
         return cast(Function, made)
 
     return compile_
@@ -34,4 +58,22 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
 def part(function: Function) -> Function:
     """A function that compiled ones of the same module call."""
-    return cast(Function, numba.njit(error_model="numpy")(function))
+    return cast(
+        Function, _njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    )
+
+
+def _annotated(function: Callable[..., Any]) -> Any:
+    """The signature that the annotations of a function state."""
+    hints = get_type_hints(function, include_extras=True)
+    found = hints.pop("return")
+    return _type(found)(*map(_type, hints.values()))
+
+
+def _type(hint: Any) -> Any:
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if isinstance(hint, type):
+        fields = get_type_hints(hint, include_extras=True).values()
+        return _BaseTuple.from_types(tuple(map(_type, fields)), hint)
+    return get_args(hint)[1]

@@ -1,6 +1,7 @@
 """A LightGBM model's trees as arrays: what they compare, and which leaf of each is then the answer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Self
@@ -86,6 +87,23 @@ class Forest:
             threshold=np.array(thresholds, np.float64),
             nan_right=np.array(nan_right, np.bool_),
             categories=categories,
+        )
+
+    @classmethod
+    def joined(cls, forests: Sequence[Self], columns: Sequence[NDArray[np.intp]]) -> Self:
+        """The trees of all, at least one, each with other numbers for its columns."""
+        trees = np.cumsum([0, *(forest.trees for forest in forests)])
+        leaves = np.cumsum([0, *(len(forest.leaf_values) for forest in forests)])
+        return cls(
+            width=max(int(places.max(initial=-1)) + 1 for places in columns),
+            leaf_values=np.concatenate([forest.leaf_values for forest in forests]),
+            first_leaf=np.concatenate([f.first_leaf + n for f, n in zip(forests, leaves, strict=False)]),
+            column=np.concatenate([c[f.column] for f, c in zip(forests, columns, strict=True)]),
+            tree=np.concatenate([f.tree + n for f, n in zip(forests, trees, strict=False)]),
+            keeps=np.concatenate([forest.keeps for forest in forests]),
+            threshold=np.concatenate([forest.threshold for forest in forests]),
+            nan_right=np.concatenate([forest.nan_right for forest in forests]),
+            categories=tuple(codes for forest in forests for codes in forest.categories),
         )
 
     @property

@@ -74,6 +74,13 @@ def unfit(champion: str | None, why: str) -> Verdict:
     return Verdict(passed=True, champion=champion, reasons=(f"the champion can't serve any more: {why}",))
 
 
+def unlike(champion: str) -> Verdict:
+    """Of a model of uplift, or one whose champion is: no decision shows what would have come without it."""
+    return Verdict(
+        passed=True, champion=champion, reasons=("uplift shows in no decision: nothing to compare",)
+    )
+
+
 def judge(
     challenger: PropensityModel,
     champion: PropensityModel,

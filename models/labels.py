@@ -197,7 +197,8 @@ class _Join:
             ORDER BY o.decided_at, o.decision_id, o.placement, o.rank
             """  # noqa: S608
         )
-        return rows.to_arrow_reader(BATCH_ROWS)
+        reader: pa.RecordBatchReader = rows.to_arrow_reader(BATCH_ROWS)
+        return reader
 
     def _features(self, decisions: str) -> str:
         """SQL of the features of each decision, once; empty where there are none."""

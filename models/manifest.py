@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from feature_store.schema import FeatureSchema
 from models.calibration import Calibration, HeadCalibration
-from models.metrics import CellMetrics, LevelMetrics, Metrics, NumberMetrics
+from models.metrics import CellMetrics, LevelMetrics, Metrics, NumberMetrics, UpliftMetrics
 from models.spec import Direction, Target
 
 
@@ -84,6 +84,8 @@ class AnyManifest(_Record):
     parameters: dict[str, bool | int | float | str]
     libraries: dict[str, str]
     files: dict[str, FileRecord]
+    control: str | None = None
+    uplift: UpliftMetrics | None = None
 
     @property
     def schema_read(self) -> FeatureSchema:

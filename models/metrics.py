@@ -68,6 +68,23 @@ class CellMetrics(BaseModel):
         )
 
 
+class UpliftMetrics(BaseModel):
+    """Of a model of uplift, each a value with its interval: the uplift of all, of the 10, 20 and 30 % with
+    the highest scores, and the Qini coefficient; by tenths of the score, what was `promised` and `observed`;
+    and the Qini `curve`, in steps of 1 %."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    whole: tuple[float, float, float]
+    at_10: tuple[float, float, float]
+    at_20: tuple[float, float, float]
+    at_30: tuple[float, float, float]
+    qini: tuple[float, float, float]
+    promised: tuple[float, ...]
+    observed: tuple[float, ...]
+    curve: tuple[float, ...]
+
+
 def expected_calibration_error(
     labels: NDArray[np.float64], probabilities: NDArray[np.float64], bins: int = ECE_BINS
 ) -> float:
@@ -141,3 +158,9 @@ class LevelMetrics(BaseModel):
             accuracy=float(np.mean(probabilities.argmax(axis=1) == codes)),
             levels=of_each,
         )
+
+
+def top_lift(labels: NDArray[np.float64], scores: NDArray[np.float64], share: float) -> float:
+    """How many times as many respond among the share with the highest scores as among all."""
+    top = np.argsort(-scores, kind="stable")[: max(1, round(share * len(scores)))]
+    return float(labels[top].mean() / labels.mean())

@@ -1,41 +1,18 @@
-"""Forests scored by machine code: all candidates of all requests by all their models, in one call."""
+"""Forests scored by machine code: all candidates of all requests by all their models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.forest import ALL_LEAVES, Forest, UnsupportedForest
-from models.kernel import ABREAST, FIELDS, LANES, kernel
+from models.forest import Forest
+from models.kernel import score
+from models.tables import BoundForest, Tables
 
-NOWHERE = np.empty(0, np.intp)
+MOST_TREES = 1_024
+"""Of forests that are asked together: so many that their nodes stay in the processor's cache."""
 
-
-class Told(NamedTuple):
-    """A column of a forest whose value is known ahead: its value for each of a few things."""
-
-    column: int
-    values: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class BoundForest:
-    """A forest with the places where it finds what it reads.
-
-    places   for each column of the forest, which column of the requests it is; those of `action` and
-             `channel` don't count
-    actions  the columns of the candidates that it scores
-    action   what tells the actions apart, a value for each of `actions`; None: nothing
-    channel  what tells the channels apart, a value for each; None: nothing
-    """
-
-    forest: Forest
-    places: NDArray[np.intp]
-    actions: NDArray[np.intp]
-    action: Told | None = None
-    channel: Told | None = None
+_NO_COLUMNS = np.empty(0, np.int64)
 
 
 class Panel:
@@ -47,30 +24,19 @@ class Panel:
         forests: no action is scored by two of them.
         columns: how many there are of a request.
         moments: those that hold a timestamp, which forests read as seconds from now.
-
-    Raises:
-        KernelMissing: there is no machine code for this machine.
-        UnsupportedForest: a forest takes one column for a number here and a category there.
     """
 
     def __init__(
-        self, forests: Sequence[BoundForest], columns: int, moments: NDArray[np.intp] = NOWHERE
+        self, forests: Sequence[BoundForest], columns: int, moments: NDArray[np.int64] = _NO_COLUMNS
     ) -> None:
-        self._kernel = kernel()
-        self._columns, self._moments = columns, moments
-        tables = [_tables(bound, columns) for bound in forests]
-        self._kept = tables  # the kernel reads their memory
-        self._forests = np.array(
-            [[_number(table[name]) for name in FIELDS] for table in tables], np.int64
-        ).reshape(len(tables), len(FIELDS))
-        self._trees = max((bound.forest.trees for bound in forests), default=0)
-        self._room = max((len(bound.actions) for bound in forests), default=0) + ABREAST
+        self._moments = moments
+        self._tables = [Tables.of(some, columns) for some in _in_parts(forests)]
 
     def score(
         self,
         X: NDArray[np.float64],
         now: NDArray[np.float64],
-        channel: NDArray[np.intp],
+        channel: NDArray[np.int64],
         candidates: NDArray[np.bool_],
         margins: NDArray[np.float64],
     ) -> None:
@@ -83,35 +49,25 @@ class Panel:
             candidates: shape (n, A).
             margins: C-contiguous, of the same shape; what is not scored stays as it is.
         """
-        requests, room = len(X), -(-len(X) // LANES) * LANES
-        columns = _aligned(self._columns + 1, room).view(np.float64)
-        columns[:-1, :requests] = X.T
-        columns[self._moments, :requests] -= now
-        columns[-1, :requests] = channel
-        candidates = np.ascontiguousarray(candidates)
-        reach = _aligned(self._trees, LANES)
-        noted = np.empty((LANES, self._room), np.int32)
-        self._kernel.score(
-            requests,
-            room,
-            columns.ctypes.data,
-            candidates.shape[1],
-            candidates.ctypes.data,
-            margins.ctypes.data,
-            len(self._forests),
-            self._forests.ctypes.data,
-            reach.ctypes.data,
-            noted.ctypes.data,
-            self._room,
-        )
+        X, candidates = np.ascontiguousarray(X), np.ascontiguousarray(candidates)
+        for tables in self._tables:
+            score(X, now, channel, candidates, margins, self._moments, *tables)
+
+
+def _in_parts(forests: Sequence[BoundForest]) -> list[list[BoundForest]]:
+    parts: list[list[BoundForest]] = []
+    trees = MOST_TREES
+    for one in forests:
+        if trees + one.forest.trees > MOST_TREES:
+            parts.append([])
+            trees = 0
+        parts[-1].append(one)
+        trees += one.forest.trees
+    return parts
 
 
 class QuickScorer:
-    """A forest as a scorer of rows.
-
-    Raises:
-        KernelMissing, UnsupportedForest: it can't be one.
-    """
+    """A forest as a scorer of rows."""
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
@@ -132,99 +88,3 @@ class QuickScorer:
         nothing = np.zeros(len(rows))
         self._panel.score(rows, nothing, nothing.astype(np.intp), everybody, margins)
         return margins[:, 0]
-
-
-def _aligned(rows: int, columns: int) -> NDArray[np.uint64]:
-    """Room for rows that begin where a line of the processor's cache does."""
-    space = np.empty(rows * columns + LANES, np.uint64)
-    skipped = -space.ctypes.data // space.itemsize % LANES
-    return space[skipped : skipped + rows * columns].reshape(rows, columns)
-
-
-def _number(entry: "int | NDArray[np.generic]") -> int:
-    return entry if isinstance(entry, int) else entry.ctypes.data
-
-
-def _tables(bound: BoundForest, columns: int) -> dict[str, "int | NDArray[np.generic]"]:
-    """What the kernel reads of a forest, by `kernel.FIELDS`."""
-    forest = bound.forest
-    told = {entry.column for entry in (bound.action, bound.channel) if entry is not None}
-    categorical = np.array([len(categories) > 0 for categories in forest.categories], np.bool_)
-    asked = ~np.isin(forest.column, list(told))
-    numbers = np.flatnonzero(asked & ~categorical)
-    # nodes of one column together, and then of many trees in turn: none has to wait for the one before
-    numbers = numbers[
-        np.lexsort((forest.threshold[numbers], forest.column[numbers], forest.nan_right[numbers]))
-    ]
-    lookups = [
-        _categories(forest, column, bound.places[column])
-        for column in np.unique(forest.column[asked & categorical]).tolist()
-    ]
-    if bound.channel is not None:
-        lookups.append(_Lookup.of(forest, bound.channel, columns))
-    return {
-        "trees": forest.trees,
-        "first_leaf": forest.first_leaf.astype(np.int32),
-        "leaf_values": forest.leaf_values,
-        "nan_left": int((~forest.nan_right[numbers]).sum()),
-        "nodes": len(numbers),
-        "thresholds": forest.threshold[numbers],
-        "columns": bound.places[forest.column[numbers]].astype(np.int32),
-        "node_trees": forest.tree[numbers].astype(np.int32),
-        "keeps": forest.keeps[numbers],
-        "lookups": len(lookups),
-        "lookup_columns": np.array([lookup.place for lookup in lookups], np.int32),
-        "lookup_sizes": np.array([len(lookup.keeps) - 1 for lookup in lookups], np.int32),
-        "lookup_first": np.cumsum([0, *(len(lookup.trees) for lookup in lookups)], dtype=np.int32),
-        "lookup_trees": _joined([lookup.trees for lookup in lookups], np.int32),
-        "lookup_tables": np.cumsum([0, *(lookup.keeps.size for lookup in lookups)], dtype=np.int64),
-        "lookup_keeps": _joined([lookup.keeps.ravel() for lookup in lookups], np.uint64),
-        "actions": len(bound.actions),
-        "action_columns": bound.actions.astype(np.int32),
-        "action_keeps": _of_actions(bound),
-    }
-
-
-def _joined(arrays: list[NDArray[np.generic]], kind: type[np.generic]) -> NDArray[np.generic]:
-    return np.concatenate([np.empty(0, kind), *arrays]).astype(kind)
-
-
-class _Lookup(NamedTuple):
-    """What each value of a column rules out.
-
-    place   the column of the requests that holds the number of the value
-    trees   k: those that ask for it
-    keeps   values + 1 x k: the leaves that can still be reached; the last row is for a value not known
-    """
-
-    place: int
-    trees: NDArray[np.intp]
-    keeps: NDArray[np.uint64]
-
-    @classmethod
-    def of(cls, forest: Forest, told: Told, place: int) -> "_Lookup":
-        nodes = np.flatnonzero(forest.column == told.column)
-        trees, positions = np.unique(forest.tree[nodes], return_inverse=True)
-        keeps = np.full((len(told.values) + 1, len(trees)), ALL_LEAVES)
-        values = np.append(told.values, np.nan)
-        for node, position in zip(nodes.tolist(), positions.tolist(), strict=True):
-            keeps[forest.goes_right(node, values), position] &= forest.keeps[node]
-        return cls(place, trees, keeps)
-
-
-def _categories(forest: Forest, column: int, place: int) -> _Lookup:
-    """The lookup of a categorical column, by the codes that are in it."""
-    nodes = np.flatnonzero(forest.column == column).tolist()
-    if not all(len(forest.categories[node]) for node in nodes):
-        raise UnsupportedForest(f"column {column} is a number in one node and a category in another")
-    most = max(int(forest.categories[node].max()) for node in nodes)
-    return _Lookup.of(forest, Told(column, np.arange(most + 1.0)), place)
-
-
-def _of_actions(bound: BoundForest) -> NDArray[np.uint64]:
-    """actions x trees: the leaves that each action leaves within reach."""
-    keeps = np.full((len(bound.actions), bound.forest.trees), ALL_LEAVES)
-    if bound.action is not None:
-        lookup = _Lookup.of(bound.forest, bound.action, 0)
-        keeps[:, lookup.trees] = lookup.keeps[:-1]
-    return keeps

@@ -71,7 +71,7 @@ class CompiledScorer:
     says what scores are made of.
 
     Raises:
-        UnsupportedForest, KernelMissing: the model or the machine is none for it.
+        UnsupportedForest: the model is none for it.
     """
 
     kind: ClassVar[str] = "compiled"

@@ -41,7 +41,8 @@ class Target(BaseModel):
 class ModelSpec:
     """A declared model: `positive` are the outcomes that it predicts, or `target` what it says about the
     customer; `features` None is all that are not derived. `monotone` has the features that may move the
-    prediction one way only."""
+    prediction one way only. With a `control`, an action, it predicts how much likelier the outcomes are than
+    with that one: see `models.uplift`."""
 
     name: str
     positive: tuple[str, ...]
@@ -49,6 +50,7 @@ class ModelSpec:
     features: tuple[str, ...] | None = None
     target: Target | None = None
     monotone: Mapping[str, Direction] = field(default_factory=dict)
+    control: str | None = None
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
@@ -68,6 +70,7 @@ class _ModelEntry(BaseModel):
     description: str = Field(min_length=1)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     monotone: dict[str, Direction] = {}
+    control: str | None = None
 
 
 class _ModelsFile(BaseModel):
@@ -100,7 +103,13 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
         raise WorkspaceError(problems)
     return {
         name: ModelSpec(
-            name, entry.positive or (), entry.description, entry.features, entry.learns, entry.monotone
+            name,
+            entry.positive or (),
+            entry.description,
+            entry.features,
+            entry.learns,
+            entry.monotone,
+            entry.control,
         )
         for name, entry in entries.items()
     }

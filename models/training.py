@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.feature import GIVEN
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
 from models.calibration import Calibrated, Platt, best_calibration
 from models.errors import TrainingError
 from models.evaluation.estimators import effective_sample_size
+from models.evaluation.uplift import uplift_found
+from models.files import CHANCE
 from models.kinds import KINDS
 from models.layout import BUILT_IN, Inputs
 from models.manifest import Manifest, TrainingData
@@ -24,6 +27,8 @@ from models.scorers import InvalidModel, LightGBMScorer, Scorer
 from models.spec import ModelSpec
 from models.split import Split
 from models.table import TrainingTable
+from models.uplift import UPLIFT_PARAMETERS, logged_trial, pseudo_outcomes, uplift_forest
+from models.uplift import calibrated as uplift_calibrated
 from models.weights import inverse_chances
 
 if TYPE_CHECKING:
@@ -80,6 +85,8 @@ def train(
     """
     split = split_of(table, seed)
     _check(table, spec, split)
+    if spec.control is not None:
+        return _uplift(table, spec, split, seed, growth, progress)
     most = growth.most_trees
     booster = boost(
         table, spec, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most)
@@ -112,7 +119,8 @@ def adopt(
     scorer = KINDS[kind].make(content, Inputs(table.schema, table.actions, table.channels))
     if scorer.width != table.layout.width:
         raise InvalidModel(f"it reads {scorer.width} columns, and has to read {table.layout.width}")
-    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibrated=calibrated)
+    own = None if calibrated else Calibrated(Platt(), {})
+    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibrated=own)
 
 
 def split_of(table: TrainingTable, seed: int) -> Split:
@@ -129,10 +137,10 @@ def _staged(
     parameters: dict[str, bool | int | float | str],
     *,
     trees: int = 0,
-    calibrated: bool = True,
+    calibrated: Calibrated | None = None,
 ) -> StagedModel[Manifest]:
-    """Calibrate, measure, and take golden rows."""
-    found = _calibrated(table, split.validation, scorer) if calibrated else Calibrated(Platt(), {})
+    """Calibrate, unless it is `calibrated`, measure, and take golden rows."""
+    found = calibrated or _calibrated(table, split.validation, scorer)
     calibration = found.calibration
     margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
     scores = calibration.apply(margins)
@@ -183,6 +191,56 @@ def _cells(
             cell = (codes[:, 0] == action) & (codes[:, 1] == channel)
             if cell.sum() >= LEAST_ROWS:
                 yield CellMetrics.measure(action_name, channel_name, labels[cell], scores[cell])
+
+
+def _uplift(
+    table: TrainingTable, spec: ModelSpec, split: Split, seed: int, growth: Growth, progress: Progress
+) -> StagedModel[Manifest]:
+    """Train a model of uplift, calibrate it by pseudo-outcomes, and measure it by what was chosen by lot."""
+    control = spec.control or ""
+    if control not in table.actions or len(table.actions) == 1:
+        raise TrainingError(
+            f"model '{spec.name}': the log has no decision of its control '{control}' beside its actions: "
+            "uplift is learnt from both"
+        )
+    if np.isnan(table.chances).any():
+        raise TrainingError(
+            f"model '{spec.name}': {CHANCE} has to be there for every decision: uplift is learnt from "
+            "choices whose probability is known"
+        )
+    learn = np.flatnonzero(split.training | split.validation)
+    pseudo = pseudo_outcomes(table, learn, control, _categories(table), seed)
+    training = split.training[pseudo.logged]
+    most = growth.most_trees
+    forest = uplift_forest(
+        pseudo,
+        training,
+        _categories(table),
+        {**parameters_of(growth), **_directions(table, spec), "seed": seed},
+        most,
+        None if growth.trees else PATIENCE,
+        lambda done: progress(f"Training {spec.name}", done, most),
+    )
+    progress(f"Training {spec.name}", most, most)
+    content = forest.model_to_string().encode()
+    scorer = LightGBMScorer(content, threads=0)
+    calibration = uplift_calibrated(scorer.margins(pseudo.rows[~training]), pseudo.phi[~training])
+    parameters = {**parameters_of(growth), **UPLIFT_PARAMETERS, "seed": seed}
+    staged = _staged(
+        table,
+        spec,
+        split,
+        scorer,
+        content,
+        parameters,
+        trees=forest.num_trees(),
+        calibrated=Calibrated(calibration, {}),
+    )
+    trial = logged_trial(table, np.flatnonzero(split.test), control, scorer, calibration)
+    found = uplift_found(trial, seed=seed).metrics()
+    metrics = staged.manifest.metrics.model_copy(update={"base_rate": max(found.whole[0], 0.0)})
+    update = {"control": control, "uplift": found, "metrics": metrics, "cells": ()}
+    return replace(staged, manifest=staged.manifest.model_copy(update=update))
 
 
 def _check(table: TrainingTable, spec: ModelSpec, split: Split) -> None:
@@ -286,8 +344,9 @@ def _with_strangers(table: TrainingTable, split: Split, seed: int) -> NDArray[np
     rows = table.rows[split.training]
     now = table.now[split.training]
     generator = np.random.default_rng(seed)
-    places = {source: _places(table, (source,)) for source in Source}
-    for columns in (*places.values(), _places(table, tuple(Source))):
+    given = ((source,) for source in GIVEN)
+    for sources in (*given, tuple(Source), (Source.DERIVED,)):  # without any, draws stay as they were
+        columns = _places(table, sources)
         picked = np.flatnonzero(generator.random(len(rows)) < STRANGERS)
         if not len(columns):
             continue

@@ -13,7 +13,7 @@ from feature_store.schema import FeatureSchema
 from models.card import Evidence, card
 from models.customer_training import train_customer_model
 from models.errors import ModelRefused, TrainingError
-from models.gate import first, judge, unfit
+from models.gate import first, judge, unfit, unlike
 from models.labelled import labelled_table
 from models.logged_history import LoggedHistory, LogSource
 from models.manifest import CustomerManifest, Manifest
@@ -237,6 +237,8 @@ class _Workshop:
             champion = registry.load(name, self.schema, version)
         except ModelRefused as refusal:
             return unfit(version, str(refusal))
+        if challenger.manifest.control or champion.manifest.control:
+            return unlike(version)
         self.progress(f"Comparing {name} with its champion", 0, None)
         spec = self.specs[name]
         of_champion = replace(spec, features=tuple(f.name for f in champion.manifest.schema_read.features))
@@ -257,7 +259,7 @@ class _Workshop:
 
     def _response_model(self, spec: ModelSpec, history: Decisions, actions: Sequence[str]) -> _Trained:
         started = time.perf_counter()
-        table = history.table(spec, actions)
+        table = history.table(spec, actions if spec.control is None else [*actions, spec.control])
         staged = train(table, spec, seed=self.seed, growth=self.growth, progress=self.progress)
         return _Trained(staged, Evidence.of(staged, table), time.perf_counter() - started, table.warnings)
 

@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
-from service.api import admin, catalogue, customers, decisions, health, outcomes, problems
+from service.api import admin, catalogue, customers, decisions, events, health, outcomes, problems
+from service.api.desk import Desk
 from service.api.encoding import DecisionEncoder
 from service.api.examples import example_answer, with_examples
 from service.api.routes import DirectRoutes
-from service.api.server import TURNS_AWAY, TurnsAway
+from service.api.server import DIRECT, DirectRoute
 from service.observability import logging
 from service.observability.http import CountRequests
 from service.runtime.service import Loaded, start_service
@@ -22,7 +23,7 @@ DESCRIPTION = (
     "Real-time next best actions: one brain for marketing, sales and service. "
     "Ask `POST /v1/decisions`, then report what happened with `POST /v1/outcomes`."
 )
-ROUTERS = [module.router for module in (decisions, outcomes, customers, catalogue, admin, health)]
+ROUTERS = [module.router for module in (decisions, outcomes, events, customers, catalogue, admin, health)]
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """Nothing here sets OpenTelemetry up, and FastAPI would look for it at every request, for 10 us."""
 
@@ -34,7 +35,7 @@ def create_app(settings: Settings | None = None, loaded: Loaded | None = None) -
     logging.configure(chosen.log_level)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, TurnsAway]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, DirectRoute]]:
         nonlocal loaded
         given, loaded = loaded, None  # once it is replaced, nothing holds on to it
         service = await start_service(chosen, given)
@@ -42,7 +43,8 @@ def create_app(settings: Settings | None = None, loaded: Loaded | None = None) -
             app.state.service = service
             app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)
             app.state.example_answer = await example_answer(service, app.state.encoder)
-            yield {TURNS_AWAY: decisions.turning_away(service)}
+            app.state.desk = Desk(service, app.state.encoder)
+            yield {DIRECT: app.state.desk}
         finally:
             await service.stop()
 

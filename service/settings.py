@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         description="About how many entries of outcomes (an entry is one batch) the store keeps until a "
         "consumer has written them into files; older ones are lost then.",
     )
+    event_log_length: Annotated[int, Field(ge=0)] = Field(
+        100_000,
+        description="About how many entries the stream of events keeps (an entry is one batch); 0: none.",
+    )
     decision_log_length: Annotated[int, Field(ge=0)] = Field(
         20_000,
         description="About how many entries of decisions (an entry is one batch) the store keeps until a "

@@ -16,6 +16,7 @@ import numpy as np
 
 from examples.hillstrom.rehearsal import RehearsalFailed, rehearse
 from examples.hillstrom.trial import ARMS, METRICS, PROPENSITY, Trial, TrialMissing, find_file, read_trial
+from examples.hillstrom.uplift import by_uplift
 from examples.hillstrom.value import Comparison, Estimate, Floats, Picks, Row, contributions
 from loadtests.server import ServerFailed
 
@@ -56,16 +57,18 @@ def evaluate(trial: Trial, seeds: Sequence[int]) -> dict[str, Comparison]:
         learn, decide = trial.halves(seed)
         with tempfile.TemporaryDirectory(prefix="arbiter-hillstrom-") as folder:
             served = rehearse(learn, decide, Path(folder))
+        moved = by_uplift(learn, decide, seed)
         for metric in METRICS:
-            comparisons[metric].add(policies(decide, served, decide.outcomes[metric]))
+            comparisons[metric].add(policies(decide, served, moved, decide.outcomes[metric]))
         shares = ", ".join(f"{name} {np.mean(served == arm):.1%}" for arm, name in enumerate(ARMS))
         said = f"split {number} of {len(seeds)}: {len(decide):,} customers decided for; {shares}"
         print(f"{said} ({time.perf_counter() - started:.0f} s)", file=sys.stderr, flush=True)
     return comparisons
 
 
-def policies(trial: Trial, served: Picks, outcome: Floats) -> dict[str, Floats]:
-    """What each customer adds to the value of each policy. Random is what the trial itself did."""
+def policies(trial: Trial, served: Picks, moved: Picks, outcome: Floats) -> dict[str, Floats]:
+    """What each customer adds to the value of each policy, of `served` and `moved` as an index into `ARMS`
+    (n). Random is what the trial itself did."""
 
     def value_of(picks: Picks) -> Floats:
         return contributions(picks, trial.arm, outcome, PROPENSITY)
@@ -73,6 +76,7 @@ def policies(trial: Trial, served: Picks, outcome: Floats) -> dict[str, Floats]:
     fixed = {name: value_of(np.full(len(trial), arm, np.intp)) for arm, name in enumerate(ARMS)}
     return {
         "Arbiter": value_of(served),
+        "Arbiter, by uplift": value_of(moved),
         BASELINE: fixed["mens_email"],
         "always Women's": fixed["womens_email"],
         "nobody": fixed["no_email"],
@@ -90,7 +94,8 @@ def report(comparisons: Mapping[str, Comparison], splits: int) -> str:
         cells = [row.policy, *(shown(rows[metric][place].value, DECIMALS[metric]) for metric in METRICS)]
         cells += ["", ""] if row.lead is None else [points(row.lead), f"{row.won} of {splits}"]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *(verdict(metric, rows[metric][0]) for metric in METRICS)])
+    said = (verdict(metric, rows[metric][place]) for place in (0, 1) for metric in METRICS)
+    return "\n".join([*lines, "", *said])
 
 
 def verdict(metric: str, row: Row) -> str:

@@ -1,4 +1,5 @@
-"""Writes Telvara's demo data: customers.parquet, decisions.parquet and outcomes.parquet.
+"""Writes Telvara's demo data: customers.parquet, decisions.parquet and outcomes.parquet, and for models of
+customers, churn.parquet, lifetime_value.parquet, leads.parquet and intents.parquet.
 
 python demo.py OUT [--customers N] [--seed S]
 """
@@ -27,6 +28,7 @@ WORKSPACE = Path(__file__).resolve().parent
 if str(WORKSPACE) not in sys.path:  # the generator lies beside this file, wherever it is loaded from
     sys.path.insert(0, str(WORKSPACE))
 
+from telco_demo.labels import write_labels  # noqa: E402
 from telco_demo.population import draw_population  # noqa: E402
 from telco_demo.response import Responses, reaction  # noqa: E402
 from telco_demo.visits import draw_visits  # noqa: E402
@@ -70,6 +72,7 @@ def write_demo(
     recorder = Recorder(schema, offers, responses.probability, reaction, responses.preference)
     shown = SHOWN_PER_CUSTOMER * customers
     visits = draw_visits(rng, population.customers, offers.placements, shown, moment)
+    write_labels(folder, np.random.default_rng([seed, 1]), population.customers, ids, visits, moment)
     done = 0
     progress("visits", done, len(visits))
     with (
@@ -87,7 +90,7 @@ def write_demo(
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Write the demo data of the telco workspace.")
-    parser.add_argument("out", type=Path, help="folder for the three Parquet files")
+    parser.add_argument("out", type=Path, help="folder for the Parquet files")
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()

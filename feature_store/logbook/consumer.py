@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pyarrow as pa
 import structlog
@@ -28,8 +28,8 @@ log = structlog.get_logger()
 CLAIM_AFTER = 60.0
 """Seconds after which what a consumer holds is given to another one."""
 
-Rows = dict[tuple[LogTable, str], list[pa.Table]]
-"""Rows by table and feature schema: those of two schemas do not share a file."""
+Tables = list[tuple[LogTable, pa.Table]]
+Convert = Callable[[Sequence[Entry]], Awaitable[Tables]]
 
 
 class Unreadable(Exception):
@@ -43,7 +43,7 @@ class Consumer:
     def __init__(self, client: Client, folder: LogFolder, claim_after: float = CLAIM_AFTER) -> None:
         self._client, self._folder = client, folder
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._streams = (
+        self._streams: tuple[tuple[EntryStream, Convert], ...] = (
             (EntryStream(client, DECISION_LOG, name, claim_after), self._decisions),
             (EntryStream(client, OUTCOME_LOG, name, claim_after), self._outcomes),
         )
@@ -57,44 +57,46 @@ class Consumer:
         Raises:
             StoreUnavailable, OSError: the store or the disk does not take part; nothing is lost.
         """
-        for stream, read in self._streams:
+        for stream, convert in self._streams:
             while (held := await stream.take()).entries:
-                await self._write(stream, read, held)
+                await self._write(stream, convert, held)
             if (held := await stream.claim()).entries:
-                await self._write(stream, read, held)
+                await self._write(stream, convert, held)
 
     async def leave(self) -> None:
         """Leave the group."""
         for stream, _ in self._streams:
             await stream.leave()
 
-    async def _write(
-        self, stream: EntryStream, read: Callable[[Entry, Rows], Awaitable[None]], held: Held
-    ) -> None:
-        rows: Rows = {}
-        safe = []
-        for entry in held.entries:
-            try:
-                await read(entry, rows)
-            except (Unreadable, ValueError) as error:  # a DecodeError is a ValueError
-                self.unreadable += 1
-                log.error("log_entry_unreadable", stream=stream.key, entry=entry.id, reason=str(error))
-            else:
-                safe.append(entry)
-        for (table, _), parts in rows.items():
-            added = self._folder.add(table, pa.concat_tables(parts), safe[0].id, held.shared)
-            self.written[table.name] += added
-        await stream.done(safe)
+    async def _write(self, stream: EntryStream, convert: Convert, held: Held) -> None:
+        """Write what is held. If some of it can't be read, find out which: the rest is written."""
+        try:
+            tables = await convert(held.entries)
+        except (Unreadable, ValueError) as error:  # a DecodeError is a ValueError
+            if len(held.entries) > 1:
+                for half in held.halves():
+                    await self._write(stream, convert, half)
+                return
+            self.unreadable += 1
+            log.error("log_entry_unreadable", stream=stream.key, entry=held.entries[0].id, reason=str(error))
+            return
+        for table, rows in tables:
+            self.written[table.name] += self._folder.add(table, rows, held.entries[0].id, held.shared)
+        await stream.done(held.entries)
 
-    async def _decisions(self, entry: Entry, rows: Rows) -> None:
-        decided = DecisionEntry.unpack(entry.packed)
-        made = decision_rows(decided, await self._schema(decided.features))
-        rows.setdefault((DECISIONS, decided.features), []).append(made)
-        rows.setdefault((OFFERS, ""), []).append(offer_rows(decided))
+    async def _decisions(self, entries: Sequence[Entry]) -> Tables:
+        """Decisions before what they have offered; those of two feature schemas do not share a table."""
+        decided: dict[str, list[DecisionEntry]] = {}
+        for entry in entries:
+            one = DecisionEntry.unpack(entry.packed)
+            decided.setdefault(one.features, []).append(one)
+        schemas = {fingerprint: await self._schema(fingerprint) for fingerprint in decided}
+        tables: Tables = [(DECISIONS, decision_rows(alike, schemas[name])) for name, alike in decided.items()]
+        return [*tables, *((OFFERS, offer_rows(alike)) for alike in decided.values())]
 
-    async def _outcomes(self, entry: Entry, rows: Rows) -> None:
-        found = outcome_rows(unpack_outcomes(entry.packed), entry.added_at)
-        rows.setdefault((OUTCOMES, ""), []).append(found)
+    async def _outcomes(self, entries: Sequence[Entry]) -> Tables:
+        happened = [(one, entry.added_at) for entry in entries for one in unpack_outcomes(entry.packed)]
+        return [(OUTCOMES, outcome_rows(happened))]
 
     async def _schema(self, fingerprint: str) -> FeatureSchema:
         """The feature schema of a fingerprint, which stays in the folder from its first entry on."""

@@ -3,7 +3,8 @@
     decisions/date=2026-01-31/hour=07/1769842800123-0-9f2c61d0.parquet
     offers/...  outcomes/...
     schemas/<fingerprint>.json    the definition of each feature schema
-    commit.lock  files.lock       held for moments by who writes, and by who reads or replaces files
+    commit.lock  files.lock  upkeep.lock
+                                  held by who brings files into place, who reads, and who rewrites them
 
 A file is written under another name, synced to the disk and renamed. Whoever replaces files puts the new one
 in place, which names those it stands in for, and then takes them away, while no reader holds `files.lock`:
@@ -38,6 +39,7 @@ from feature_store.schema import FeatureSchema
 
 HOUR_TICKS = 3_600_000_000
 """Microseconds of an hour."""
+BATCH_ROWS = 16_384
 PARTIAL = ".partial"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,20 +87,45 @@ class LogFile:
         Raises:
             BadLog: it is no Parquet file, or cut off.
         """
-        try:
+        with self._told():
             footer = pq.read_metadata(self.path)
-        except (pa.ArrowException, OSError) as error:
-            raise BadLog(
-                f"{self.path}: can't be read as Parquet, it is damaged or cut off: {error}"
-            ) from error
 
         version = int((footer.metadata or {}).get(VERSION_KEY, VERSION))
         if version > VERSION:
             raise BadLog(f"{self.path}: is of version {version}; this software reads up to {VERSION}")
         return footer
 
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of all rows.
+
+        Raises:
+            BadLog: it is damaged.
+        """
+        with self._told():
+            return pq.read_table(self.path, columns=list(columns), partitioning=None)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, some thousand at a time.
+
+        Raises:
+            BadLog: it is damaged.
+        """
+        with self._told(), pq.ParquetFile(self.path) as rows:
+            yield from rows.iter_batches(BATCH_ROWS)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says of a file that can't be read which one it is."""
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise BadLog(
+                f"{self.path}: can't be read as Parquet, it is damaged or cut off: {error}"
+            ) from error
+
     @property
     def schema(self) -> pa.Schema:
+        """Its columns."""
         return self.metadata.schema.to_arrow_schema()
 
     @property
@@ -121,7 +148,7 @@ class LogFolder:
     def prepare(self) -> None:
         """Make the folder, if it is not there."""
         (self.path / "schemas").mkdir(parents=True, exist_ok=True)
-        for name in ("commit.lock", "files.lock"):
+        for name in ("commit.lock", "files.lock", "upkeep.lock"):
             (self.path / name).touch()
 
     def schema(self, fingerprint: str) -> FeatureSchema | None:
@@ -151,6 +178,17 @@ class LogFolder:
             yield
 
     @contextmanager
+    def keeping_up(self) -> Iterator[bool]:
+        """Whether nobody else rewrites files, which nobody else does then while the context lasts."""
+        with (self.path / "upkeep.lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    @contextmanager
     def reading(self) -> Iterator[None]:
         """While the context lasts, no file goes away; new ones may come."""
         if not (self.path / "files.lock").exists():
@@ -172,11 +210,17 @@ class LogFolder:
     def files(self, table: LogTable, hour: Hour) -> list[LogFile]:
         """The files of one hour, without those that others stand in for; in the order in which they were
         begun."""
+        return self._listed(table, hour)[0]
+
+    def _listed(self, table: LogTable, hour: Hour) -> tuple[list[LogFile], list[LogFile]]:
+        """The files of one hour that count, and those that others stand in for, both of one look: what comes
+        after it must not be taken for one of the latter."""
         found = [LogFile(path) for path in sorted((self.path / table.name / hour.path).glob("*.parquet"))]
         if len(found) < 2:
-            return found
-        replaced = {name for file in found for name in file.replaces}
-        return [file for file in found if file.path.name not in replaced]
+            return found, []
+        names = {name for file in found for name in file.replaces}
+        live = [file for file in found if file.path.name not in names]
+        return live, [file for file in found if file.path.name in names]
 
     def add(self, table: LogTable, rows: pa.Table, first: str, known: Callable[[], bool]) -> int:
         """Add rows, each to its hour, and return how many. `first` is the id of the first entry that they
@@ -207,7 +251,7 @@ class LogFolder:
         """The rows of which none with the same identity is in that hour."""
         keys = list(table.identity)
         for file in self.files(table, hour):
-            there = pq.read_table(file.path, columns=keys, partitioning=None)
+            there = file.read(keys)
             rows = rows.filter(pc.invert(pc.is_in(identities(rows, keys), value_set=identities(there, keys))))
         return rows
 
@@ -235,8 +279,7 @@ class LogFolder:
         for partial in folder.glob(f"*{PARTIAL}"):
             if partial.stat().st_mtime < before:
                 partial.unlink(missing_ok=True)
-        live = {file.path for file in self.files(table, hour)}
-        replaced = [LogFile(path) for path in sorted(folder.glob("*.parquet")) if path not in live]
+        _, replaced = self._listed(table, hour)
         if replaced:
             self.replace(replaced, replaced[0].path, None)
 

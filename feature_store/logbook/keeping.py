@@ -12,7 +12,7 @@ from feature_store.decision_log import DECISION_LOG
 from feature_store.erasures import Erasures
 from feature_store.logbook.consumer import CLAIM_AFTER, Consumer
 from feature_store.logbook.folder import BadLog, LogFolder
-from feature_store.logbook.stream import oldest
+from feature_store.logbook.stream import backlog
 from feature_store.logbook.upkeep import QUIET, Upkeep, compact, erase
 from feature_store.outcomes import OUTCOME_LOG
 
@@ -76,13 +76,23 @@ async def keep_up(client: Client, folder: LogFolder, quiet: float = QUIET) -> Up
     Raises:
         StoreUnavailable: who was erased is not known. BadLog: a file can't be used.
     """
-    done, now, erasures = Upkeep(), time.time(), Erasures(client)
+    done = Upkeep()
+    with folder.keeping_up() as alone:
+        if not alone:
+            done.postponed = True
+            return done
+        await _erase(client, folder, done)
+        compact(folder, time.time(), quiet, done)
+    return done
+
+
+async def _erase(client: Client, folder: LogFolder, done: Upkeep) -> None:
+    """Take erased customers out, and forget that they were, when nothing of theirs can come any more."""
+    erasures = Erasures(client)
     due = await erasures.all()
     if due:
         erase(folder, due, done)
         if not done.postponed:
-            waiting = await oldest(client, (DECISION_LOG, OUTCOME_LOG))
-            before = min(waiting, now - LATE)
+            waiting = [await backlog(client, key) for key in (DECISION_LOG, OUTCOME_LOG)]
+            before = min([time.time() - LATE, *(one.oldest for one in waiting if one.oldest is not None)])
             await erasures.forget({id_: moment for id_, moment in due.items() if moment < before})
-    compact(folder, now, quiet, done)
-    return done

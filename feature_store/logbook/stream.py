@@ -1,10 +1,9 @@
 """One stream of the store, shared by the consumers of a group: each entry goes to one of them, and to another
 one when the first has been silent for too long."""
 
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from feature_store.client import Client, Command, StoreUnavailable
@@ -18,7 +17,10 @@ WITHIN = 30.0
 """Seconds for a reply."""
 
 
-_OLDEST = "local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1] return first and first[1]"
+_BACKLOG = """\
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+return {redis.call('XLEN', KEYS[1]), first and first[1]}
+"""
 
 
 class Entry(NamedTuple):
@@ -42,6 +44,11 @@ class Held:
     taken_at: float
     again: bool
     claim_after: float
+
+    def halves(self) -> "tuple[Held, Held]":
+        """The first and the second half of the entries."""
+        middle = len(self.entries) // 2
+        return replace(self, entries=self.entries[:middle]), replace(self, entries=self.entries[middle:])
 
     def shared(self) -> bool:
         """Whether somebody else may have had them, or have them by now."""
@@ -127,12 +134,20 @@ def _good(replies: Sequence[Any]) -> Sequence[Any]:
     return replies
 
 
-async def oldest(client: Client, keys: Sequence[str]) -> float:
-    """Epoch seconds at which the oldest entry of some streams was added that is not safe in files yet;
-    infinity where all are.
+class Backlog(NamedTuple):
+    """How many entries of a stream are not safe in files yet, and the epoch seconds at which the oldest was
+    added, None where there is none."""
+
+    entries: int
+    oldest: float | None
+
+
+async def backlog(client: Client, key: str) -> Backlog:
+    """What waits in a stream.
 
     Raises:
         StoreUnavailable: the store is away.
     """
-    replies = _good(await client.run([("EVAL", _OLDEST, 1, key) for key in keys], WITHIN))
-    return min((Entry(id_.decode(), b"").added_at for id_ in replies if id_), default=math.inf)
+    ((entries, *first),) = _good(await client.run([("EVAL", _BACKLOG, 1, key)], WITHIN))
+    found = [Entry(id_.decode(), b"").added_at for id_ in first if id_]
+    return Backlog(entries, found[0] if found else None)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from feature_store.logbook.folder import LogFile, LogFolder, identities, stage
@@ -20,13 +19,12 @@ LARGE = 256 * 2**20
 """Bytes from which on a file stays as it is: a merge never takes more memory than its ids do."""
 STALE = 3600.0
 """Seconds after which a file that was begun and never completed belongs to nobody."""
-_BATCH_ROWS = 16_384
 
 
 @dataclass
 class Upkeep:
     """What was done: files before and after a merge, rows that were there twice, rows of erased customers,
-    and whether something has to wait because the log is being read."""
+    and whether something has to wait because the log is being read, or rewritten by another."""
 
     merged: int = 0
     into: int = 0
@@ -64,8 +62,8 @@ def erase(folder: LogFolder, customers: Mapping[bytes, float], done: Upkeep) -> 
     for table in TABLES.values():
         for hour in folder.hours(table):
             for file in folder.files(table, hour):
-                rows = pq.read_table(file.path, columns=["customer_id", table.known_at], partitioning=None)
-                places = pc.index_in(rows.column("customer_id").cast(pa.binary()), value_set=ids)
+                rows = file.read(["customer_id", table.known_at])
+                places: Any = pc.index_in(rows.column("customer_id").cast(pa.binary()), value_set=ids)
                 gone = pc.less_equal(rows.column(table.known_at), until.take(places.combine_chunks()))
                 keep = ~gone.fill_null(False).to_numpy()
                 if keep.all():
@@ -98,7 +96,7 @@ def _alike(files: Sequence[LogFile]) -> Iterator[list[LogFile]]:
 def _first_of_each(files: Sequence[LogFile], table: LogTable) -> list[NDArray[np.bool_]]:
     """By file, which of its rows are the first with their identity."""
     keys = list(table.identity)
-    read = [pq.read_table(file.path, columns=keys, partitioning=None) for file in files]
+    read = [file.read(keys) for file in files]
     codes = identities(pa.concat_tables(read), keys).dictionary_encode().indices.to_numpy()
     first = np.zeros(len(codes), bool)
     first[np.unique(codes, return_index=True)[1]] = True
@@ -124,7 +122,6 @@ def _rewrite(
 def _kept(files: Sequence[LogFile], keep: Sequence[NDArray[np.bool_]]) -> Iterator[pa.RecordBatch]:
     for file, kept in zip(files, keep, strict=True):
         start = 0
-        with pq.ParquetFile(file.path) as rows:
-            for batch in rows.iter_batches(_BATCH_ROWS):
-                yield batch.filter(pa.array(kept[start : start + batch.num_rows]))
-                start += batch.num_rows
+        for batch in file.batches():
+            yield batch.filter(pa.array(kept[start : start + batch.num_rows]))
+            start += batch.num_rows

@@ -1,6 +1,7 @@
 """The page of the documentation that says how fast the service is: `docs/performance.md`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,21 +16,35 @@ class PageUnfit(Exception):
     """The page can't be written; the message says what is missing."""
 
 
+@dataclass(frozen=True)
+class Marks:
+    """A page of the documentation, and the marks between which a command puts its figures."""
+
+    page: str
+    begin: str
+    end: str
+
+    def around(self, docs: Path) -> tuple[str, str]:
+        """What stands before and after the figures, with the marks. Raises `PageUnfit` without them."""
+        page = docs / self.page
+        text = page.read_text(encoding="utf-8") if page.is_file() else ""
+        before, begin, rest = text.partition(self.begin)
+        _, end, after = rest.partition(self.end)
+        if not begin or not end:
+            raise PageUnfit(f"{page} has no {self.begin} ... {self.end} to put the figures between")
+        return before + begin, end + after
+
+
 def frame(docs: Path) -> tuple[str, str]:
     """What stands before and after the figures of the page, with the marks.
 
     Raises:
         PageUnfit: the page, its marks or matplotlib are not there.
     """
-    page = docs / PAGE
-    text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise PageUnfit(f"{page} has no {BEGIN} ... {END} to put the figures between")
+    around = Marks(PAGE, BEGIN, END).around(docs)
     if find_spec("matplotlib") is None:
         raise PageUnfit("pictures need matplotlib: pip install 'arbiter-nba[loadtest]', or use `make bench`")
-    return before + begin, end + after
+    return around
 
 
 def write_page(report: Report, docs: Path) -> list[Path]:

@@ -12,10 +12,13 @@ STAGES: tuple[tuple[str, str], ...] = (
     ("models", r"models/|decisioning/(scoring|propensity)\.py"),
     (
         "slate and exploration",
-        r"decisioning/(slate\w*|contest|room|turns|choosing|exploration|proposals|odds|draws)\.py",
+        r"decisioning/(slate\w*|contest|turns|choosing|exploration|noise|odds|draws)\.py",
     ),
     ("rules", r"decisioning/(rules/|rulebook\.py|consent\.py|treatments\.py)"),
-    ("contact policies", r"decisioning/(contact|frequency|touches|standing|headroom|quiet_hours)\.py"),
+    (
+        "contact policies",
+        r"decisioning/(contact|counters|counting|frequency|tally|touches|standing|headroom|quiet_hours)\.py",
+    ),
     ("volume limits", r"decisioning/(volumes|periods|spending)\.py|runtime/(budgets|purses)\.py"),
     ("experiments", r"decisioning/(experiments|conduct)\.py"),
     ("arbitration", r"decisioning/(arbitration|valuation|barriers|quantities)\.py"),

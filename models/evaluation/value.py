@@ -20,8 +20,8 @@ from models.evaluation.logged import Floats, LoggedChoices
 
 LEAST_EFFECTIVE = 0.05
 """The share of the log that the effective sample size has to be."""
-FEW = 0.01
-"""The share of choices with the greatest contributions,"""
+FEW = 10
+"""The choices with the greatest contributions,"""
 LARGE_PART = 0.5
 """and the part of the value that must not come from them."""
 LEAST_ANSWERED = 30
@@ -109,6 +109,6 @@ def _warnings(logged: LoggedChoices, weight: Interval) -> Iterator[str]:
     answered = int(np.count_nonzero(worth))
     if answered < LEAST_ANSWERED:
         yield f"only {answered} rewards count: intervals of so few are too narrow"
-    most = np.sort(worth)[::-1][: max(1, int(FEW * len(logged)))]
-    if worth.sum() > 0 and answered > len(most) and most.sum() > LARGE_PART * worth.sum():
-        yield f"{most.sum() / worth.sum():.0%} of the value comes from {FEW:.0%} of the choices"
+    most = np.sort(worth)[::-1][:FEW]
+    if most.sum() > LARGE_PART * worth.sum():
+        yield f"{most.sum() / worth.sum():.0%} of the value comes from {len(most)} of the choices"

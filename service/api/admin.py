@@ -11,7 +11,7 @@ from feature_store.documents import WorkspaceError
 from models.errors import ModelError, ModelRefused, PreloadRefused
 from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
-from service.runtime.requests import Fault
+from service.runtime.faults import Fault
 from service.runtime.service import Service
 
 router = APIRouter(prefix="/v1/admin", tags=["operation"])

@@ -13,7 +13,7 @@ from service.api.decisions import PROBLEMS
 from service.api.problems import Problem, faults_of, invalid_body, store_unavailable
 from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import ConsentsBody, CustomerBody, CustomerId, CustomerView, ProblemView
-from service.runtime.requests import Fault
+from service.runtime.faults import Fault
 
 
 class AnyText(PathConvertor):

@@ -4,20 +4,18 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from starlette.responses import Response
-from starlette.types import Scope
 
+from service.api.desk import BODY, PATH
 from service.api.encoding import encode
 from service.api.problems import OVERLOADED, Problem, faults_of, invalid_body
 from service.api.routes import Encoded, RawBodyRoute
 from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
-from service.api.server import TurnsAway
-from service.observability.metrics import HTTP_REQUESTS
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
-from service.runtime.requests import DecisionRequest, Fault, InvalidRequest
-from service.runtime.service import Service
+from service.runtime.faults import Fault
+from service.runtime.requests import DecisionRequest
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemView, "description": text}
@@ -35,8 +33,7 @@ ENCODED_AT_ONCE = 32
 MAX_EXPLAINED = 20_000
 """How many candidates one batch may explain: an explanation is some 600 bytes long."""
 
-router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=RawBodyRoute)
-_body: TypeAdapter[DecisionBody] = TypeAdapter(DecisionBody)
+router = APIRouter(prefix=PATH, tags=["decisions"], route_class=RawBodyRoute)
 
 
 @router.post(
@@ -44,33 +41,9 @@ _body: TypeAdapter[DecisionBody] = TypeAdapter(DecisionBody)
 )
 async def decide(request: Request, body: DecisionBody) -> Response:
     """Fills the placements of a channel with the best actions for one customer."""
-    service = request.app.state.service
-    try:
-        decision = await service.decider.decide(body.to_request())
-    except InvalidRequest as error:
-        raise invalid_body(error.faults) from None
-    except Overloaded:
-        service.shed()
-        return OVERLOADED
-    answer = request.app.state.encoder.encode(decision)
-    service.recorder.keep(decision, answer)
-    return Encoded(answer)
-
-
-def turning_away(service: Service) -> TurnsAway:
-    """What tells requests for a decision by their head alone that there is no room for them: in an overload
-    most requests are such, and everything that is done for them is lost to the others."""
-    path, method = router.prefix, "POST"
-    counted = HTTP_REQUESTS.labels(path, method, OVERLOADED.status_code)
-
-    def turns_away(scope: Scope) -> Response | None:
-        if service.decider.has_room or scope["path"] != path or scope["method"] != method:
-            return None
-        service.shed()
-        counted.inc()
-        return OVERLOADED
-
-    return turns_away
+    answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+    request.app.state.desk.ask(body, answer)
+    return await answer
 
 
 @router.post(
@@ -99,9 +72,7 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
             await asyncio.sleep(0)  # others may be waiting for a decision
         answer = entry if isinstance(entry, Problem) else next(decided)
         if isinstance(answer, Decision):
-            encoded = request.app.state.encoder.encode(answer)
-            service.recorder.keep(answer, encoded)
-            answers.append(encoded)
+            answers.append(request.app.state.desk.answer(answer))
         else:
             problem = answer if isinstance(answer, Problem) else invalid_body(answer.faults)
             answers.append(encode(problem.document()))
@@ -110,7 +81,7 @@ async def decide_batch(request: Request, body: DecisionBatchBody) -> Response:
 
 def _request(index: int, raw: object) -> DecisionRequest | Problem:
     try:
-        return _body.validate_python(raw).to_request()
+        return BODY.validate_python(raw).to_request()
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=False)
         return invalid_body(faults_of(details))

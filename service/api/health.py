@@ -47,5 +47,5 @@ async def ready(request: Request) -> Ready:
 @router.get("/metrics", summary="Metrics in Prometheus's text format", response_class=Response)
 async def metrics(request: Request) -> Response:
     """The sum over all workers."""
-    request.app.state.service.refresh_gauges()
+    request.app.state.service.refresh_metrics()
     return Response(exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.runtime.requests import Fault
+from service.runtime.faults import Fault
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEM_SCHEMA = "#/components/schemas/ProblemView"
@@ -70,6 +70,8 @@ OVERLOADED = Problem(
     503, "overloaded", "too many requests are waiting", headers={"Retry-After": "1"}
 ).response()
 """503: come back in a second. Made once, because it is sent most when there is least time for it."""
+
+INTERNAL_ERROR = Problem(500, "internal-error", "an error of the service; its log has the reason").response()
 
 
 def store_unavailable() -> Problem:
@@ -132,7 +134,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _fault_of_ours(request: Request, error: Exception) -> Response:
-        return Problem(500, "internal-error", "an error of the service; its log has the reason").response()
+        return INTERNAL_ERROR
 
 
 def _documented(document: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Encoded(Response):
 class Validator(Protocol):
     """What makes a value of a type out of JSON, as pydantic's TypeAdapter does."""
 
-    def validate_json(self, data: bytes, /) -> Any: ...
+    def validate_json(self, data: bytes | bytearray, /) -> Any: ...
 
 
 class OneOrMany:
@@ -50,7 +50,7 @@ class OneOrMany:
         self._one: TypeAdapter[Any] = TypeAdapter(one)
         self._many: TypeAdapter[Any] = TypeAdapter(many)
 
-    def validate_json(self, data: bytes, /) -> Any:
+    def validate_json(self, data: bytes | bytearray, /) -> Any:
         listed = data.lstrip()[:1] == b"["
         return (self._many if listed else self._one).validate_json(data)
 
@@ -115,7 +115,7 @@ class DirectRoutes:
         await response(scope, receive, send)
 
 
-def parse(validator: Validator, raw: bytes) -> Any:
+def parse(validator: Validator, raw: bytes | bytearray) -> Any:
     """A body as its type.
 
     Raises:

@@ -18,7 +18,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from service.runtime.requests import ANONYMOUS_PREFIX, DecisionRequest, PlacementRequest
+from feature_store.keys import ANONYMOUS_PREFIX
+from service.runtime.event_reports import EventReport
+from service.runtime.requests import DecisionRequest, PlacementRequest
 
 
 def _is_no_visitor(customer_id: str) -> str:
@@ -33,8 +35,6 @@ CustomerId = Annotated[Id, AfterValidator(_is_no_visitor)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MAX_BATCH = 1000
 MAX_DEADLINE_MS = 60_000
-
-EVENTS_WARNING = "events: are not applied; behaviour features come from the store"
 
 
 def _written(value: object) -> object:
@@ -60,6 +60,53 @@ class PlacementBody(Body):
     )
 
 
+class EventFields(Body):
+    """An event, of whoever is named beside it."""
+
+    message_id: Id = Field(description="The same id counts once for a customer.")
+    type: Literal["track", "identify", "alias"]
+    event: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
+        None, description="The name of what was tracked."
+    )
+    customer_id: CustomerId | None = None
+    anonymous_id: Id | None = None
+    properties: dict[str, Any] = Field(default_factory=dict, description="What more there is to say of it.")
+    traits: dict[str, Any] = Field(
+        default_factory=dict, description="Of who is identified: features of the profile."
+    )
+    timestamp: Moment | None = Field(None, description="When it happened. Default: now.")
+    sent_at: Moment | None = Field(
+        None, description="When it was sent, by the clock of `timestamp`: its error is taken out by it."
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "EventFields":
+        if self.type == "track" and self.event is None:
+            raise ValueError("event is required: the name of what was tracked")
+        if self.type != "track" and self.event is not None:
+            raise ValueError(f"event is the name of what was tracked, and this is of type {self.type}")
+        if self.type != "identify" and self.traits:
+            raise ValueError(f"traits are of who is identified, and this is of type {self.type}")
+        if self.type == "alias" and (self.customer_id is None or self.anonymous_id is None):
+            raise ValueError("customer_id and anonymous_id are required: who the visitor is")
+        return self
+
+    def to_report(self) -> EventReport:
+        """The event in the runtime's terms. What an identify has as properties are traits, too."""
+        identifies = self.type == "identify"
+        return EventReport(
+            message_id=self.message_id,
+            type=self.type,
+            event=self.event or "",
+            customer_id=self.customer_id,
+            anonymous_id=self.anonymous_id,
+            properties={} if identifies else self.properties,
+            traits=self.properties | self.traits if identifies else {},
+            timestamp=self.timestamp,
+            sent_at=self.sent_at,
+        )
+
+
 class DecisionBody(Body):
     """One question: what now, for this customer, here?"""
 
@@ -75,8 +122,10 @@ class DecisionBody(Body):
     account_id: Id | None = Field(
         None, description="The company or household. Default: the one that is stored with the customer."
     )
-    events: list[dict[str, Any]] = Field(
-        default_factory=list, max_length=MAX_BATCH, description=EVENTS_WARNING
+    events: Annotated[list[EventFields], Field(max_length=MAX_BATCH)] = Field(
+        default_factory=list,
+        description="Applied before deciding, and counted once, like those of `POST /v1/events`; of this "
+        "customer, where they name nobody.",
     )
     exclude: Annotated[list[Label], Field(max_length=MAX_BATCH)] = Field(
         default_factory=list, description="Actions not to offer."
@@ -113,7 +162,7 @@ class DecisionBody(Body):
             explain=self.explain,
             dry_run=self.dry_run,
             deadline_ms=self.deadline_ms,
-            warnings=(EVENTS_WARNING,) if self.events else (),
+            events=tuple([event.to_report() for event in self.events]),
         )
 
 
@@ -142,6 +191,16 @@ class OutcomeBody(Body):
     )
 
 
+class EventBody(EventFields):
+    """What a customer or a visitor did, in the shape of the Segment spec."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> "EventBody":
+        if self.customer_id is None and self.anonymous_id is None:
+            raise ValueError("customer_id or anonymous_id is required")
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Misfit:
     """A row of a list that does not fit, and why."""
@@ -160,6 +219,12 @@ OutcomeBodies = Annotated[
     list[Annotated[OutcomeBody, WrapValidator(_or_misfit)]], Field(min_length=1, max_length=MAX_BATCH)
 ]
 """Up to 1,000 outcomes. Each is checked by itself: one that does not fit is a `Misfit` in its place."""
+
+
+EventBodies = Annotated[
+    list[Annotated[EventBody, WrapValidator(_or_misfit)]], Field(min_length=1, max_length=MAX_BATCH)
+]
+"""Up to 1,000 events; like `OutcomeBodies`."""
 
 
 class CustomerBody(Body):
@@ -359,6 +424,12 @@ class ReceiptView(BaseModel):
     dry_run: int
 
 
+class EventReceiptView(BaseModel):
+    accepted: int
+    duplicates: int
+    warnings: list[str]
+
+
 class ConsentView(BaseModel):
     state: Literal["granted", "denied"]
     at: str
@@ -379,6 +450,9 @@ class CustomerView(BaseModel):
     account_id: str | None
     profile: dict[str, Any]
     behaviour: dict[str, Any]
+    derived: dict[str, Any] = Field(
+        description="Scores and segments as they are now, without the context of a request."
+    )
     updated_at: str | None
     consents: dict[str, dict[str, ConsentView]]
     offers: list[KeptOfferView] = Field(description="What the customer was offered and can still rely on.")

@@ -1,58 +1,186 @@
 """How uvicorn serves the application: with as little work of its own for a request as it can do with."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-TURNS_AWAY = "turns_away"
-TurnsAway = Callable[[Any], Response | None]
-"""The answer to a request, by its scope, that is not even to be begun with; None: it is."""
+from service.api.problems import INTERNAL_ERROR
+from service.api.routes import CLIENT_GONE
+
+DIRECT = "direct"
+"""Of an application's state: the `DirectRoute` that it has."""
+_UNUSUAL = frozenset((b"expect", b"transfer-encoding", b"upgrade"))
+"""Headers of requests that are more than a body whose size is known."""
 
 
-class WholeAnswers(HttpToolsProtocol):
-    """uvicorn's protocol, except that the head of an answer waits for the first part of its body, as ASGI
-    has it, and leaves together with it.
+class DirectRoute(Protocol):
+    """What an application answers itself, without a task, a scope and messages for each request."""
 
-    uvicorn writes one after the other. Each is a call of the operating system, which takes longer than
-    anything else that HTTP needs for a request.
+    method: bytes
+    target: bytes
+    most: int
+    """Bytes that a body may have."""
 
-    Where the application's state has `TURNS_AWAY`, requests are shown to it by their scope before anything
-    is started for them, and what it returns is the answer.
+    def refusal(self) -> Response | None:
+        """The answer to a request that is not even to be begun with; None: it is."""
+
+    def take(self, body: bytearray, reply: "DirectRequest") -> None:
+        """Answer a request, now or later."""
+
+    def count(self, status: int) -> None:
+        """Is told how each request ended."""
+
+
+class DirectRequest:
+    """A request for a direct route, to be answered as a future is given its result. For uvicorn it is a cycle
+    like others, so whatever comes after it on its connection waits for it, and so does the end of a server.
     """
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        turns_away: TurnsAway | None = self.app_state.get(TURNS_AWAY)
-        answer = None if turns_away is None else turns_away(cycle.scope)
-        if answer is None:
-            super()._start_asgi_task(cycle, _with_whole_answers(cycle, app))
-        else:
-            self._turn_away(cycle, answer)
+    __slots__ = (
+        "_protocol",
+        "_route",
+        "body",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "response_complete",
+    )
 
-    def _turn_away(self, cycle: RequestResponseCycle, answer: Response) -> None:
-        """Answer at once; what comes of the request's body is passed over."""
-        headers = [*cycle.default_headers, *answer.raw_headers]
-        if not cycle.keep_alive:
-            headers.append((b"connection", b"close"))
-        head = b"".join(b"%b: %b\r\n" % header for header in headers)
-        cycle.transport.write(b"HTTP/1.1 %d \r\n%b\r\n%b" % (answer.status_code, head, bytes(answer.body)))
-        cycle.response_started = cycle.response_complete = True
-        if not cycle.keep_alive:
-            cycle.transport.close()
+    def __init__(self, protocol: "DirectAnswers", route: DirectRoute, *, keep_alive: bool) -> None:
+        self._protocol, self._route, self.keep_alive = protocol, route, keep_alive
+        self.body = bytearray()
+        self.more_body = True
+        self.response_complete = self.disconnected = False
+
+    @property
+    def message_event(self) -> "DirectRequest":
+        """What uvicorn sets when something has happened to a request. Nobody waits for it here."""
+        return self
+
+    def set(self) -> None:
+        """See `message_event`."""
+
+    def done(self) -> bool:
+        """Whether nobody waits for an answer any more."""
+        return self.response_complete or self.disconnected
+
+    def begin(self) -> None:
+        """Have it answered; its body is all here."""
+        try:
+            self._route.take(self.body, self)
+        except Exception as error:  # noqa: BLE001 - the client is told, whatever happened
+            self.set_exception(error)
+
+    def set_result(self, response: Response) -> None:
+        """Answer it."""
+        self._route.count(response.status_code)
+        self.response_complete = True
+        self._protocol.respond(response, keep_alive=self.keep_alive)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Answer that something is wrong here, and log what."""
+        self._protocol.logger.error("Exception in a direct route\n", exc_info=error)
+        self.set_result(INTERNAL_ERROR)
+
+    def leave(self) -> None:
+        """Its client has gone."""
+        if not self.done():
+            self._route.count(CLIENT_GONE)
+
+
+class DirectAnswers(HttpToolsProtocol):
+    """uvicorn's protocol, except for two things.
+
+    Requests for the `DirectRoute` that the application's state has, if any, are handed to it, as long as they
+    are plain: a body whose size is known, and no other request before it on the way. All others go to the
+    application.
+
+    The head of an answer waits for the first part of its body, as ASGI has it, and leaves together with it.
+    uvicorn writes one after the other. Each is a call of the operating system, which takes longer than
+    anything else that HTTP needs for a request.
+    """
+
+    cycle: Any
+    """What came last: a `RequestResponseCycle` or a `DirectRequest`."""
+
+    def on_headers_complete(self) -> None:
+        self._unset_keepalive_if_required()  # what was answered at once has set it amid what was received
+        route: DirectRoute | None = self.app_state.get(DIRECT)
+        if route is None or not self._is_for(route):
+            super().on_headers_complete()
+            return
+        parser = self.parser
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        self.cycle = request = DirectRequest(self, route, keep_alive=keep_alive)
+        refusal = route.refusal()
+        if refusal is not None:
+            request.set_result(refusal)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        request = self.cycle
+        if isinstance(request, DirectRequest) and not request.response_complete:
+            request.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(self.cycle, DirectRequest):
+            self.cycle.leave()
+        super().connection_lost(exc)
+
+    def respond(self, response: Response, *, keep_alive: bool) -> None:
+        """Write a whole answer, and go on with what comes after it."""
+        if not self.transport.is_closing():
+            headers = [*self.server_state.default_headers, *response.raw_headers]
+            if not keep_alive:
+                headers.append(CLOSE_HEADER)
+            head = b"".join([b"%b: %b\r\n" % header for header in headers])
+            self.transport.write(
+                b"%b%b\r\n%b" % (STATUS_LINE[response.status_code], head, bytes(response.body))
+            )
+            if not keep_alive:
+                self.transport.close()
         self.on_response_complete()
+
+    def _is_for(self, route: DirectRoute) -> bool:
+        """Whether the request whose head is here is a plain one for this route, and nothing is in its way."""
+        return (
+            self.url == route.target
+            and self.parser.get_method() == route.method
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and _is_plain(self.headers, min(route.most, HIGH_WATER_LIMIT))
+        )
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, _with_whole_answers(cycle, app))
 
 
 OPTIONS: dict[str, Any] = {
-    "http": WholeAnswers,
+    "http": DirectAnswers,
     "ws": "none",
     "access_log": False,
     "proxy_headers": False,
     "server_header": False,
 }
 """For `uvicorn.Config`. Nothing here asks for the address of a client, and metrics count requests."""
+
+
+def _is_plain(headers: list[tuple[bytes, bytes]], most: int) -> bool:
+    """Whether what follows is JSON, as far as is known, and has so many bytes at most."""
+    sized = False
+    for name, value in headers:
+        if name == b"content-length":
+            sized = int(value) <= most
+        elif name == b"content-type":
+            if value.partition(b";")[0].rstrip().lower() != b"application/json":
+                return False
+        elif name in _UNUSUAL:
+            return False
+    return sized
 
 
 def _with_whole_answers(cycle: RequestResponseCycle, app: ASGIApp) -> Any:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from feature_store.keys import ANONYMOUS_PREFIX
 from service.cli.console import fail, out
 from service.cli.errors import explained
 from service.cli.explanation import show
 from service.cli.serve import base_url
-from service.runtime.requests import ANONYMOUS_PREFIX
 from service.settings import Settings
 
 DEADLINE_MS = 5_000

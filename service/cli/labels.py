@@ -54,8 +54,8 @@ def labels(
             with TableWriter(file, found.rows.schema) as writer:
                 for batch in found.rows:
                     writer.write(pa.Table.from_batches([batch]))
-                    for entry in batch.column("state").value_counts().to_pylist():
-                        states[entry["values"]] += entry["counts"]
+                    for state in states:
+                        states[state] += batch.column("state").to_pylist().count(state)
         out.print(
             f"{file}: {sum(states.values()):,} rows, {states[joined.FINAL]:,} final and "
             f"{states[joined.PROVISIONAL]:,} provisional, of {found.findings.offers:,} offers"

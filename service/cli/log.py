@@ -91,7 +91,7 @@ def _summary(done: Upkeep) -> str:
     if done.erased:
         parts.append(f"{done.erased:,} rows of erased customers taken out")
     if done.postponed:
-        parts.append("some files wait, because the log is being read")
+        parts.append("some files wait, because the log is being read or rewritten")
     return ", ".join(parts)
 
 

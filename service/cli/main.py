@@ -6,6 +6,7 @@ try:
     from service.cli.batch import batch
     from service.cli.bench import bench
     from service.cli.diff import diff
+    from service.cli.evaluate import evaluate
     from service.cli.explain import explain
     from service.cli.import_model import import_model
     from service.cli.labels import labels
@@ -41,6 +42,7 @@ for command in (
     rollback,
     validate,
     diff,
+    evaluate,
     replay,
     batch,
     log,

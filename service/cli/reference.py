@@ -21,6 +21,7 @@ from service.decisioning.stages import (
     STAGES,
 )
 from service.observability import metrics
+from service.runtime.bringing import EVENTS_TIMEOUT, EVENTS_UNAVAILABLE
 from service.runtime.decision import (
     FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
@@ -37,6 +38,9 @@ COMMAND = "python -m service.cli.reference docs/reference"
 DEGRADED: Mapping[str, str] = {
     CONTACT_RESERVATION: "a contact could not be reserved in time: decided without the actions whose caps "
     "need it",
+    EVENTS_TIMEOUT: "the events of the request were not applied in time: decided without them, and they "
+    "count as soon as the store has them",
+    EVENTS_UNAVAILABLE: "the store is away, so the events of the request were not applied: send them again",
     FEATURES_INCOMPLETE: "something is stored of the customer that could not be read: its node is away, "
     "or it was written under a schema that nobody knows any more",
     FEATURES_TIMEOUT: "the store had not answered by the deadline: decided on the context and the defaults",

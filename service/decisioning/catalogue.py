@@ -150,10 +150,14 @@ class Catalogue:
         return np.array([action.active for action in self.actions], dtype=np.bool_)
 
     @cached_property
+    def is_fallback(self) -> NDArray[np.bool_]:
+        """A: which actions are fallbacks."""
+        return np.array([action.fallback for action in self.actions], dtype=np.bool_)
+
+    @cached_property
     def fallbacks(self) -> NDArray[np.bool_] | None:
-        """A: which actions are fallbacks; None where none is."""
-        found = np.array([action.fallback for action in self.actions], dtype=np.bool_)
-        return found if found.any() else None
+        """The same; None where none is."""
+        return self.is_fallback if self.is_fallback.any() else None
 
     @cached_property
     def values(self) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
-from service.decisioning.counters import Counter, Counts
-from service.decisioning.frequency import Cap, Frequency, Gap, Held
+from service.decisioning.counters import Cells, Counter, Coverage
+from service.decisioning.counting import UNCOVERED
+from service.decisioning.frequency import Frequency
 from service.decisioning.quiet_hours import QuietHours
 from service.decisioning.removal import remove_at
-from service.decisioning.stages import NO_ACTION, STILL_IN, Removal, Stage
+from service.decisioning.stages import NO_ACTION, Removal, Stage
 from service.decisioning.touches import Touches, Vocabulary
 
 NOTHING = Vocabulary((), (), (), (), (), ())
@@ -52,14 +53,10 @@ class Contact:
         return any(policy.by_account for policy in self.frequencies)
 
     @cached_property
-    def shared_caps(self) -> Sequence[tuple[int, Cap]]:
+    def shared_caps(self) -> Sequence[tuple[int, Frequency]]:
         """The caps that several actions of an answer use up together, and their places in `frequencies`. To a
         gap, what one answer says is one contact."""
-        return [
-            (place, policy)
-            for place, policy in enumerate(self.frequencies)
-            if isinstance(policy, Cap) and not isinstance(policy, Gap) and not policy.counting.of_treatments
-        ]
+        return [(place, policy) for place, policy in enumerate(self.frequencies) if policy.shared]
 
     @cached_property
     def reserving(self) -> tuple[Frequency, ...]:
@@ -83,7 +80,8 @@ class Contact:
     def remove(self, batch: Batch, first_code: int, removed_by: NDArray[np.int32]) -> None:
         """Take out (in place) the actions for which a policy holds; the codes of the policies follow one
         another from `first_code`."""
-        self._count(batch, first_code, removed_by, of_treatments=False)
+        if self.frequencies:
+            self._actions.take_out(self.cells(batch), batch.channel, first_code, removed_by)
         for code, hours in enumerate(self.quiet_hours, start=first_code + len(self.frequencies)):
             rows = hours.channels[batch.channel].nonzero()[0]
             if rows.size:
@@ -92,82 +90,57 @@ class Contact:
 
     def remove_treatments(self, batch: Batch, first_code: int, removed_by: NDArray[np.int32]) -> None:
         """The same for treatments: `removed_by` is n x T, or wider."""
-        self._count(batch, first_code, removed_by, of_treatments=True)
+        if self.of_treatments.size:
+            self._treatments.take_out(self.cells(batch), batch.channel, first_code, removed_by)
 
-    def _count(
-        self, batch: Batch, first_code: int, removed_by: NDArray[np.int32], *, of_treatments: bool
-    ) -> None:
-        spoken = sorted(self._spoken(batch, of_treatments), key=lambda one: one[0])
-        for number, rows, out in spoken:
-            _remove(removed_by, rows, out, first_code + number)
-
-    def _spoken(
-        self, batch: Batch, of_treatments: bool
-    ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.bool_]]]:
-        """The policies about treatments, or actions, that hold for somebody: their places, rows, and who is
-        out in each."""
-        for number, held in self.held(batch):
-            counting = self.frequencies[number].counting
-            if counting.of_treatments == of_treatments:
-                yield number, held.rows, counting.covered(batch, held.rows) == held.keys[:, None]
-        for number, rows in self.shut(batch):
-            counting = self.frequencies[number].counting
-            if counting.of_treatments == of_treatments:
-                yield number, rows, counting.covered(batch, rows) >= 0
+    def cells(self, batch: Batch) -> Cells:
+        """What the policies have counted for each request, where it is enough to matter."""
+        return Cells.merged([counter.count(touches, batch) for counter, touches in self._histories(batch)])
 
     def unknown(self, batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """n each: where a policy could not count because the history was unreadable, and where because it
         does not reach back far enough."""
         unreadable, short = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
-        for _, counter, touches in self._histories(batch):
-            if not touches.complete:
-                lost = np.isposinf(touches.since)
-                unreadable |= lost
-                short |= counter.unknown(touches, batch.now).any(axis=0) & ~lost
+        for counter, touches in self._histories(batch):
+            lost = np.isposinf(touches.since)
+            unreadable |= lost
+            short |= (touches.since > batch.now - counter.horizon) & ~lost
         return unreadable, short
 
-    def counts(self, batch: Batch) -> Iterator[tuple[Sequence[int], Counts]]:
-        """What policies count, those of the same history together, with their places in `frequencies`."""
-        for places, counter, touches in self._histories(batch):
-            if len(touches.records):
-                yield places, counter.count(touches, batch.now)
-
-    def held(self, batch: Batch) -> Iterator[tuple[int, Held]]:
-        """The policies that hold by what they count, by their places in `frequencies`."""
-        for places, counts in self.counts(batch):
-            for place in counts.holding():
-                held = counts.held(place)
-                if held.rows.size:
-                    yield places[place], held
-
-    def shut(self, batch: Batch) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        """The policies that hold for all that they cover, with the rows for which they do."""
-        for places, counter, touches in self._histories(batch):
-            if not touches.complete:
-                shut = counter.shut(touches, batch.now)
-                for place in np.flatnonzero(shut.any(axis=1)).tolist():
-                    yield places[place], shut[place].nonzero()[0]
-
-    def _histories(self, batch: Batch) -> Iterator[tuple[Sequence[int], Counter, Touches]]:
-        """The policies of each history that there is, and their places."""
-        for touches, (places, counter) in zip(
-            (batch.touches, batch.account_touches), self._counters, strict=True
-        ):
-            if places and touches is not None:
-                yield places, counter, touches
+    def _histories(self, batch: Batch) -> Iterator[tuple[Counter, Touches]]:
+        """Those that there are, each with the policies that count it."""
+        for counter, touches in zip(self._counters, (batch.touches, batch.account_touches), strict=True):
+            if counter.policies and touches is not None:
+                yield counter, touches
 
     @cached_property
-    def _counters(self) -> Sequence[tuple[Sequence[int], Counter]]:
-        """The places of the policies that count the history of the customer, and of those that count that of
-        the account."""
-        split = [
-            [place for place, policy in enumerate(self.frequencies) if policy.by_account == by_account]
+    def _counters(self) -> tuple[Counter, Counter]:
+        """The policies that count the history of the customer, and those that count that of the account."""
+        of_customer, of_account = (
+            Counter(
+                {place: one for place, one in enumerate(self.frequencies) if one.by_account == by_account},
+                self.vocabulary,
+            )
             for by_account in (False, True)
-        ]
-        return [
-            (places, Counter([self.frequencies[place] for place in places], self.vocabulary))
-            for places in split
-        ]
+        )
+        return of_customer, of_account
+
+    @cached_property
+    def _actions(self) -> Coverage:
+        return self._coverage(len(self.vocabulary.actions), of_treatments=False)
+
+    @cached_property
+    def _treatments(self) -> Coverage:
+        return self._coverage(len(self.vocabulary.treatments), of_treatments=True)
+
+    def _coverage(self, candidates: int, *, of_treatments: bool) -> Coverage:
+        """The actions, or treatments, that each policy covers: none where it is about the others."""
+        shape = len(self.frequencies), len(self.vocabulary.channels), candidates
+        keys = np.full(shape, UNCOVERED, np.int32)
+        for place, policy in enumerate(self.frequencies):
+            if policy.counting.of_treatments == of_treatments:
+                keys[place] = policy.counting.keys
+        return Coverage.of(keys)
 
 
 def without_reserving(batch: Batch) -> Batch:
@@ -180,12 +153,3 @@ def without_reserving(batch: Batch) -> Batch:
         touches=replace(touches, closed=closed),
         account_touches=replace(account_touches, closed=closed),
     )
-
-
-def _remove(removed_by: NDArray[np.int32], rows: NDArray[np.intp], out: NDArray[np.bool_], code: int) -> None:
-    """Take out some candidates of each of the rows (a row may stand there several times), where nothing else
-    has done it before."""
-    place, columns = out.nonzero()
-    rows = rows[place]
-    free = removed_by[rows, columns] == STILL_IN
-    removed_by[rows[free], columns[free]] = code

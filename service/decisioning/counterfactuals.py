@@ -15,8 +15,8 @@ from service.decisioning.conduct import Conduct
 from service.decisioning.exploration import STANDING
 from service.decisioning.pipeline import Decisions
 from service.decisioning.rivals import Rivals
-from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.turns import NOBODY
 
 FACTORS = ("propensity", "context_weight", "value", "lever")
 

@@ -1,153 +1,169 @@
-"""Contact policies that count one history, all of them in a few calls.
+"""Contact policies that count one history, laid out as the tables that they are counted by."""
 
-How many records a policy could count of each request, under whatever key, is cheap to tell for all policies
-at once. Only where these are enough for it to hold are they told apart by their keys, which is seldom.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.counted import Counted
-from service.decisioning.frequency import Frequency, Held
-from service.decisioning.touches import Kind, Touches, Vocabulary, hashes_of
+from service.decisioning.batch import Batch
+from service.decisioning.frequency import Frequency
+from service.decisioning.tally import COUNTED, KEY, POLICY, ROW, TOGETHER, take_out, tally
+from service.decisioning.touches import KINDS, Touches, Vocabulary
+
+
+class Cells(NamedTuple):
+    """What policies count, where it is enough to matter.
+
+    table   m x 4  of each cell the policy, the request, the key under which it counts, and how many records
+                   it has counted, in the columns of `tally`. Policies ascend. A key and a count of -1: the
+                   policy holds for all that it covers, since nobody can tell the count or nothing can be
+                   reserved
+    untils  m      epoch seconds until when the policy holds, if nothing more happens; NaN where nobody can
+                   tell, -inf where it doesn't hold yet, but leaves less than the request asks for
+    """
+
+    table: NDArray[np.int64]
+    untils: NDArray[np.float64]
+
+    @classmethod
+    def merged(cls, found: Sequence["Cells"]) -> "Cells":
+        """Those of several histories."""
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            return cls(np.empty((0, 4), np.int64), np.empty(0))
+        table = np.concatenate([cells.table for cells in found])
+        order = table[:, POLICY].argsort(kind="stable")
+        return cls(table[order], np.concatenate([cells.untils for cells in found])[order])
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The request of each."""
+        return self.table[:, ROW]
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """The key of each."""
+        return self.table[:, KEY]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many records each has counted."""
+        return self.table[:, COUNTED]
+
+    def of(self, policy: int) -> "Cells":
+        """Those of one policy."""
+        first, last = self.table[:, POLICY].searchsorted([policy, policy + 1]).tolist()
+        return Cells(self.table[first:last], self.untils[first:last])
 
 
 @dataclass(frozen=True, eq=False)
 class Counter:
-    """k policies and the names by which they count."""
+    """Policies that count one history, by their places among all, and the names by which they count."""
 
-    policies: Sequence[Frequency]
+    policies: Mapping[int, Frequency]
     vocabulary: Vocabulary
 
-    def count(self, touches: Touches, now: NDArray[np.float64]) -> "Counts":
-        """What they count at `now` (n). It is counted once."""
-        return touches.remembered(self, now, lambda: Counts(self, touches, now))
+    def count(self, touches: Touches, batch: Batch) -> Cells:
+        """What they count for the requests of a batch. It is counted once."""
+        return touches.remembered((self, batch.now, batch.limits), lambda: self._count(touches, batch))
 
-    def matching(self, records: NDArray[np.void]) -> NDArray[np.bool_]:
-        """k x t: which records a policy is about.
-
-        A record has one name of each kind. So it has as many of the names that a policy wants as there are
-        kinds of them, if it has one of each.
-        """
-        found = np.empty((self._weights.shape[1], len(records)), np.float32)
-        for kind, (hashes, places) in self._names.items():
-            np.equal(hashes_of(kind, records), hashes, out=found[places])
-        matching: NDArray[np.bool_] = self._weights @ found == self._kinds
-        return matching
-
-    def unknown(self, touches: Touches, now: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """k x n: where the history does not reach as far back as a policy looks."""
-        unknown: NDArray[np.bool_] = touches.since > now - self._horizons
-        return unknown
-
-    def shut(self, touches: Touches, now: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """k x n: where a policy holds for all that it covers, because the count can't be known or nothing can
-        be reserved."""
-        shut = self.unknown(touches, now) & self._suppress
-        return shut if touches.closed is None else shut | (touches.closed & self._reserve)
+    def _count(self, touches: Touches, batch: Batch) -> Cells:
+        now = batch.now
+        closed = np.zeros(len(now), np.bool_) if touches.closed is None else touches.closed
+        table, untils = tally(
+            touches.words,
+            touches.rows,
+            touches.times,
+            touches.expires,
+            touches.since,
+            closed,
+            now,
+            batch.limits.sum(axis=1, dtype=np.int64),
+            *self._names,
+            *self._wants,
+            self._table,
+        )
+        return Cells(table, untils)
 
     @cached_property
-    def reach(self) -> NDArray[np.float64]:
-        """k x 1: for how long a single record can make a policy hold."""
-        return np.array([[policy.reach] for policy in self.policies])
+    def horizon(self) -> float:
+        """How long ago, in seconds, a record can be that still matters."""
+        return max(policy.horizon for policy in self.policies.values())
 
     @cached_property
-    def _horizons(self) -> NDArray[np.float64]:
-        return np.array([[policy.horizon] for policy in self.policies])
+    def _table(self) -> NDArray[np.float64]:
+        """k x 10, a row of each policy in the columns of `tally`."""
+        return np.array(
+            [
+                (
+                    place,
+                    policy.limit,
+                    TOGETHER if policy.counting.per == "everything" else KINDS.index(policy.counting.per),
+                    policy.within,
+                    policy.rest,
+                    policy.reach,
+                    policy.horizon,
+                    policy.suppress,
+                    policy.reserve > 0.0,
+                    policy.shared,
+                )
+                for place, policy in self.policies.items()
+            ],
+            np.float64,
+        )
 
     @cached_property
-    def _suppress(self) -> NDArray[np.bool_]:
-        return np.array([[policy.suppress] for policy in self.policies], np.bool_)
+    def _wants(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where the names of a kind begin for each policy (k x 6; -1: it wants any), and whether it wants
+        them, with one more of each kind for all that are unknown."""
+        first, wants, size = np.full((len(self.policies), len(KINDS)), -1, np.int64), [], 0
+        for row, policy in zip(first, self.policies.values(), strict=True):
+            for kind, names in policy.counting.wanted(self.vocabulary).items():
+                row[KINDS.index(kind)] = size
+                wants.append(names)
+                size += len(names)
+        return first, np.concatenate(wants)
 
     @cached_property
-    def _reserve(self) -> NDArray[np.bool_]:
-        return np.array([[policy.reserve > 0.0] for policy in self.policies], np.bool_)
-
-    @cached_property
-    def _wanted(self) -> Sequence[Mapping[Kind, NDArray[np.uint64]]]:
-        return [policy.counting.wanted(self.vocabulary) for policy in self.policies]
-
-    @cached_property
-    def _kinds(self) -> NDArray[np.float32]:
-        """k x 1: of how many kinds a policy wants names."""
-        return np.array([[len(wanted)] for wanted in self._wanted], np.float32)
-
-    @cached_property
-    def _names(self) -> Mapping[Kind, tuple[NDArray[np.unsignedinteger], slice]]:
-        """By kind, the hashes (e x 1) of the names that any policy wants, and their places among those of all
-        kinds."""
-        kinds = dict.fromkeys(kind for wanted in self._wanted for kind in wanted)
-        names, first = {}, 0
-        for kind in kinds:
-            hashes = np.unique(np.concatenate([w[kind] for w in self._wanted if kind in w]))
-            as_stored = hashes if kind == "group" else hashes.astype(np.uint32)
-            names[kind] = as_stored[:, None], slice(first, first := first + len(hashes))
-        return names
-
-    @cached_property
-    def _weights(self) -> NDArray[np.float32]:
-        """k x e: which names a policy wants."""
-        size = sum(len(hashes) for hashes, _ in self._names.values())
-        weights = np.zeros((len(self.policies), size), np.float32)
-        for row, wanted in zip(weights, self._wanted, strict=True):
-            for kind, hashes in wanted.items():
-                names, places = self._names[kind]
-                row[places] = np.isin(names[:, 0], hashes)
-        return weights
+    def _names(self) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
+        """The kinds in the columns of `tally` (6 x 3), and the slots of all: the hash and the place of a
+        name each."""
+        pers = {policy.counting.per for policy in self.policies.values()}
+        kinds, slots, places, size = np.full((len(KINDS), 3), -1, np.int64), [], [], 0
+        for number, kind in enumerate(KINDS):
+            if kind in pers or (self._wants[0][:, number] >= 0).any():
+                hashes = self.vocabulary.hashes(kind)
+                kinds[number] = size, len(hashes.slots) - 1, hashes.count
+                slots.append(hashes.slots)
+                places.append(hashes.places)
+                size += len(hashes.slots)
+        return kinds, np.concatenate(slots), np.concatenate(places)
 
 
-class Counts:
-    """What k policies count of the history of n requests.
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """The candidates that policies cover.
 
-    totals  k x n  how many records matter, under whatever key
+    keys      k x C x A  by policy and channel the keys of all candidates, ascending; -1: it isn't covered
+    subjects  k x C x A  the candidates in this order
     """
 
-    def __init__(self, counter: Counter, touches: Touches, now: NDArray[np.float64]) -> None:
-        self._counter, self._touches, self._now = counter, touches, now
-        self._held: dict[int, Held] = {}
-        self._times = np.ascontiguousarray(touches.records["time"])
-        at = now.take(touches.rows)
-        self._matters = self._times + counter.reach > at
-        self._matters &= touches.expires > at
-        self._matters &= counter.matching(touches.records)
-        policy, record = self._matters.nonzero()
-        cells = policy * len(now) + touches.rows.take(record)
-        shape = len(counter.policies), len(now)
-        self.totals = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+    keys: NDArray[np.int32]
+    subjects: NDArray[np.int32]
 
-    @cached_property
-    def most(self) -> Sequence[int]:
-        """k: of the request with the most records that matter."""
-        most: list[int] = self.totals.max(axis=1, initial=0).tolist()
-        return most
+    @classmethod
+    def of(cls, keys: NDArray[np.int32]) -> "Coverage":
+        """From the key of every candidate, k x C x A; -1 where it isn't covered."""
+        order = keys.argsort(axis=2, kind="stable")
+        return cls(np.take_along_axis(keys, order, axis=2), order.astype(np.int32))
 
-    def holding(self) -> Iterator[int]:
-        """The places of the policies that may hold for some request."""
-        for place, (policy, most) in enumerate(zip(self._counter.policies, self.most, strict=True)):
-            if most >= policy.limit:
-                yield place
-
-    def held(self, place: int) -> Held:
-        """For what a policy holds."""
-        policy = self._counter.policies[place]
-        held = self._held.get(place)
-        if held is None:
-            held = self._held[place] = policy.held(self.of(place, policy.limit), self._now)
-        return held
-
-    def of(self, place: int, least: int | NDArray[np.intp]) -> Counted:
-        """What a policy counts of the requests that have at least so many records (n) that matter."""
-        counting, rows = self._counter.policies[place].counting, self._touches.rows
-        near = (self.totals[place] >= least).take(rows)
-        at = (self._matters[place] & near).nonzero()[0]
-        return Counted(
-            rows[at],
-            counting.places(self._counter.vocabulary, self._touches.records[at]),
-            self._times[at],
-            self._touches.expires[at],
-            (len(self._now), counting.size),
-        )
+    def take_out(
+        self, cells: Cells, channel: NDArray[np.intp], first_code: int, removed_by: NDArray[np.int32]
+    ) -> None:
+        """Take out (in place) those for which a policy holds, where nothing else has done it before; the
+        codes of the policies follow one another from `first_code`."""
+        take_out(*cells, channel, self.keys, self.subjects, first_code, removed_by)

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.touches import Kind, Vocabulary
 
@@ -91,22 +90,15 @@ class Counting:
         """Whether treatments are covered, instead of actions."""
         return self.per == "treatment"
 
-    def covered(self, batch: Batch, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The keys of what is covered, A (or T) for each of the rows; -1 for what isn't."""
-        if self.of_treatments:
-            return np.broadcast_to(self.keys, (len(rows), len(self.keys)))
-        return self.keys[batch.channel[rows]]
-
-    def wanted(self, vocabulary: Vocabulary) -> Mapping[Kind, NDArray[np.uint64]]:
-        """By kind, the hashes of the names that count; any name of a kind that is left out does."""
+    def wanted(self, vocabulary: Vocabulary) -> Mapping[Kind, NDArray[np.bool_]]:
+        """By kind, the places of the names that count, also of those with the same hash as one that does; any
+        name of a kind that is left out does."""
         wanted: Mapping[Kind, NDArray[np.bool_]] = {"outcome": self.outcomes, **self.only}
-        return {kind: vocabulary.hashes(kind)[names[:-1]] for kind, names in wanted.items()}
+        return {kind: _by_hash(vocabulary.hashes(kind).hashes, names) for kind, names in wanted.items()}
 
-    def places(self, vocabulary: Vocabulary, records: NDArray[np.void]) -> NDArray[np.intp]:
-        """The key under which each record is counted."""
-        if self.per == "everything":
-            return np.zeros(len(records), np.intp)
-        return vocabulary.find(self.per, records)
+
+def _by_hash(hashes: NDArray[np.uint64], names: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.append(np.isin(hashes, hashes[names[:-1]]), names[-1])
 
 
 def _keys(catalogue: Catalogue, vocabulary: Vocabulary, per: Per, scope: Scope) -> NDArray[np.intp]:

@@ -1,6 +1,5 @@
 """Derived features: what models and rules make of all that is known, before anything else is decided."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from models.calibration import HeadCalibration
 from models.layout import Layout
-from models.quickscorer import BoundForest, Panel
+from models.quickscorer import Panel
 from models.scorers import CompiledScorer, Scorer
+from models.tables import BoundForest
 from service.decisioning.batch import Batch
 from service.decisioning.rules.program import Program
 
@@ -58,23 +58,30 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Output:
-    """A column of X that shows what a model says: one of its heads times `scale`, or, with `codes` for each
-    head, the most probable one. `default` stands where it says nothing."""
+class Shown:
+    """A column of X that shows a head of a model times `scale`; `default` stands where it says nothing."""
 
     column: int
     default: float
-    head: int = 0
-    scale: float = 1.0
-    codes: Floats | None = None
-    stated: Stated | None = None
+    model: int
+    head: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """A column of X that shows the most probable level of a model, by the code of each of its heads, unless
+    the context states one."""
+
+    column: int
+    default: float
+    model: int
+    codes: Floats
+    stated: Stated | None
 
     def write(self, X: Floats, scores: Floats) -> None:
-        """Write the column from scores of shape (n, heads)."""
-        if self.codes is None:
-            found = scores[:, self.head] * self.scale
-        else:
-            found = np.where(np.isnan(scores[:, 0]), np.nan, self.codes[scores.argmax(axis=1)])
+        """Write the column from the scores of the model, shape (n, heads)."""
+        found = np.where(np.isnan(scores[:, 0]), np.nan, self.codes[scores.argmax(axis=1)])
         if self.stated is not None:
             found = self.stated.overrule(X, found)
         X[:, self.column] = np.where(np.isnan(found), self.default, found)
@@ -86,34 +93,65 @@ class Scores:
     is, and which of it are timestamps."""
 
     models: tuple[BoundCustomerModel, ...]
-    outputs: tuple[tuple[Output, ...], ...]
+    shown: tuple[Shown, ...]
+    guessed: tuple[Guessed, ...]
     columns: int
     moments: NDArray[np.intp]
 
     def fill(self, X: Floats, now: Floats, scored: NDArray[np.bool_]) -> None:
         """See `Step`."""
-        asked = [self._asked(outputs, X, scored) for outputs in self.outputs]
-        margins = np.full((len(X), self._ends[-1]), np.nan)
+        scores = self._calibration.apply(self._margins(X, now, scored))
+        if self.shown:
+            columns, heads, scales, defaults = self._places
+            found = scores.take(heads, axis=1) * scales
+            X[:, columns] = np.where(np.isnan(found), defaults, found)
+        for guess in self.guessed:
+            guess.write(X, scores[:, self._ends[guess.model] : self._ends[guess.model + 1]])
+
+    def _margins(self, X: Floats, now: Floats, scored: NDArray[np.bool_]) -> Floats:
+        """Of each head, shape (n, heads); NaN for who is not asked about."""
+        asked = np.repeat(scored[:, None], self._ends[-1], axis=1)
+        for first, end, column in self._spared:
+            asked[:, first:end] &= np.isnan(X[:, column])[:, None]
+        margins = np.full(asked.shape, np.nan)
         if self._panel is not None:
-            candidates = np.stack(asked, axis=1).take(self._owners, axis=1)
-            self._panel.score(X, now, np.zeros(len(X), np.intp), candidates, margins)
+            self._panel.score(X, now, np.zeros(len(X), np.intp), asked, margins)
         for head, owner, scorer in self._others:
-            rows = np.flatnonzero(asked[owner])
+            rows = np.flatnonzero(asked[:, head])
             nothing = np.full(len(rows), np.nan)
             inputs = self.models[owner].layout.rows(X, rows, now[rows], nothing, nothing)
             margins[rows, head] = scorer.margins(inputs)
-        ends = self._ends
-        for number, (model, outputs) in enumerate(zip(self.models, self.outputs, strict=True)):
-            scores = model.calibration.apply(margins[:, ends[number] : ends[number + 1]])
-            for output in outputs:
-                output.write(X, scores)
+        return margins
 
-    @staticmethod
-    def _asked(outputs: Sequence[Output], X: Floats, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Of whom a model has to be asked, shape (n,): not of those whose context has said it."""
-        said = {output.stated.column if output.stated is not None else None for output in outputs}
-        column = said.pop()
-        return scored if said or column is None else scored & np.isnan(X[:, column])
+    @cached_property
+    def _spared(self) -> list[tuple[int, int, int]]:
+        """The heads of models of which nobody is asked about whose context has said it, and its column."""
+        needed = {shown.model for shown in self.shown}
+        said: dict[int, set[int | None]] = {}
+        for guess in self.guessed:
+            column = guess.stated.column if guess.stated is not None else None
+            said.setdefault(guess.model, set()).add(column)
+        return [
+            (self._ends[model], self._ends[model + 1], column)
+            for model, columns in said.items()
+            if model not in needed and len(columns) == 1
+            for column in columns
+            if column is not None
+        ]
+
+    @cached_property
+    def _calibration(self) -> HeadCalibration:
+        return HeadCalibration.together([model.calibration for model in self.models])
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]:
+        """Of what is shown: its columns, heads, scales and defaults."""
+        return (
+            np.array([shown.column for shown in self.shown], np.intp),
+            np.array([self._ends[shown.model] + shown.head for shown in self.shown], np.intp),
+            np.array([shown.scale for shown in self.shown]),
+            np.array([shown.default for shown in self.shown]),
+        )
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -121,15 +159,10 @@ class Scores:
         return list(accumulate((len(model.scorers) for model in self.models), initial=0))
 
     @cached_property
-    def _owners(self) -> NDArray[np.intp]:
-        """The model of each head."""
-        return np.repeat(np.arange(len(self.models)), np.diff(self._ends))
-
-    @cached_property
     def _heads(self) -> list[tuple[int, int, Scorer]]:
         """Each head with the number of its model."""
-        scorers = [scorer for model in self.models for scorer in model.scorers]
-        return list(zip(range(len(scorers)), self._owners.tolist(), scorers, strict=True))
+        pairs = [(owner, scorer) for owner, model in enumerate(self.models) for scorer in model.scorers]
+        return [(head, owner, scorer) for head, (owner, scorer) in enumerate(pairs)]
 
     @cached_property
     def _panel(self) -> Panel | None:

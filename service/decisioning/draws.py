@@ -21,7 +21,6 @@ _HASH = hashlib.blake2b(digest_size=8)
 _ONE, _TWELVE, _STEP = np.uint64(1), np.uint64(12), np.uint64(_GAMMA)
 _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_STEPS = np.array([(number + 1) * _GAMMA & _MASK for number in range(8)], np.uint64)
 
 
 @lru_cache(maxsize=65_536)
@@ -67,11 +66,6 @@ def branch(keys: Keys, *path: int | NDArray[np.integer]) -> Keys:
             step *= _STEP
             keys = mixed(keys + step)
     return keys
-
-
-def branches(keys: Keys, count: int) -> Keys:
-    """`branch` by each of the first `count` numbers: m x count for m keys."""
-    return mixed(keys[:, None] + _STEPS[:count])
 
 
 def uniforms(keys: Keys) -> NDArray[np.float64]:

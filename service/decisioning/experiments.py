@@ -140,7 +140,7 @@ class Experiments:
         """Whether anybody takes part in any of them."""
         return bool(self.experiments)
 
-    @property
+    @cached_property
     def needs_accounts(self) -> bool:
         """Whether whole accounts take part in any of them."""
         return any(experiment.by_account for experiment in self.experiments)
@@ -176,19 +176,24 @@ class Experiments:
 
     def _taken(self, batch: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Who takes part in what: rows, and the arm of each among those of `_table`."""
-        table, n = self._table, len(batch)
+        table, now = self._table, batch.now
         if not table.number.size or (batch.units is None and batch.account_units is None):
             return np.empty(0, np.intp), np.empty(0, np.intp)
-        nobody = np.full(n, UNKNOWN)
-        units = np.stack([nobody if u is None else u for u in (batch.units, batch.account_units)])
-        theirs = units.take(table.by_account, axis=0)  # of each experiment
-        now = batch.now
+        theirs = self._units(batch)
         runs = (table.start <= now) & (now < table.end) & (theirs != UNKNOWN)
         place = places(theirs, table.namespaces)
         place[~runs] = np.nan
         of_arm = place.take(table.experiment, axis=0)
         taken, rows = ((table.first <= of_arm) & (of_arm < table.last)).nonzero()
         return rows, taken
+
+    def _units(self, batch: Batch) -> Keys:
+        """Who takes part in each experiment, E x n; n where none is about accounts."""
+        if batch.units is not None and not self.needs_accounts:
+            return batch.units
+        nobody = np.full(len(batch), UNKNOWN)
+        units = np.stack([nobody if u is None else u for u in (batch.units, batch.account_units)])
+        return units.take(self._table.by_account, axis=0)
 
     @cached_property
     def _table(self) -> "_Table":

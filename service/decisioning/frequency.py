@@ -6,31 +6,8 @@ it knows until when it holds, so that who is out now, and when that ends, is one
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.decisioning.counted import Counted
 from service.decisioning.counting import Counting
 from service.decisioning.stages import Removal, Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The m pairs of a request and a key for which a policy holds.
-
-    rows, keys  m  each pair once
-    until       m  epoch seconds at which it ends, if nothing more happens
-    count       m  how many records were counted
-    """
-
-    rows: NDArray[np.intp]
-    keys: NDArray[np.intp]
-    until: NDArray[np.float64]
-    count: NDArray[np.intp]
-
-
-NOBODY = Held(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))
-"""Where a policy holds for nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +54,15 @@ class Frequency:
         """For how long, in seconds, a single record can make it hold."""
         raise NotImplementedError
 
-    def held(self, counted: Counted, now: NDArray[np.float64]) -> Held:
-        """For what it holds at `now` (n), by the records that it counts."""
-        raise NotImplementedError
+    @property
+    def rest(self) -> float:
+        """For how long, in seconds, it holds from the record that sets it off; 0: while so many count."""
+        return 0.0
+
+    @property
+    def shared(self) -> bool:
+        """Whether several actions of one answer use it up together."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +87,9 @@ class Cap(Frequency):
     def reach(self) -> float:
         return self.within
 
-    def held(self, counted: Counted, now: NDArray[np.float64]) -> Held:
-        runs = counted.runs(np.minimum(counted.times + self.within, counted.expires))
-        full = (runs.sizes >= self.at_most).nonzero()[0]
-        sizes = runs.sizes[full]
-        until = runs.values[runs.starts[full] + sizes - self.at_most]
-        return Held(runs.rows[full], runs.keys[full], until, sizes)
+    @property
+    def shared(self) -> bool:
+        return not self.counting.of_treatments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +99,10 @@ class Gap(Cap):
 
     at_most: int = 1
     kind = "gap"
+
+    @property
+    def shared(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,19 +126,9 @@ class Pause(Frequency):
     def reach(self) -> float:
         return self.horizon
 
-    def held(self, counted: Counted, now: NDArray[np.float64]) -> Held:
-        runs = counted.runs(counted.times)
-        times, starts = runs.values, runs.starts
-        if not len(starts):
-            return NOBODY
-        first = np.arange(len(times)) - (self.after - 1)
-        sets_off = (first >= starts.repeat(runs.sizes)) & (times[np.maximum(first, 0)] + self.within > times)
-        moment = np.maximum.reduceat(np.where(sets_off, times, -np.inf), starts)
-        holds = moment + self.pause > now[runs.rows]
-        of_record = moment.repeat(runs.sizes)
-        inside = (times <= of_record) & (times + self.within > of_record)
-        count = np.add.reduceat(inside, starts, dtype=np.intp)
-        return Held(runs.rows[holds], runs.keys[holds], moment[holds] + self.pause, count[holds])
+    @property
+    def rest(self) -> float:
+        return self.pause
 
 
 def reservation(name: str) -> str:

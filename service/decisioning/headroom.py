@@ -4,6 +4,7 @@ A cap that is not full yet keeps nobody out before arbitration; who comes first 
 leaves.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.contact import Contact
-from service.decisioning.counters import Counts
-from service.decisioning.frequency import Cap
+from service.decisioning.counters import Cells
+from service.decisioning.frequency import Frequency
+from service.decisioning.tally import EVERY_KEY
 
 PLENTY = np.iinfo(np.int64).max // 2
 
@@ -36,14 +38,14 @@ def headroom(contact: Contact, batch: Batch, *, duplicates: bool) -> Headroom | 
     `duplicates` tells whether an action may stand several times in an answer.
     """
     asked = batch.limits.sum(axis=1)
-    counted = {
-        number: (counts, at) for places, counts in contact.counts(batch) for at, number in enumerate(places)
-    }
+    caps = [(place, cap) for place, cap in contact.shared_caps if duplicates or cap.counting.per != "action"]
+    if not caps:
+        return None
+    cells = contact.cells(batch)
     found = [
         (keys, left, place)
-        for place, cap in contact.shared_caps
-        if duplicates or cap.counting.per != "action"
-        for keys, left in _of_keys(cap, batch.channel, asked, *counted.get(place, (None, 0)))
+        for place, cap in caps
+        for keys, left in _of_keys(cap, batch.channel, asked, cells.of(place))
     ]
     if not found:
         return None
@@ -52,22 +54,17 @@ def headroom(contact: Contact, batch: Batch, *, duplicates: bool) -> Headroom | 
 
 
 def _of_keys(
-    cap: Cap, channel: NDArray[np.intp], asked: NDArray[np.int64], counts: Counts | None, at: int
-) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
-    """What a cap counts together, with what is left of it, where that may be too little. `at` is its place in
-    the counts of its history; None where there is none."""
-    most = 0 if counts is None else counts.most[at]
-    if cap.at_most >= most + asked.max(initial=0):
-        return []
-    used = np.zeros((len(asked), cap.counting.size), np.intp)
-    if counts is not None:  # who has fewer records has enough left, whatever their keys
-        used = counts.of(at, cap.at_most + 1 - asked).totals()
-    short = np.flatnonzero((cap.at_most - used < asked[:, None]).any(axis=0))
+    cap: Frequency, channel: NDArray[np.intp], asked: NDArray[np.int64], cells: Cells
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """What a cap counts together, with what is left of it, where that may be too little."""
+    if not len(cells.rows) and cap.limit >= asked.max(initial=0):
+        return
+    used = np.zeros((len(asked), cap.counting.size), np.intp)  # who isn't in a cell has enough left
+    counted = cells.keys != EVERY_KEY
+    used[cells.rows[counted], cells.keys[counted]] = cells.counts[counted]
     here = cap.counting.keys[channel]
-    found = []
-    for key in short.tolist():
+    for key in np.flatnonzero((cap.limit - used < asked[:, None]).any(axis=0)).tolist():
         concerned = (here == key).any(axis=1)
-        left = np.where(concerned, cap.at_most - used[:, key], PLENTY)
+        left = np.where(concerned, cap.limit - used[:, key], PLENTY)
         if (left < asked).any():
-            found.append(((cap.counting.keys == key).any(axis=0), left))
-    return found
+            yield (cap.counting.keys == key).any(axis=0), left

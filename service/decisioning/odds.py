@@ -7,11 +7,11 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.choosing import Explorer
+from service.decisioning.choosing import chance
 from service.decisioning.pipeline import Decisions
 from service.decisioning.retracing import RetracedTurn
-from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
+from service.decisioning.turns import NOBODY, odds
 
 MOST_RIVALS = 10
 """Of how many candidates of a turn the odds are told: those with the highest priorities."""
@@ -31,23 +31,48 @@ class Draw:
     chosen: bool
 
 
+class Odds:
+    """The odds of the turns of a batch."""
+
+    def __init__(self, snapshot: Snapshot, decisions: Decisions) -> None:
+        self._decisions = decisions
+        self._chance = None
+        if decisions.batch.seeds is not None:
+            factors = decisions.factors
+            self._chance = chance(snapshot, decisions.batch, decisions.assigned, factors.propensity)
+
+    def leaves_to_chance(self, row: int) -> bool:
+        """Whether anything of a request was."""
+        assigned = self._decisions.assigned
+        conduct = assigned.conducts[int(assigned.conduct[row])]
+        return self._chance is not None and conduct.exploration.method != "none"
+
+    def of(
+        self, row: int, turn: RetracedTurn, among: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """With which probability a turn takes each of k candidates, and the drawn propensities that these
+        compete with, NaN where none is drawn."""
+        probability, competed = np.empty((2, len(among)))
+        if self._chance is None or not self.leaves_to_chance(row):
+            return (among == turn.best).astype(np.float64), np.full(len(among), np.nan)
+        odds(self._chance, row, turn.slot, turn.rank, turn.scores, among, probability, competed)
+        return probability, competed
+
+
 def draws(
     snapshot: Snapshot, decisions: Decisions, row: int, turns: Iterable[RetracedTurn]
 ) -> dict[int, list[Draw]]:
     """The draws that each candidate of a request took part in, by its index: of every turn those of the best
     candidates, and of the chosen one. None where nothing was left to chance."""
-    conduct = decisions.assigned.conducts[int(decisions.assigned.conduct[row])]
-    if conduct.exploration.method == "none" or decisions.batch.seeds is None:
+    known = Odds(snapshot, decisions)
+    if not known.leaves_to_chance(row):
         return {}
-    explorer = Explorer.of(snapshot, decisions.batch, decisions.assigned, decisions.factors.propensity)
     found: dict[int, list[Draw]] = {}
     for turn in turns:
         if turn.choice == NOBODY:
             continue
         among = _told(turn)
-        exploring = explorer.at_turn(row, turn.slot, turn.rank)
-        probability = exploring.odds(turn.scores, among)
-        competed = exploring.drawn()[0, among]
+        probability, competed = known.of(row, turn, among)
         placement = snapshot.catalogue.slots[turn.slot].placement.id
         for action, likely, with_ in zip(
             among.tolist(), probability.tolist(), competed.tolist(), strict=True

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from service.decisioning.arbitration import Factors, arbitrate
 from service.decisioning.batch import Batch
-from service.decisioning.choosing import Explorer
+from service.decisioning.choosing import chance
 from service.decisioning.experiments import Assigned
 from service.decisioning.offers import Offered
 from service.decisioning.propensity import propensities
@@ -93,8 +93,8 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     _barriers(snapshot, batch, assigned, factors, removed_by)
     assigned.withhold(removed_by, snapshot.first_code("experiments"))
     done(Stage.ARBITRATION)
-    explorer = Explorer.of(snapshot, batch, assigned, factors.propensity)
-    slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, explorer.choose)
+    draws = chance(snapshot, batch, assigned, factors.propensity)
+    slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, draws)
     done(Stage.SLATE)
     fallback = _fallback(snapshot, slate, len(batch))
     return Decisions(removed_by, factors, assigned, slate, batch, said, offered, fallback)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.contest import Contest
-from service.decisioning.headroom import headroom
+from service.decisioning.contest import contest
 from service.decisioning.pipeline import Decisions
-from service.decisioning.slate_rules import NOBODY
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STILL_IN
+from service.decisioning.turns import NOBODY, Field, narrow
 
-_ROW = np.zeros(1, np.intp)
+_ROW = 0
 """The only request of a batch of one."""
 
 
@@ -55,20 +54,21 @@ class Retracing:
 
     def __init__(self, snapshot: Snapshot, decisions: Decisions, row: int) -> None:
         batch, factors = decisions.batch.take(np.array([row])), decisions.factors
-        self._said, self._at = decisions.said, np.array([row])
+        self._said, self._row = decisions.said, row
         self._limits = batch.limits[0].tolist()
         self._duplicates = snapshot.slate_policy.duplicates
         self._fallbacks = snapshot.catalogue.fallbacks
         self._priority = factors.priority[row]
         self._picks = _picks(decisions, row)
         self._chosen = np.zeros(len(self._priority), np.bool_)
-        codes, scored = decisions.removed_by[self._at], ~np.isnan(self._priority)
+        codes, scored = decisions.removed_by[[row]], ~np.isnan(self._priority)
         barred = np.isin(codes, list(snapshot.barrier_codes.values()))
         before = np.where(scored & ~barred & ~_withheld(snapshot, codes), STILL_IN, codes)
-        mandatory = None if factors.mandatory is None else factors.mandatory[self._at]
-        caps = headroom(snapshot.contact, batch, duplicates=self._duplicates)
-        self._contest = Contest(snapshot, batch, before, mandatory, caps)
-        self._contest.drop_incomplete(before)
+        mandatory = None if factors.mandatory is None else factors.mandatory[[row]]
+        self._rules = contest(snapshot, batch, mandatory)
+        first = np.zeros_like(self._chosen) if mandatory is None else mandatory[0]
+        self._classes = np.where(first, -1, self._rules.tiers)
+        snapshot.slate_rules.drop_incomplete(before)
         self.free = before[0] == STILL_IN
         self.barred = barred[0] & scored
         for bundle in snapshot.slate_policy.bundles:
@@ -94,21 +94,22 @@ class Retracing:
             yield from self._of_slot(slot, among)
 
     def _of_slot(self, slot: int, among: NDArray[np.bool_]) -> Iterator[RetracedTurn]:
-        fits = among & (self._said.in_slots(np.array([slot]), self._at)[0] >= 0)
+        fits = among & (self._said.in_slot(slot, self._row) >= 0)
         if not self._duplicates:
             fits &= ~self._chosen
-        scores = np.where(fits & self.free, self._priority, -np.inf)[None]
+        scores = np.where(fits & self.free, self._priority, -np.inf)
         picks = [(action, follows) for action, follows in self._of(slot) if among[action]]
         for rank in range(self._limits[slot]):
-            ranks = np.array([self._limits[slot] - rank], np.int32)
-            narrowed, shut = self._contest.narrowed(_ROW, scores, ranks)
+            field = Field.of(len(scores))
+            field.scores[:] = scores
+            narrow(self._rules, _ROW, self._limits[slot] - rank, field)
             action, follows = picks[rank] if rank < len(picks) else (NOBODY, False)
             if not follows:
-                yield from self._turn(slot, rank + 1, narrowed[0], fits & (shut[0] == 0), action)
+                yield from self._turn(slot, rank + 1, field.candidates, fits & (field.shut == 0), action)
             if action == NOBODY:
                 return
-            self._contest.chosen(_ROW, np.array([action]))
-            self._chosen[action], scores[0, action] = True, -np.inf
+            self._rules.left[_ROW] -= self._rules.counts[:, action]
+            self._chosen[action], scores[action] = True, -np.inf
 
     def _turn(
         self, slot: int, rank: int, scores: NDArray[np.float64], fits: NDArray[np.bool_], choice: int
@@ -118,11 +119,11 @@ class Retracing:
         For the barred of a better class, and where there is no candidate, the place is free.
         """
         best, enters, barred = int(scores.argmax()), scores > -np.inf, self.barred & fits
-        classes = None if self._contest.classes is None else self._contest.classes[0]
+        classes = self._classes
         better = np.zeros_like(barred)
         if not enters.any():
             better = barred
-        elif classes is not None:
+        else:
             better = barred & (classes < classes[best])
             barred &= classes == classes[best]
         if better.any():

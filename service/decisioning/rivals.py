@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decisioning.retracing import RetracedTurn, Retracing
-from service.decisioning.slate_rules import NOBODY
+from service.decisioning.turns import NOBODY
 
 
 @dataclass(frozen=True, slots=True)

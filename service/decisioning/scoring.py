@@ -12,8 +12,9 @@ from models.calibration import Calibration
 from models.curves import Curve, Curves
 from models.forest import Forest
 from models.layout import Layout
-from models.quickscorer import BoundForest, Panel, Told
+from models.quickscorer import Panel
 from models.scorers import CompiledScorer, Scorer
+from models.tables import BoundForest, Told
 from service.decisioning.batch import Batch
 
 

@@ -19,9 +19,8 @@ from service.decisioning.consent import Purpose
 from service.decisioning.contact import Contact
 from service.decisioning.derived import BoundCustomerModel, Derived
 from service.decisioning.experiments import Experiments
-from service.decisioning.exploration import Exploration
+from service.decisioning.exploration import Exploration, ways_of
 from service.decisioning.offers import OfferBook
-from service.decisioning.proposals import noise
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.scoring import BoundModel, Scoring
@@ -31,9 +30,12 @@ from service.decisioning.stages import (
     BUILT_IN_REMOVALS,
     DO_NOTHING,
     EMERGENCY,
+    FALLBACK_NOT_NEEDED,
     INACTIVE,
     NO_ACTION,
     NOT_IN_CHANNEL,
+    NOT_IN_PLACEMENT,
+    OUTRANKED,
     STAGES,
     STILL_IN,
     NoAction,
@@ -41,6 +43,7 @@ from service.decisioning.stages import (
     Stage,
 )
 from service.decisioning.treatments import Alternatives
+from service.decisioning.turns import Reasons, Ways
 from service.decisioning.volumes import VolumeLimit
 from service.decisioning.wording import Wording
 
@@ -88,16 +91,17 @@ class Snapshot:
         """Whether anybody's choices are drawn, so that a batch needs seeds."""
         return any(conduct.exploration.method != "none" for conduct in self._conducts)
 
-    def noise(self, least_evidence: float) -> NDArray[np.float64]:
-        """A x M: by what Thompson sampling multiplies propensities, see `proposals.noise`."""
-        return self._noises[least_evidence]
+    @cached_property
+    def explorations(self) -> Mapping[Exploration, int]:
+        """Those of every conduct, each with its place among the `ways`. The first is to take the best."""
+        found = dict.fromkeys((Exploration(), *(conduct.exploration for conduct in self._conducts)))
+        return {exploration: number for number, exploration in enumerate(found)}
 
     @cached_property
-    def _noises(self) -> Mapping[float, NDArray[np.float64]]:
-        """By the least evidence of every exploration."""
+    def ways(self) -> Ways:
+        """The explorations as columns."""
         known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
-        levels = {conduct.exploration.least_evidence for conduct in self._conducts}
-        return {least: noise(np.maximum(known, least)) for least in levels}
+        return ways_of(list(self.explorations), self.catalogue.action_keys, known)
 
     @property
     def all_models(self) -> tuple[BoundModel | BoundCustomerModel, ...]:
@@ -218,6 +222,14 @@ class Snapshot:
             [last if removal is None else STAGES.index(removal.stage) for removal in self.removals],
             dtype=np.intp,
         )
+
+    @cached_property
+    def slate_reasons(self) -> Reasons:
+        """Why candidates are not chosen, and slots stay empty: who was kept out in the last stage says more
+        than who is placed elsewhere, and who was worth less than doing nothing had passed the thresholds."""
+        codes = np.arange(len(self.removal_stages))
+        progress = 3 * self.removal_stages + (codes != STILL_IN) + (codes == DO_NOTHING)
+        return Reasons(OUTRANKED, FALLBACK_NOT_NEEDED, NOT_IN_PLACEMENT, progress)
 
     @cached_property
     def eligible(self) -> NDArray[np.bool_]:

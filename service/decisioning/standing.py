@@ -12,11 +12,12 @@ from feature_store.feature import iso_timestamp
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.contact import Contact
-from service.decisioning.frequency import NOBODY, Held, duration
+from service.decisioning.counters import Cells
+from service.decisioning.frequency import duration
+from service.decisioning.tally import EVERY_KEY, UNKNOWN
 
 MOST_ROUNDS = 100
 """Several quiet hours may follow one another. Of those that leave no gap in so many, the end is unknown."""
-UNKNOWN = -1
 
 
 class CapView(TypedDict):
@@ -79,24 +80,23 @@ def _holding(
 ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.intp]]]:
     """The place of each policy that counts, with until when it holds (A; -inf: it doesn't, NaN: not known)
     and what it has counted (A)."""
-    held = dict(contact.held(one))
-    shut = {place for place, _ in contact.shut(one)}
+    cells = contact.cells(one)
     for place, policy in enumerate(contact.frequencies):
-        keys = policy.counting.covered(one, np.zeros(1, np.intp))[0]
-        if place in shut:
-            until, count = np.where(keys >= 0, np.nan, -np.inf), np.where(keys >= 0, UNKNOWN, 0)
-        else:
-            until, count = _by_subject(keys, held.get(place, NOBODY))
+        keys = policy.counting.keys if policy.counting.of_treatments else policy.counting.keys[one.channel[0]]
+        until, count = _by_subject(keys, cells.of(place))
         if policy.counting.of_treatments:
             until, count = _by_action(catalogue, one, until, count)
         yield place, until, count
 
 
-def _by_subject(keys: NDArray[np.intp], held: Held) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def _by_subject(keys: NDArray[np.intp], cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Until when a policy holds for each action, or treatment, and what it has counted, by their keys."""
-    size = max(int(keys.max(initial=0)), int(held.keys.max(initial=0))) + 2
+    if EVERY_KEY in cells.keys:
+        return np.where(keys >= 0, np.nan, -np.inf), np.where(keys >= 0, UNKNOWN, 0)
+    holds = cells.untils > -np.inf
+    size = max(int(keys.max(initial=0)), int(cells.keys.max(initial=0))) + 2
     until, count = np.full(size, -np.inf), np.zeros(size, np.intp)
-    until[held.keys], count[held.keys] = held.until, held.count
+    until[cells.keys[holds]], count[cells.keys[holds]] = cells.untils[holds], cells.counts[holds]
     return until[keys], count[keys]  # a key of -1 is the last place, where nothing is held
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from service.decisioning.catalogue import Catalogue
 
 Counted = TypeVar("Counted")
 Kind = Literal["outcome", "channel", "issue", "group", "action", "treatment"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""In the order in which a record has them."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,28 @@ class Touches:
         """Whether all is known of everybody, and everything can be reserved."""
         return self.closed is None and bool(np.isneginf(self.since).all())
 
-    def remembered(self, by: object, now: NDArray[np.float64], count: Callable[[], Counted]) -> Counted:
-        """What was counted of them by somebody as of `now`; counted if it has not been."""
-        kept = self._remembered.get(id(by))
-        if kept is None or kept[0] is not by or kept[1] is not now:
-            kept = self._remembered[id(by)] = by, now, count()
-        found: Counted = kept[2]
+    @cached_property
+    def times(self) -> NDArray[np.float64]:
+        """When each record was, t."""
+        times: NDArray[np.float64] = self.records["time"].copy()  # what was read can't be written to
+        return times
+
+    @cached_property
+    def words(self) -> NDArray[np.uint32]:
+        """The records as words of 32 bits, t x 9."""
+        return words_of(self.records)
+
+    def remembered(self, by: tuple[object, ...], count: Callable[[], Counted]) -> Counted:
+        """What was counted of them by these very objects; counted if it has not been."""
+        key = tuple(map(id, by))
+        kept = self._remembered.get(key)
+        if kept is None:  # who is kept here is nobody else by the same id
+            kept = self._remembered[key] = by, count()
+        found: Counted = kept[1]
         return found
 
     @cached_property
-    def _remembered(self) -> dict[int, tuple[object, NDArray[np.float64], Any]]:
+    def _remembered(self) -> dict[tuple[int, ...], tuple[object, Any]]:
         return {}
 
     def take(self, rows: NDArray[np.intp]) -> "Touches":
@@ -71,20 +85,28 @@ class Touches:
         )
 
 
+def words_of(records: NDArray[np.void]) -> NDArray[np.uint32]:
+    """Records as words of 32 bits, t x 9, in a copy: what was read can't be written to."""
+    words: NDArray[np.uint32] = records.view(np.uint32)
+    return words.reshape(-1, RECORD.itemsize // words.itemsize).copy()
+
+
 class Hashes:
-    """Finds names by their hashes: the place of each among `hashes`, or their number where it is unknown."""
+    """Names by their hashes, in slots in which `tally` looks for them.
+
+    slots, places  of each slot the hash of a name, and its place; the count of names where it is empty. A
+                   name is in the slot that the last bits of its hash tell, or in the next one that was free
+    """
 
     def __init__(self, hashes: Sequence[int]) -> None:
-        first = {hashed: place for place, hashed in reversed(list(enumerate(hashes)))}
-        known = sorted(first)
         self.hashes, self.count = np.array(hashes, np.uint64), len(hashes)
-        self._known = np.array([*known, np.iinfo(np.uint64).max], np.uint64)  # the last stops the search
-        self._places = np.array([*(first[hashed] for hashed in known), self.count], np.intp)
-
-    def find(self, hashed: NDArray[np.unsignedinteger]) -> NDArray[np.intp]:
-        """The place of each."""
-        at = self._known.searchsorted(hashed)
-        return np.where(self._known[at] == hashed, self._places[at], self.count)
+        size = 1 << (2 * len(hashes)).bit_length()
+        self.slots, self.places = np.zeros(size, np.uint64), np.full(size, self.count, np.int64)
+        for hashed, place in {h: p for p, h in reversed(list(enumerate(hashes)))}.items():
+            slot = hashed % size
+            while self.places[slot] != self.count:
+                slot = (slot + 1) % size
+            self.slots[slot], self.places[slot] = hashed, place
 
 
 @dataclass(frozen=True)
@@ -130,19 +152,6 @@ class Vocabulary:
         """How many names there are; the place of an unknown one."""
         return self._hashes[kind].count
 
-    def hashes(self, kind: Kind) -> NDArray[np.uint64]:
-        """The hashes of the names of a kind, in their order."""
-        return self._hashes[kind].hashes
-
-    def find(self, kind: Kind, records: NDArray[np.void]) -> NDArray[np.intp]:
-        """The place of each record's name of a kind, t; the count where it means nothing any more."""
-        return self._hashes[kind].find(hashes_of(kind, records))
-
-
-def hashes_of(kind: Kind, records: NDArray[np.void]) -> NDArray[np.unsignedinteger]:
-    """The hashes, t, by which the names of a kind are told: those of a group by that of its issue, too."""
-    hashes: NDArray[np.unsignedinteger] = records[kind]
-    if kind != "group":
-        return hashes
-    of_issue: NDArray[np.uint64] = records["issue"].astype(np.uint64) << np.uint64(32)
-    return of_issue | hashes
+    def hashes(self, kind: Kind) -> Hashes:
+        """The names of a kind."""
+        return self._hashes[kind]

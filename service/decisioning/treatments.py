@@ -54,15 +54,26 @@ def _padded(lists: list[list[int]], filler: int) -> NDArray[np.intp]:
     return table
 
 
+Tables = tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]]
+"""S x A: the treatment of each action in each slot; then e pairs of a slot and an action, e each, for which
+requests have another treatment or none, and n x e: which. -1 is no treatment."""
+_NONE, _NONE_RULED = np.empty(0, np.intp), np.empty((0, 0), np.int32)
+
+
 class Said:
     """The treatment of every slot and action for the requests of a batch; -1 where there is none."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._table = catalogue.slot_treatments
 
-    def in_slots(self, slots: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.int32]:
-        """The treatment of each action in one slot (m) of each row, m x A."""
-        return self._table[slots]
+    def tables(self) -> Tables:
+        """The treatments of every slot and action."""
+        return self._table, _NONE, _NONE, _NONE_RULED
+
+    def in_slot(self, slot: int, row: int) -> NDArray[np.int32]:
+        """The treatment of each action in one slot of a row, A."""
+        said: NDArray[np.int32] = self._table[slot]
+        return said
 
     def placeable(self, batch: Batch) -> NDArray[np.bool_]:
         """n x A: whether an action has a treatment in a slot that is asked for."""
@@ -89,10 +100,13 @@ class RuledSaid(Said):
         chosen = pairs.treatments[np.arange(len(first.T)), first]
         self._chosen = np.where(fits.any(axis=2), chosen, -1).astype(np.int32)
 
-    def in_slots(self, slots: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.int32]:
-        said = super().in_slots(slots, rows)
-        at, pair = np.nonzero(self._pairs.slots == slots[:, None])
-        said[at, self._pairs.actions[pair]] = self._chosen[rows[at], pair]
+    def tables(self) -> Tables:
+        return self._table, self._pairs.slots, self._pairs.actions, self._chosen
+
+    def in_slot(self, slot: int, row: int) -> NDArray[np.int32]:
+        said: NDArray[np.int32] = self._table[slot].copy()
+        here = self._pairs.slots == slot
+        said[self._pairs.actions[here]] = self._chosen[row, here]
         return said
 
     def placeable(self, batch: Batch) -> NDArray[np.bool_]:

@@ -17,7 +17,13 @@ REGISTRY = CollectorRegistry()
 
 
 class BatchHistogram(Histogram):
-    """A histogram that takes the observations of a whole batch at once."""
+    """A histogram that takes the observations of a whole batch at once, and looks up a single one's bucket
+    instead of trying one after the other."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Observe one amount; there are no exemplars here."""
+        self._sum.inc(amount)
+        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
     def observe_all(self, amounts: Sequence[float]) -> None:
         """Observe each amount: one look-up for each, and one addition for each bucket that was hit."""
@@ -40,7 +46,7 @@ DECISION_SECONDS = BatchHistogram(
     buckets=LATENCY_BUCKETS,
     registry=REGISTRY,
 )
-STAGE_SECONDS = Histogram(
+STAGE_SECONDS = BatchHistogram(
     "arbiter_stage_seconds",
     "Time of a stage for one batch. Stages that run together show as the first of them: availability with "
     "channel, and eligibility with applicability and suitability.",
@@ -48,7 +54,7 @@ STAGE_SECONDS = Histogram(
     buckets=STAGE_BUCKETS,
     registry=REGISTRY,
 )
-BATCH_SIZE = Histogram(
+BATCH_SIZE = BatchHistogram(
     "arbiter_batch_size", "Requests decided together.", buckets=BATCH_BUCKETS, registry=REGISTRY
 )
 NO_ACTION = Counter("arbiter_no_action", "Placements left empty.", ["reason"], registry=REGISTRY)
@@ -79,9 +85,29 @@ DEGRADED = Counter(
 )
 LOG_BACKLOG = Gauge(
     "arbiter_log_backlog",
-    "Decisions that wait to be written to the log.",
+    "Decisions that a worker has still to write to the log in the store.",
     registry=REGISTRY,
     multiprocess_mode="livesum",
+)
+SEGMENT_MOVEMENTS = Counter(
+    "arbiter_segment_movements",
+    "Customers who went from one level of a segment to another.",
+    ["segment", "from", "to"],
+    registry=REGISTRY,
+)
+LOG_ENTRIES = Gauge(
+    "arbiter_log_entries",
+    "Entries in the store that no consumer has written into files yet; an entry is one batch.",
+    ["stream"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+LOG_OLDEST_SECONDS = Gauge(
+    "arbiter_log_oldest_seconds",
+    "For how long the oldest of these entries has waited.",
+    ["stream"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
 )
 DECISIONS_UNLOGGED = Counter(
     "arbiter_decisions_unlogged",
@@ -107,6 +133,21 @@ OUTCOME_DUPLICATES = Counter(
 )
 OUTCOMES_REFUSED = Counter(
     "arbiter_outcomes_refused", "Outcomes with a bad token or a bad value.", registry=REGISTRY
+)
+EVENTS = Counter("arbiter_events", "Events taken in, each once.", ["type"], registry=REGISTRY)
+EVENT_DUPLICATES = Counter(
+    "arbiter_event_duplicates", "Events that had been counted before.", registry=REGISTRY
+)
+EVENTS_LATE = Counter(
+    "arbiter_events_late",
+    "Events taken in more than an hour after they had happened.",
+    registry=REGISTRY,
+)
+EVENTS_REFUSED = Counter(
+    "arbiter_events_refused",
+    "Events refused, by why: of the future, too old for any window, or unfit.",
+    ["reason"],
+    registry=REGISTRY,
 )
 FEATURE_MISSING = Counter(
     "arbiter_feature_missing",

@@ -1,19 +1,20 @@
-"""What is counted of decisions: once per batch, and never for a dry run."""
+"""What is counted of decisions: for many batches at once, and never for a dry run."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from feature_store.store import CustomerRows
+from service.decisioning.stages import Stage
 from service.observability import metrics
 from service.runtime.offers import OFFERS_UNAVAILABLE
-from service.runtime.timing import StageTimer
 
 if TYPE_CHECKING:
     from service.runtime.decision import Decision
@@ -29,21 +30,70 @@ _offers = cache(metrics.OFFERS.labels)
 _missing = cache(metrics.FEATURE_MISSING.labels)
 
 
-def count(real: Sequence[Decision], timer: StageTimer) -> None:
-    """Count the decisions of a batch, dry runs left out, and observe its timings."""
-    metrics.BATCH_SIZE.observe(len(real))
+AT_ONCE = 64
+"""Decisions that are counted together, whatever batches they were made in."""
+WITHIN = 0.1
+"""Seconds after which they are counted, however few they are."""
+
+
+class Made(NamedTuple):
+    """Decisions that were made together, none of them a dry run.
+
+    seconds  of each stage
+    rows     what was read for them, None: nothing
+    stored   the stored features by their first column of X
+    """
+
+    answers: Sequence[Decision]
+    seconds: Mapping[Stage, float]
+    rows: CustomerRows | None
+    stored: Mapping[int, str]
+
+
+class Accounts:
+    """Counts decisions and observes how long they took, a little later: a lone decision would cost as much as
+    sixty."""
+
+    def __init__(self) -> None:
+        self._open: list[Made] = []
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, made: Made) -> None:
+        """Count some decisions soon."""
+        self._open.append(made)
+        self._number += len(made.answers)
+        if self._number >= AT_ONCE:
+            self.settle()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WITHIN, self.settle)
+
+    def settle(self) -> None:
+        """Count what is not counted yet."""
+        if self._timer is not None:
+            self._timer.cancel()
+        made, self._open, self._number, self._timer = self._open, [], 0, None
+        if made:
+            _count(made)
+
+
+def _count(made: Sequence[Made]) -> None:
+    real = [answer for one in made for answer in one.answers]
+    metrics.BATCH_SIZE.observe_all([len(one.answers) for one in made])
     metrics.DECISION_SECONDS.observe_all([answer.total_seconds for answer in real])
-    for stage, seconds in timer.seconds.items():
-        _stage_seconds(stage).observe(seconds)
+    for stage in made[0].seconds:
+        _stage_seconds(stage).observe_all([one.seconds[stage] for one in made])
     for labels, number in Counter((a.request.channel, a.mode, a.arm) for a in real).items():
         _decisions(*labels).inc(number)
     for what, number in Counter(chain.from_iterable(answer.degraded for answer in real)).items():
         _degraded(what).inc(number)
     _count_ignored(real)
-    for together in _by_batch(real):
-        _count_slate(together)
-        _count_offers(together)
-        _count_unknown(together)
+    together = _by_batch(real)
+    _count_slates(together)
+    for some in together:
+        _count_offers(some)
+        _count_unknown(some)
+    _count_features(made)
 
 
 def _count_unknown(real: Sequence[Decision]) -> None:
@@ -59,7 +109,7 @@ def _count_unknown(real: Sequence[Decision]) -> None:
             metrics.CONTACT_HISTORY_UNKNOWN.labels(why).inc(number)
 
 
-def _by_batch(real: Sequence[Decision]) -> Iterable[list[Decision]]:
+def _by_batch(real: Sequence[Decision]) -> Collection[Sequence[Decision]]:
     """The answers by the `decide` that they came from: what had to be decided again is by itself."""
     batches: dict[int, list[Decision]] = {}
     for answer in real:
@@ -77,20 +127,20 @@ def _count_ignored(real: Sequence[Decision]) -> None:
             _ignored(reason).inc(number)
 
 
-def _count_slate(real: Sequence[Decision]) -> None:
-    """Actions offered and placements left empty, by the rows of the batch that are no dry runs."""
-    snapshot, slate = real[0].snapshot, real[0].decisions.slate
-    catalogue = snapshot.catalogue
-    counts = np.zeros(len(real[0].decisions.removed_by), dtype=np.bool_)
-    counts[[answer.row for answer in real]] = True
-    offered = counts[slate.row]
-    pairs = zip(slate.slot[offered].tolist(), slate.action[offered].tolist(), strict=True)
-    for (slot, index), number in Counter(pairs).items():
-        action = catalogue.actions[index]
-        _offered(action.issue, action.group, action.name, catalogue.slots[slot].channel).inc(number)
-    empty = slate.empty_code[counts[slate.empty_row]]
-    for code, number in Counter(empty.tolist()).items():
-        _no_action(snapshot.no_actions[code].reason).inc(number)
+def _count_slates(together: Iterable[Sequence[Decision]]) -> None:
+    """Actions offered and placements left empty, by the rows of each batch that are no dry runs."""
+    offered, reasons = Counter[tuple[str, str, str, str]](), Counter[str]()
+    for some in together:
+        snapshot, catalogue = some[0].snapshot, some[0].snapshot.catalogue
+        picks, empty = some[0].chosen.among([answer.row for answer in some])
+        for slot, index in zip(picks.slot, picks.action, strict=True):
+            action = catalogue.actions[index]
+            offered[action.issue, action.group, action.name, catalogue.slots[slot].channel] += 1
+        reasons.update(snapshot.no_actions[code].reason for code in empty.code)
+    for labels, number in offered.items():
+        _offered(*labels).inc(number)
+    for reason, number in reasons.items():
+        _no_action(reason).inc(number)
 
 
 def _count_offers(real: Sequence[Decision]) -> None:
@@ -113,19 +163,19 @@ def _count_offers(real: Sequence[Decision]) -> None:
         _offers(*labels).inc(number)
 
 
-def count_features(
-    stored: Mapping[str, int], rows: CustomerRows, positions: Sequence[int], now: float
-) -> None:
-    """Count what the store did not know of the customers at these positions of a read, and how old the rest
-    was. `stored` has the first column of each stored feature."""
-    chosen = np.array(positions, np.intp)
-    known = chosen[rows.known[chosen]]
-    if len(known) < len(chosen):
-        metrics.CUSTOMER_UNKNOWN.inc(len(chosen) - len(known))
-    if not len(known):
-        return
-    metrics.FEATURE_AGE_SECONDS.observe_all(np.maximum(0.0, now - rows.assembled_at[known]).tolist())
-    missing = np.count_nonzero(np.isnan(rows.X[known]), axis=0)[list(stored.values())].tolist()
-    for name, number in zip(stored, missing, strict=True):
-        if number:
-            _missing(name).inc(number)
+def _count_features(made: Iterable[Made]) -> None:
+    """What the store did not know of customers, and how old the rest was."""
+    ages, missing, unknown = list[float](), Counter[str](), 0
+    for answers, _, rows, stored in made:
+        if rows is None:
+            continue
+        known, now = rows.known, answers[0].decided_at
+        unknown += len(known) - int(np.count_nonzero(known))
+        ages += [max(0.0, now - at) for at in rows.assembled_at[known].tolist()]
+        columns = np.isnan(rows.X[known]).nonzero()[1].tolist()
+        missing.update(stored[column] for column in columns if column in stored)
+    if unknown:
+        metrics.CUSTOMER_UNKNOWN.inc(unknown)
+    metrics.FEATURE_AGE_SECONDS.observe_all(ages)
+    for name, number in missing.items():
+        _missing(name).inc(number)

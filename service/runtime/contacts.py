@@ -38,11 +38,10 @@ class Contacts:
 
 @dataclass(frozen=True)
 class BatchContacts:
-    """The contacts of a batch of requests, each at its position of a read; `rows` is None where that failed.
+    """The contacts of a batch of requests; `rows` has what was read of each, None where that failed.
     `by_account` tells whether contacts of accounts were read."""
 
     requests: Sequence[DecisionRequest]
-    positions: Sequence[int]
     rows: CustomerRows | None
     by_account: bool
 
@@ -51,39 +50,32 @@ class BatchContacts:
         customer, account_id = self._customer(row), self.account_ids[row]
         account = None
         if self.by_account and self.rows is not None:
-            account = customer if account_id is None else self.rows.accounts[self.positions[row]]
+            account = customer if account_id is None else self.rows.accounts[row]
         return Contacts(customer_key(self.requests[row].customer_key), account_id, customer, account)
 
     def _customer(self, row: int) -> Kept | None:
-        position = self.positions[row]
-        if self.rows is None or self.rows.unread[position]:
+        if self.rows is None or self.rows.unread[row]:
             return None
-        return Kept(*(self.rows.also[field][position] for field in FIELDS))
+        return Kept(*(self.rows.also[field][row] for field in FIELDS))
 
     @cached_property
-    def account_ids(self) -> list[str | None]:
+    def account_ids(self) -> Sequence[str | None]:
         """The account of each request, as far as accounts were asked for."""
         if not self.by_account:
-            return [None] * len(self.positions)
+            return [None] * len(self.requests)
         if self.rows is None:
             return [request.account_id for request in self.requests]
-        return [self.rows.account_ids[position] for position in self.positions]
+        return self.rows.account_ids
 
     def of_customers(self) -> Touches | None:
         """The contacts of the customers as columns; None where nobody has any."""
         if self.rows is None:
-            return _touches([None] * len(self.positions), (), np.ones(len(self.positions), np.bool_))
-        histories, reservations = self.rows.also[HISTORY], self.rows.also[RESERVATIONS]
-        unknown = self.rows.unread
-        if len(self.positions) < len(histories):
-            histories = [histories[position] for position in self.positions]
-            reservations = [reservations[position] for position in self.positions]
-            unknown = unknown[self.positions]
-        return _touches(histories, reservations, unknown)
+            return _touches([None] * len(self.requests), (), np.ones(len(self.requests), np.bool_))
+        return _touches(self.rows.also[HISTORY], self.rows.also[RESERVATIONS], self.rows.unread)
 
     def of_accounts(self) -> Touches | None:
         """The contacts of the accounts as columns; None where nobody has any."""
-        return touches_of([self[row].account for row in range(len(self.positions))])
+        return touches_of([self[row].account for row in range(len(self.requests))])
 
 
 def touches_of(kept: Sequence[Kept | None]) -> Touches | None:

@@ -1,5 +1,6 @@
 """The single view of a customer, in the terms of the catalogue."""
 
+import asyncio
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,13 +8,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from feature_store.consents import DENIED, GRANTED, UNKNOWN, Consent
 from feature_store.documents import did_you_mean
 from feature_store.feature import iso_timestamp
 from feature_store.history import name_hash
 from feature_store.offers import KeptOffer
-from feature_store.schema import FieldError
+from feature_store.schema import FieldError, Source
 from feature_store.store import Customer, CustomerStore, StoreUnavailable
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import STATES
@@ -30,7 +32,7 @@ class Customers:
     """Reads, writes and erases single customers."""
 
     def __init__(self, store: CustomerStore, snapshot: Snapshot, outcomes: Iterable[str]) -> None:
-        self._store = store
+        self._store, self._snapshot = store, snapshot
         self._purposes = tuple(purpose.name for purpose in snapshot.purposes)
         self._channels = tuple(channel.name for channel in snapshot.catalogue.channels)
         self._names = _names_by_hash(snapshot.catalogue, [*outcomes, *self._purposes])
@@ -38,7 +40,9 @@ class Customers:
     async def get(self, customer_id: str) -> dict[str, Any] | None:
         """Everything that is known, JSON-ready; None for a customer of whom nothing is."""
         try:
-            customer = await self._store.get(customer_id)
+            customer, rows = await asyncio.gather(
+                self._store.get(customer_id), self._store.read([customer_id], time.time())
+            )
         except StoreUnavailable:
             STORE_ERRORS.labels("get").inc()
             raise
@@ -48,6 +52,7 @@ class Customers:
             "account_id": customer.account_id,
             "profile": customer.profile,
             "behaviour": customer.behaviour,
+            "derived": self._derived(rows.X),
             "updated_at": None if customer.updated_at is None else iso_timestamp(customer.updated_at),
             "consents": self._consents(customer),
             "offers": [_offer(offer) for offer in customer.offers if offer.valid_until > time.time()],
@@ -89,6 +94,13 @@ class Customers:
             STORE_ERRORS.labels("put_consents").inc()
             raise
         return []
+
+    def _derived(self, X: NDArray[np.float64]) -> dict[str, object]:
+        """Scores and segments of one row of X as they are now, without a context."""
+        schema = self._snapshot.schema
+        np.copyto(X, schema.defaults, where=np.isnan(X))
+        self._snapshot.derived.fill(X, np.array([time.time()]))
+        return schema.decode(X[0], Source.DERIVED)
 
     def _unknown_names(self, purpose: str, channels: Iterable[str]) -> Iterator[FieldError]:
         if purpose not in self._purposes:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from feature_store.store import CustomerRows
 from service.decisioning.experiments import Assigned, Experiments, arm_of
 from service.decisioning.stages import Stage
-from service.runtime import accounting
+from service.runtime.accounting import Accounts, Made
 from service.runtime.batching import NaturalBatcher, Release
+from service.runtime.bringing import Bringer
 from service.runtime.budgets import Ledger
+from service.runtime.chosen import Chosen
 from service.runtime.decision import (
     FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
@@ -21,12 +23,14 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
     Decision,
 )
+from service.runtime.events import EventIntake
 from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
+from service.runtime.movements import Movements
 from service.runtime.offers import OFFERS_UNAVAILABLE
-from service.runtime.pending import Pending, columns, contacts_for, fitting
+from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting, random_ids
 from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.reservations import claimed
 from service.runtime.timing import StageTimer
@@ -58,8 +62,14 @@ class Decider:
         journal: Journal | None = None,
     ) -> None:
         self.live = live
+        self.events = EventIntake(live.store, max_batch=max_batch, max_waiting=max_waiting)
+        self._bringer = Bringer(self.events)
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
+        self._accounts = Accounts()
+        self._ids = random_ids()
+        self._movements = Movements()
+        self._bringing: set[asyncio.Task[None]] = set()
         self._deadline = deadline
         self._reserve = MAX_RESERVE / 2
         self._batcher = NaturalBatcher(
@@ -79,9 +89,31 @@ class Decider:
             InvalidRequest: the request does not fit the live configuration.
             Overloaded: too many requests are waiting.
         """
-        pending = self._pending(request, self._deadline)
-        self._batcher.submit([pending])
-        return await pending.answer
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.submit(request, answer)
+        return await answer
+
+    def submit(self, request: DecisionRequest, answer: Waiting) -> None:
+        """Have a request decided, and `answer` told. What is wrong with the request is told, too.
+
+        Raises:
+            Overloaded: too many requests are waiting.
+        """
+        pending = self._pending(request, answer, self._deadline)
+        if request.events:
+            bringing = asyncio.get_running_loop().create_task(self._submit_with_events(pending))
+            self._bringing.add(bringing)
+            bringing.add_done_callback(self._bringing.discard)
+        else:
+            self._batcher.submit([pending])
+
+    async def _submit_with_events(self, pending: Pending) -> None:
+        try:
+            await self._bring_events(pending)
+            if not pending.answer.done():
+                self._batcher.submit([pending])
+        except Exception as error:  # noqa: BLE001 - whoever asks is told, whatever happened
+            pending.answer.set_exception(error)
 
     async def decide_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | InvalidRequest]:
         """The decision for each request, in order; in the place of one that does not fit, why.
@@ -91,24 +123,43 @@ class Decider:
         Raises:
             Overloaded: too many requests are waiting.
         """
-        pending = [self._pending(request, BULK_DEADLINE) for request in requests]
-        self._bulk.submit(pending)
-        answers = await asyncio.gather(*(p.answer for p in pending), return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Decision]] = [loop.create_future() for _ in requests]
+        asked = zip(requests, futures, strict=True)
+        pending = [self._pending(request, future, BULK_DEADLINE) for request, future in asked]
+        await asyncio.gather(*(self._bring_events(p) for p in pending if p.request.events))
+        self._bulk.submit([p for p in pending if not p.answer.done()])
+        answers = await asyncio.gather(*futures, return_exceptions=True)
         return [_answer(answer) for answer in answers]
 
+    async def _bring_events(self, pending: Pending) -> None:
+        """Apply the events of a request that fits; one that does not is told so, and nothing is applied."""
+        try:
+            self.live.checker.check(pending.request)
+            await self._bringer.bring(pending)
+        except InvalidRequest as error:
+            pending.answer.set_exception(error)
+
     async def drain(self) -> None:
-        """Wait until every waiting request is answered."""
+        """Wait until every waiting request is answered, and what it has shown of its customer is kept."""
+        while self._bringing:
+            await asyncio.wait(self._bringing)
         await self._batcher.drain()
         await self._bulk.drain()
+        self.settle()
+        await self._movements.drain()
 
-    def _pending(self, request: DecisionRequest, default: float) -> Pending:
-        loop = asyncio.get_running_loop()
+    def settle(self) -> None:
+        """Count every decision that is made."""
+        self._accounts.settle()
+
+    def _pending(self, request: DecisionRequest, answer: Waiting, default: float) -> Pending:
         arrived = time.perf_counter()
         seconds = default if request.deadline_ms is None else request.deadline_ms / 1000.0
         deadline = arrived + seconds
         written_until = deadline - min(self._reserve, seconds / 2)
         read_until = written_until - min(self._leaving.seconds, seconds / 4)
-        return Pending(request, arrived, deadline, read_until, written_until, loop.create_future())
+        return Pending(request, arrived, deadline, read_until, written_until, answer)
 
     async def _work_alone(self, batch: list[Pending], _: Release) -> None:
         """One batch after another: several at once would only make each other late."""
@@ -126,12 +177,14 @@ class Decider:
         """Decide everything as soon as the features are there, and each request at its deadline if they are
         not."""
         live, started = self.live, time.perf_counter()
-        waiting = fitting(live, batch)
+        waiting = fitting(live, batch, self._ids)
         keys = [pending.request.customer_key for pending in waiting]
         accounts = None
         if live.snapshot.contact.reads_accounts:
             accounts = [pending.request.account_id for pending in waiting]
-        read = self._reader.start(live.store, keys, live.also, accounts) if waiting else None
+        foreseen = {row: pending.foreseen for row, pending in enumerate(waiting) if pending.foreseen}
+        read = self._reader.start(live.store, keys, live.also, accounts, foreseen) if waiting else None
+        asked: Sequence[int] = range(len(waiting))  # rows of what is read
         while waiting:
             if read is not None:
                 with _holding_back(release):
@@ -139,12 +192,15 @@ class Decider:
             read_seconds = time.perf_counter() - started
             if read is None or read.done():
                 rows = None if read is None else read.result()
+                if rows is not None and len(asked) < len(keys):
+                    rows = rows.take(asked)
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
                 await self._decide(live, waiting, rows, missing, read_seconds, release)
                 return
             now = time.perf_counter()
             due = [pending for pending in waiting if pending.read_until <= now]
             await self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds, release)
+            asked = [row for row, pending in zip(asked, waiting, strict=True) if pending.read_until > now]
             waiting = [pending for pending in waiting if pending.read_until > now]
 
     async def _decide(
@@ -164,17 +220,18 @@ class Decider:
         decisions = self._ledger.decide(snapshot, batch, _real(due), timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
-        known = _known(due, rows)
+        known = [False] * len(due) if rows is None else rows.known.tolist()
         degraded = _degraded(live, due, rows, batch.scored, missing)
         arms = _arms(snapshot.experiments, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
+        chosen = Chosen(decisions)
         answers = [
             Decision(
                 decision_id=pending.decision_id,
                 request=pending.request,
                 checked=pending.fit,
                 snapshot=snapshot,
-                decisions=decisions,
+                chosen=chosen,
                 row=row,
                 known=known[row],
                 degraded=degraded[row],
@@ -194,15 +251,23 @@ class Decider:
         with _holding_back(release):
             await self._leaving.leave(live.store, due, answers, claims)
         await asyncio.sleep(0)  # the answers leave first
-        real = [answer for answer in answers if not answer.request.dry_run]
+        self._account(live, answers, rows, timer)
+
+    def _account(
+        self, live: Live, answers: Sequence[Decision], rows: CustomerRows | None, timer: StageTimer
+    ) -> None:
+        """Count and log the answers that are no dry runs."""
+        real = [row for row, answer in enumerate(answers) if not answer.request.dry_run]
         if not real:
             return
-        accounting.count(real, timer)
+        if len(real) < len(answers):
+            answers = [answers[row] for row in real]
+            rows = None if rows is None else rows.take(real)
+        self._accounts.add(Made(answers, timer.seconds, rows, live.stored))
         if self._journal is not None:
-            self._journal.keep(real)
+            self._journal.keep(answers)
         if rows is not None:
-            positions = [p.position for p in due if not p.request.dry_run]
-            accounting.count_features(live.stored, rows, positions, now)
+            self._movements.note(live, answers, rows)
 
 
 @contextmanager
@@ -220,14 +285,6 @@ def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:
     return np.array([not pending.request.dry_run for pending in due], dtype=np.bool_)
 
 
-def _known(due: Sequence[Pending], rows: CustomerRows | None) -> list[bool]:
-    """Of whom something is stored."""
-    if rows is None:
-        return [False] * len(due)
-    known: list[bool] = rows.known[[pending.position for pending in due]].tolist()
-    return known
-
-
 def _degraded(
     live: Live,
     due: Sequence[Pending],
@@ -236,17 +293,14 @@ def _degraded(
     missing: tuple[str, ...],
 ) -> list[tuple[str, ...]]:
     """What was not known of each request: what is `missing` for all of them, and what only for some."""
-    nobody = np.zeros(len(due), np.bool_)
-    positions = [pending.position for pending in due]
-    unread = ~nobody if rows is None else rows.unread[positions]
-    faults = (
-        (FEATURES_INCOMPLETE, nobody if rows is None else rows.incomplete[positions]),
-        (OFFERS_UNAVAILABLE, unread if live.snapshot.offers else nobody),
-        (SCORING_DEADLINE, ~scored),
-    )
-    degraded = [missing] * len(due)
+    faults = [(SCORING_DEADLINE, ~scored)]
+    if live.snapshot.offers:
+        faults.insert(0, (OFFERS_UNAVAILABLE, np.ones_like(scored) if rows is None else rows.unread))
+    if rows is not None:
+        faults.insert(0, (FEATURES_INCOMPLETE, rows.incomplete))
+    degraded = [missing + pending.degraded for pending in due]
     for what, hit in faults:
-        for row in np.flatnonzero(hit).tolist():
+        for row in hit.nonzero()[0].tolist():
             degraded[row] += (what,)
     return degraded
 

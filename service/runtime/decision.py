@@ -9,6 +9,7 @@ from service.decisioning.experiments import DEFAULT_ARM
 from service.decisioning.offers import Promise
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
+from service.runtime.chosen import Chosen
 from service.runtime.requests import CheckedRequest, DecisionRequest
 
 FEATURES_TIMEOUT, FEATURES_UNAVAILABLE, FEATURES_INCOMPLETE, SCORING_DEADLINE = (
@@ -26,7 +27,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     request: DecisionRequest
     checked: CheckedRequest
     snapshot: Snapshot
-    decisions: Decisions
+    chosen: Chosen
     row: int
     known: bool
     degraded: tuple[str, ...]
@@ -40,6 +41,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """The arm of each experiment that the customer takes part in."""
     arm: str = DEFAULT_ARM
     """The arm that the decision counts under."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """Those of its batch."""
+        return self.chosen.decisions
 
     def but(self, **changes: Any) -> Self:
         """The same decision with other values in some fields."""

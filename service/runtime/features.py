@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 
 from feature_store.contacts import Kept
+from feature_store.event import Event
 from feature_store.keys import ACCOUNT, account_key
-from feature_store.store import CustomerRows, CustomerStore, StoreUnavailable
+from feature_store.store import NOTHING_FORESEEN, CustomerRows, CustomerStore, StoreUnavailable
 from service.observability.metrics import STORE_ERRORS
 
 log = structlog.get_logger()
@@ -44,13 +45,17 @@ class FeatureReader:
         customer_keys: Sequence[str],
         also: Sequence[bytes] = (),
         accounts: Sequence[str | None] | None = None,
+        foreseen: Mapping[int, Sequence[Event]] = NOTHING_FORESEEN,
     ) -> Read | None:
         """A read in flight, whose result is None where it failed; None if the store is not to be asked
-        now. `also` names further fields of the customers' hashes. With `accounts` the contacts of accounts
+        now. `also` names further fields of the customers' hashes, and `foreseen` has by customer events that
+        are to be seen though they are not stored. With `accounts` the contacts of accounts
         are read, too: of those that it names, else of those that are stored."""
         if time.monotonic() < self._away_until or len(self._open) >= MAX_OPEN_READS:
             return None
-        task = asyncio.get_running_loop().create_task(self._read(store, customer_keys, also, accounts))
+        task = asyncio.get_running_loop().create_task(
+            self._read(store, customer_keys, also, accounts, foreseen)
+        )
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return task
@@ -61,12 +66,13 @@ class FeatureReader:
         customer_keys: Sequence[str],
         also: Sequence[bytes],
         accounts: Sequence[str | None] | None,
+        foreseen: Mapping[int, Sequence[Event]],
     ) -> CustomerRows | None:
         try:
             if accounts is None:
-                rows = await store.read(customer_keys, time.time(), also)
+                rows = await store.read(customer_keys, time.time(), also, foreseen)
             else:
-                rows = await self._with_accounts(store, customer_keys, also, accounts)
+                rows = await self._with_accounts(store, customer_keys, also, accounts, foreseen)
         except StoreUnavailable as error:
             STORE_ERRORS.labels("read").inc()
             if time.monotonic() >= self._away_until:
@@ -84,11 +90,12 @@ class FeatureReader:
         customer_keys: Sequence[str],
         also: Sequence[bytes],
         named: Sequence[str | None],
+        foreseen: Mapping[int, Sequence[Event]],
     ) -> CustomerRows:
         """The accounts that are named are read with the customers, those that only the store knows after
         them."""
         rows, contacts = await asyncio.gather(
-            store.read(customer_keys, time.time(), also), _contacts(store, set(named))
+            store.read(customer_keys, time.time(), also, foreseen), _contacts(store, set(named))
         )
         stored = [account.decode() if account else None for account in rows.also[ACCOUNT]]
         ids = tuple(name or account for name, account in zip(named, stored, strict=True))

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from feature_store.decision_log import DecisionEntry, DecisionLog, Empty, Picks
 from feature_store.schema import FeatureSchema
@@ -132,23 +130,22 @@ class Journal:
 
 def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
     """The entry of some decisions that were decided together."""
-    snapshot, decided = decisions[0].snapshot, decisions[0].decisions
-    batch, models = decided.batch, {model.name: model.version for model in snapshot.all_models}
+    chosen, snapshot = decisions[0].chosen, decisions[0].snapshot
     rows = [decision.row for decision in decisions]
-    place = np.full(len(batch), -1, np.intp)
-    place[rows] = np.arange(len(rows))
-    picks, actions = _picks(decisions[0], place)
-    X, decided_at, timestamps = batch.X[rows], decisions[0].decided_at, snapshot.schema.timestamps
-    X[:, timestamps] -= decided_at
+    picks, empty = chosen.among(rows)
+    catalogue, schema = snapshot.catalogue, snapshot.schema
+    offered = [catalogue.actions[index] for index in picks.action]
+    X, decided_at = chosen.decisions.batch.X[rows], decisions[0].decided_at
+    X[:, schema.timestamps] -= decided_at
     return DecisionEntry(
         software=SOFTWARE,
         snapshot=snapshot.version,
-        catalogue=snapshot.catalogue.version,
+        catalogue=catalogue.version,
         features=snapshot.schema.fingerprint,
-        models=models,
+        models={model.name: model.version for model in snapshot.all_models},
         decided_at=decided_at,
-        columns=snapshot.schema.columns,
-        timestamps=tuple(timestamps),
+        columns=schema.columns,
+        timestamps=tuple(schema.timestamps),
         X=X.astype("<f4").tobytes(),
         decision_id=[decision.decision_id for decision in decisions],
         customer_id=[decision.request.customer_key for decision in decisions],
@@ -159,42 +156,23 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
         mode=[decision.mode for decision in decisions],
         degraded=[decision.degraded for decision in decisions],
         known=[decision.known for decision in decisions],
-        actions=actions,
-        picks=picks,
-        empty=_empty(decisions[0], place),
-    )
-
-
-def _picks(one: Decision, place: NDArray[np.intp]) -> tuple[Picks, dict[str, tuple[str, str]]]:
-    """What was offered to the rows of the batch that have a place in the entry, and the issue and group of
-    each such action."""
-    catalogue, slate, factors = one.snapshot.catalogue, one.decisions.slate, one.decisions.factors
-    chosen = np.flatnonzero(place[slate.row] >= 0)
-    row, action = slate.row[chosen], slate.action[chosen]
-    indexes = action.tolist()
-    picks = Picks(
-        decision=place[row].tolist(),
-        placement=[catalogue.slots[slot].placement.id for slot in slate.slot[chosen].tolist()],
-        rank=slate.rank[chosen].tolist(),
-        action=[catalogue.actions[index].name for index in indexes],
-        treatment=[catalogue.treatments[index].name for index in slate.treatment[chosen].tolist()],
-        propensity=factors.propensity[row, action].tolist(),
-        context_weight=factors.context_weight[row, action].tolist(),
-        value=factors.value[row, action].tolist(),
-        lever=factors.lever[row, action].tolist(),
-        priority=factors.priority[row, action].tolist(),
-        selection_probability=slate.selection_probability[chosen].tolist(),
-    )
-    named = (catalogue.actions[index] for index in sorted(set(indexes)))
-    return picks, {action.name: (action.issue, action.group) for action in named}
-
-
-def _empty(one: Decision, place: NDArray[np.intp]) -> Empty:
-    snapshot, slate = one.snapshot, one.decisions.slate
-    empty = np.flatnonzero(place[slate.empty_row] >= 0)
-    slots, codes = slate.empty_slot[empty].tolist(), slate.empty_code[empty].tolist()
-    return Empty(
-        decision=place[slate.empty_row[empty]].tolist(),
-        placement=[snapshot.catalogue.slots[slot].placement.id for slot in slots],
-        reason=[snapshot.no_actions[code].reason for code in codes],
+        actions={action.name: (action.issue, action.group) for action in offered},
+        picks=Picks(
+            decision=picks.row,
+            placement=[catalogue.slots[slot].placement.id for slot in picks.slot],
+            rank=picks.rank,
+            action=[action.name for action in offered],
+            treatment=[catalogue.treatments[index].name for index in picks.treatment],
+            propensity=picks.propensity,
+            context_weight=picks.context_weight,
+            value=picks.value,
+            lever=picks.lever,
+            priority=picks.priority,
+            selection_probability=picks.selection_probability,
+        ),
+        empty=Empty(
+            decision=empty.row,
+            placement=[catalogue.slots[slot].placement.id for slot in empty.slot],
+            reason=[snapshot.no_actions[code].reason for code in empty.code],
+        ),
     )

@@ -9,6 +9,8 @@ from feature_store.contacts import FIELDS as CONTACTS
 from feature_store.keys import ACCOUNT
 from feature_store.offers import FIELD as OFFERS
 from feature_store.schema import STORED
+from feature_store.segments import FIELD as SEGMENTS
+from feature_store.segments import SegmentCodes
 from feature_store.store import CustomerStore
 from service.decisioning.snapshot import Snapshot
 from service.runtime.requests import RequestChecker
@@ -28,10 +30,10 @@ class Live:
         return RequestChecker(self.snapshot)
 
     @cached_property
-    def stored(self) -> Mapping[str, int]:
-        """The features that come from the store, each with its first column of X."""
+    def stored(self) -> Mapping[int, str]:
+        """The features that come from the store, by their first columns of X."""
         schema = self.snapshot.schema
-        return {f.name: schema.slice(f.name).start for source in STORED for f in schema.by_source(source)}
+        return {schema.slice(f.name).start: f.name for source in STORED for f in schema.by_source(source)}
 
     @cached_property
     def also(self) -> tuple[bytes, ...]:
@@ -40,7 +42,14 @@ class Live:
         contacts = CONTACTS if self.snapshot.contact.frequencies else ()
         experiments, contact = self.snapshot.experiments, self.snapshot.contact
         account = (ACCOUNT,) if experiments.needs_accounts or contact.reads_accounts else ()
-        return (*offers, *contacts, *account)
+        segments = (SEGMENTS,) if self.segments else ()
+        return (*offers, *contacts, *account, *segments)
+
+    @cached_property
+    def segments(self) -> SegmentCodes:
+        """The segments that customers move between."""
+        schema, tracked = self.snapshot.schema, self.snapshot.derived.tracked
+        return SegmentCodes([schema.feature(name) for name, _ in tracked], [column for _, column in tracked])
 
     @cached_property
     def consents(self) -> ConsentNames:

@@ -23,6 +23,7 @@ from service.decisioning.offers import Promises
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.observability.metrics import STORE_ERRORS
+from service.runtime.chosen import Chosen
 from service.runtime.reservations import DecideAgain, to_reserve
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class OfferKeeper:
 
     def _decided(self, decision: "Decision", batch: Batch) -> "Decision":
         decisions = self._again(decision.snapshot, decision.decisions, [decision.row], batch)
-        return decision.but(decisions=decisions, row=0)
+        return decision.but(chosen=Chosen(decisions), row=0)
 
     async def _keep(
         self, store: CustomerStore, made: Mapping[int, tuple[str, list[KeptOffer]]]

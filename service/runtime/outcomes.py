@@ -1,25 +1,21 @@
 """Taking in outcomes: verified by their token, durable before they are acknowledged, counted once."""
 
-import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from feature_store.documents import did_you_mean
-from feature_store.store import CustomerStore, Outcome, StoreUnavailable
+from feature_store.store import CustomerStore, Outcome
 from service.observability import metrics
-from service.runtime.batching import NaturalBatcher, Release
-from service.runtime.requests import Fault
+from service.runtime.faults import Fault
+from service.runtime.intake import Intake
 from service.runtime.tokens import Grant, InvalidToken, Signer
 
 CLOCK_SKEW = 300.0
 """Seconds by which a channel's clock may be ahead of ours or of the decision's."""
-MOST_ROWS = 1000
-"""In one round trip: the store's timeout is for one, however many calls are waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +39,8 @@ class Receipt:
     faults: tuple[tuple[int, Fault], ...]
 
 
-@dataclass(slots=True)
-class _Pending:
-    outcomes: list[Outcome]
-    new: "asyncio.Future[list[bool]]"
-
-
 class OutcomeIntake:
-    """Verifies reports and records them, many calls in one round trip.
-
-    Nobody waits for an outcome as for a decision, so round trips follow one another: several at once would
-    only make each other late.
-    """
+    """Verifies reports and records them."""
 
     def __init__(
         self,
@@ -68,7 +54,7 @@ class OutcomeIntake:
         self._store, self._signer, self.names = store, signer, outcomes
         self.redeems: Mapping[str, Collection[str]] = {}
         """By outcome the contact policies whose reservations it stands in for."""
-        self._batcher = NaturalBatcher(self._record, max_batch=max_batch, max_waiting=max_waiting)
+        self._intake = Intake(self._record, "record_outcomes", max_batch=max_batch, max_waiting=max_waiting)
 
     async def take(self, reports: Sequence[OutcomeReport]) -> Receipt:
         """Record the good ones among the reports; when this returns they are durable.
@@ -89,13 +75,13 @@ class OutcomeIntake:
                 dry_run += 1
             else:
                 outcomes.append(_outcome(report, *checked))
-        new = await self._submit(outcomes)
+        new = await self._intake.take(outcomes)
         self._count(outcomes, new, refused=len(faults))
         return Receipt(sum(new), len(new) - sum(new), dry_run, tuple(faults))
 
     async def drain(self) -> None:
         """Wait until every waiting report is recorded."""
-        await self._batcher.drain()
+        await self._intake.drain()
 
     def _check(self, report: OutcomeReport, now: float) -> Fault | tuple[Grant, float]:
         """The grant of a report and when its outcome happened, or what is wrong with it."""
@@ -115,30 +101,8 @@ class OutcomeIntake:
             return Fault("occurred_at", "lies before the decision")
         return grant, occurred_at
 
-    async def _submit(self, outcomes: list[Outcome]) -> list[bool]:
-        if not outcomes:
-            return []
-        pending = _Pending(outcomes, asyncio.get_running_loop().create_future())
-        self._batcher.submit([pending])
-        return await pending.new
-
-    async def _record(self, batch: list[_Pending], _: Release) -> None:
-        calls = iter(_round_trips(batch))
-        for together in calls:
-            try:
-                outcomes = [outcome for pending in together for outcome in pending.outcomes]
-                new = iter(await self._store.record_outcomes(outcomes, time.time(), self.redeems))
-            except Exception as error:  # noqa: BLE001 - every call not yet recorded is told, whatever happened
-                if isinstance(error, StoreUnavailable):
-                    metrics.STORE_ERRORS.labels("record_outcomes").inc()
-                for pending in chain(together, *calls):
-                    if not pending.new.done():
-                        pending.new.set_exception(error)
-                return
-            for pending in together:
-                results = [next(new) for _ in pending.outcomes]
-                if not pending.new.done():
-                    pending.new.set_result(results)
+    async def _record(self, outcomes: list[Outcome]) -> list[bool]:
+        return await self._store.record_outcomes(outcomes, time.time(), self.redeems)
 
     @staticmethod
     def _count(outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
@@ -153,20 +117,6 @@ class OutcomeIntake:
             metrics.OUTCOME_DUPLICATES.inc(len(new) - sum(new))
         if refused:
             metrics.OUTCOMES_REFUSED.inc(refused)
-
-
-def _round_trips(batch: Iterable[_Pending]) -> Iterator[list[_Pending]]:
-    """Calls to be recorded together: as many as have `MOST_ROWS` rows, or one that has more."""
-    together: list[_Pending] = []
-    rows = 0
-    for pending in batch:
-        if together and rows + len(pending.outcomes) > MOST_ROWS:
-            yield together
-            together, rows = [], 0
-        together.append(pending)
-        rows += len(pending.outcomes)
-    if together:
-        yield together
 
 
 def _outcome(report: OutcomeReport, grant: Grant, occurred_at: float) -> Outcome:

@@ -13,6 +13,7 @@ from models.registry import Registry
 from service.decisioning.experiments import arm_of
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
+from service.runtime.chosen import Chosen
 from service.runtime.decision import Decision
 from service.runtime.recording import Record, unpack_batch
 from service.runtime.requests import CheckedRequest, DecisionRequest, PlacementRequest
@@ -94,7 +95,7 @@ def decide_again(decision_id: str, record: Record, snapshot: Snapshot) -> Decisi
         request=request,
         checked=checked,
         snapshot=snapshot,
-        decisions=decisions,
+        chosen=Chosen(decisions),
         row=0,
         known=record.known,
         degraded=record.degraded,

@@ -2,24 +2,20 @@
 it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from feature_store.documents import did_you_mean
+from feature_store.keys import customer_or_visitor
 from feature_store.schema import FeatureType
 from service.decisioning.snapshot import Snapshot
+from service.runtime.event_reports import EventReport
+from service.runtime.faults import LONGEST_SHOWN, MOST_WARNINGS, Fault
 
-ANONYMOUS_PREFIX = "anonymous:"
-"""Visitors are kept beside customers under this prefix, which no customer_id may have."""
-MOST_WARNINGS = 10
-"""Of one kind in one answer: a request with thousands of unknown names costs no more than one with ten."""
 MOST_HINTED = 200
 """Names among which the one meant is looked for; among more it would take longer than the decision."""
-LONGEST_SHOWN = 64
-"""Characters of a client's own text that a warning repeats."""
 KNOWN_QUESTIONS = 1024
 """Channels with placements whose slots are remembered: a site asks for the same ones again and again."""
 
@@ -46,25 +42,13 @@ class DecisionRequest(msgspec.Struct, frozen=True, gc=False):
     explain: str = "none"
     dry_run: bool = False
     deadline_ms: float | None = None
+    events: tuple[EventReport, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def customer_key(self) -> str:
         """The id under which the store keeps what is known."""
-        return customer_key(self.customer_id, self.anonymous_id)
-
-
-def customer_key(customer_id: str | None, anonymous_id: str | None) -> str:
-    """The store's id of a customer, or of a visitor who is not known yet."""
-    return customer_id if customer_id is not None else f"{ANONYMOUS_PREFIX}{anonymous_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong in one place of a body."""
-
-    path: str
-    message: str
+        return customer_or_visitor(self.customer_id, self.anonymous_id)
 
 
 class InvalidRequest(ValueError):

@@ -25,6 +25,7 @@ from service.decisioning.frequency import Frequency
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.observability.metrics import STORE_ERRORS
+from service.runtime.chosen import Chosen
 from service.runtime.contacts import BatchContacts, Contacts, touches_of
 
 if TYPE_CHECKING:
@@ -176,9 +177,9 @@ class Reserver:
             )
             if closed:
                 batch = without_reserving(batch)
-            decisions = self._again(answer.snapshot, answer.decisions, rows, batch)
+            chosen = Chosen(self._again(answer.snapshot, answer.decisions, rows, batch))
             for row, claim in enumerate(found):
-                claim.answer = claim.answer.but(decisions=decisions, row=row)
+                claim.answer = claim.answer.but(chosen=chosen, row=row)
 
     def _warn(self, reason: str) -> None:
         """Log what could not be reserved, now and then: it may be so for every batch."""

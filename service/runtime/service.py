@@ -20,6 +20,7 @@ from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
+from service.runtime.backlog import BacklogWatch
 from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
 from service.runtime.decider import Decider
@@ -69,12 +70,14 @@ class Service:
             **limits,
         )
         self._journal = journal
+        self.events = self.decider.events
         self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
         self.outcomes.redeems = snapshot.contact.redeems
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
         records = DecisionRecords(store.client, settings.replay_seconds)
         self.recorder = Recorder(records, settings.replay_share, SOFTWARE)
         self._record(workspace, snapshot)
+        self.backlog = BacklogWatch(store.client)
         self.ready = False
 
     def _record(self, workspace: Workspace, snapshot: Snapshot) -> None:
@@ -139,9 +142,10 @@ class Service:
         self._record(workspace, snapshot)
         self.workspace, self.store = workspace, store
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
+        self.events.store = store
         self.outcomes.names = workspace.files.outcomes
         self.outcomes.redeems = snapshot.contact.redeems
-        self.refresh_gauges()
+        self.refresh_metrics()
         gc.freeze()
         return snapshot.catalogue.version
 
@@ -149,8 +153,9 @@ class Service:
         """Count a request that could not be taken in."""
         metrics.SHED.inc()
 
-    def refresh_gauges(self) -> None:
-        """Set what a scrape should find fresh."""
+    def refresh_metrics(self) -> None:
+        """Set and count what a scrape should find fresh."""
+        self.decider.settle()
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
         for model in self.snapshot.all_models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(1)
@@ -162,8 +167,10 @@ class Service:
         self.ready = False
         metrics.WORKERS.set(0)
         await self.reloader.stop()
+        await self.backlog.stop()
         await self.decider.drain()
         await self.outcomes.drain()
+        await self.events.drain()
         await self.ledger.stop()
         await self.recorder.drain()
         if self._journal is not None:
@@ -224,6 +231,7 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
         workspace.schema,
         customer_ttl=settings.customer_ttl_seconds,
         outcome_log_length=settings.outcome_log_length,
+        event_log_length=settings.event_log_length,
     )
     length = settings.decision_log_length
     journal = Journal(DecisionLog(connect(url), length)) if length else None
@@ -232,12 +240,13 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
     await service.ledger.adopt(snapshot)
     service.ledger.start()
     service.reloader.start(store, seen)
+    service.backlog.start()
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: full collections need not look at it
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     service.ready = True
     metrics.WORKERS.set(1)
-    service.refresh_gauges()
+    service.refresh_metrics()
     return service
 
 

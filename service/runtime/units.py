@@ -10,23 +10,21 @@ from service.decisioning.draws import UNKNOWN, Keys, key_of
 from service.runtime.requests import DecisionRequest
 
 
-def account_units(
-    requests: Sequence[DecisionRequest], positions: Sequence[int], rows: CustomerRows | None
-) -> Keys:
+def account_units(requests: Sequence[DecisionRequest], rows: CustomerRows | None) -> Keys:
     """A key of the account of each request: the one that it names, or else the one that is stored with its
-    customer at that position of a read. Who has none is a unit by themselves. Where nothing could be read it
+    customer in `rows`. Who has none is a unit by themselves. Where nothing could be read it
     is not known: an arm that was guessed would be another one than at the next visit."""
     return np.array(
         [
-            key_of(request.account_id) if request.account_id else _stored(rows, position, request)
-            for request, position in zip(requests, positions, strict=True)
+            key_of(request.account_id) if request.account_id else _stored(rows, row, request)
+            for row, request in enumerate(requests)
         ],
         dtype=np.uint64,
     )
 
 
-def _stored(rows: CustomerRows | None, position: int, request: DecisionRequest) -> int:
-    if rows is None or rows.unread[position]:
+def _stored(rows: CustomerRows | None, row: int, request: DecisionRequest) -> int:
+    if rows is None or rows.unread[row]:
         return int(UNKNOWN)
-    account = rows.also[ACCOUNT][position]
+    account = rows.also[ACCOUNT][row]
     return key_of(account.decode() if account else request.customer_key)

@@ -16,11 +16,12 @@ from models.table import Derive
 from service.decisioning.derived import (
     BoundCustomerModel,
     Derived,
-    Output,
+    Guessed,
     Scores,
     Segment,
     Segments,
     Share,
+    Shown,
     Stated,
     Step,
 )
@@ -91,32 +92,31 @@ class _Binder:
         yield from self._segments(layer)
 
     def _scores(self, layer: Sequence[Feature]) -> Iterator[Scores]:
-        outputs: dict[str, list[Output]] = {}
-        for feature in layer:
-            by = feature.derivation
-            if isinstance(by, ByModel) and by.model in self._models:
-                target = self._models[by.model].manifest.target
-                outputs.setdefault(by.model, []).append(self._output(feature, by, target))
-        if not outputs:
+        made = [(f, f.derivation) for f in layer if isinstance(f.derivation, ByModel)]
+        taken = [(feature, by) for feature, by in made if by.model in self._models]
+        if not taken:
             return
-        found = {name: self._bind(self._models[name]) for name in outputs}
+        found = {by.model: self._bind(self._models[by.model]) for _, by in taken}
         self.bound |= found
+        numbers = {name: number for number, name in enumerate(found)}
+        outputs = [self._output(feature, by, numbers[by.model]) for feature, by in taken]
         moments = [f for f in self._schema.features if f.type is FeatureType.TIMESTAMP]
         yield Scores(
             models=tuple(found.values()),
-            outputs=tuple(map(tuple, outputs.values())),
+            shown=tuple(output for output in outputs if isinstance(output, Shown)),
+            guessed=tuple(output for output in outputs if isinstance(output, Guessed)),
             columns=self._schema.width,
             moments=np.array([self._column(feature) for feature in moments], np.intp),
         )
 
-    def _output(self, feature: Feature, by: ByModel, target: Target) -> Output:
+    def _output(self, feature: Feature, by: ByModel, number: int) -> Shown | Guessed:
+        levels = self._models[by.model].manifest.target.levels
         column, default = self._column(feature), self._default(feature)
-        if not target.levels:
-            return Output(column, default, scale=by.scale)
-        if by.probability_of is not None:
-            return Output(column, default, head=target.levels.index(by.probability_of), scale=by.scale)
-        codes = np.array([feature.codes[level] for level in target.levels], np.float64)
-        return Output(column, default, codes=codes, stated=self._stated(feature, by))
+        if not levels or by.probability_of is not None:
+            head = levels.index(by.probability_of) if by.probability_of is not None else 0
+            return Shown(column, default, number, head, by.scale)
+        codes = np.array([feature.codes[level] for level in levels], np.float64)
+        return Guessed(column, default, number, codes, self._stated(feature, by))
 
     def _stated(self, feature: Feature, by: ByModel) -> Stated | None:
         if by.unless is None:

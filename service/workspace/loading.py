@@ -158,7 +158,7 @@ def _load(folder: Path) -> Workspace:
         raise WorkspaceError(found.problems)
     engagement = found.try_to(lambda: compile_engagement(policies, schema, files, trials))
     wordings = found.try_to(lambda: compile_reasons(files.reasons, schema, files.catalogue, specs))
-    found.problems += _outcome_problems(folder, specs, files)
+    found.problems += _model_problems(folder, specs, files)
     conditions = policies.policies.conditions
     derivations = found.try_to(lambda: read_derivations(folder, schema, specs, conditions))
     if found.problems or engagement is None or wordings is None or derivations is None:
@@ -228,9 +228,19 @@ def _codes(codes: Mapping[str, int], names: list[str]) -> np.ndarray[tuple[int],
     return np.array([codes.get(name, np.nan) for name in names], dtype=np.float64)
 
 
-def _outcome_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
+def _model_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
     document = load_document(folder / "models.yaml")
+    models = {action.name: action.model for action in files.catalogue.actions}
     return [
+        document.problem(
+            ("models", name, "control"),
+            f"the control has to be an action that stands for doing nothing and has another model or none; "
+            f"'{spec.control}' {'has this one' if spec.control in models else 'is no action'}"
+            f"{did_you_mean(spec.control, models)}",
+        )
+        for name, spec in specs.items()
+        if spec.control is not None and models.get(spec.control, name) == name
+    ] + [
         document.problem(
             ("models", name, "positive", place),
             f"'{outcome}' is not an outcome{did_you_mean(outcome, files.outcomes)}; "

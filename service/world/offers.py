@@ -131,7 +131,7 @@ class Offers:
                     slots = spec.get("placements") or channels[spec["channel"]]["placements"]
                     treatments.append(Treatment(name, len(actions), spec["channel"], tuple(slots)))
                 actions.append(action)
-        positive = {name: tuple(spec["positive"]) for name, spec in models.items()}
+        positive = {name: tuple(spec["positive"]) for name, spec in models.items() if "positive" in spec}
         return cls(tuple(actions), tuple(treatments), placements, positive)
 
 

@@ -45,7 +45,13 @@ def telco(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "MAX_TREES", TREES)
         train_workspace(
-            workspace.specs, workspace.schema, workspace.action_models, folder, workspace.registry, seed=1
+            workspace.specs,
+            workspace.schema,
+            workspace.action_models,
+            folder,
+            workspace.registry,
+            seed=1,
+            derivations=workspace.derivations,
         )
     return folder
 

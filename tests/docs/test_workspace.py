@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from feature_store.schema import FeatureSchema
 from service.cli.main import app
 from service.workspace.loading import load_workspace
 
@@ -60,6 +61,8 @@ def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path
         if block.language == "console":
             break
         put(block, tmp_path)
+    kiosk = FeatureSchema.load(tmp_path / "kiosk" / "features.yaml")
+    assert len(kiosk.aggregated) == len(kiosk.features) == 6
     workspace = load_workspace(tmp_path / "bookshop")
     assert {path.name for path in (tmp_path / "bookshop").glob("*.yaml")} == {
         "features.yaml",

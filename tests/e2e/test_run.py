@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -40,6 +41,19 @@ def test_the_printed_curl_works_as_it_stands_and_its_outcome_is_counted(
     assert metric(running.address, "arbiter_outcomes_total{") == 1
     assert running.ends() == 0
     assert "Stopped." in running.said
+
+
+def test_what_was_decided_is_in_the_files_of_the_log_when_it_has_stopped(
+    start: Start, small_world: Path, tmp_path: Path
+) -> None:
+    running = start("run", str(small_world)).ready()
+    asked = {"customer_id": "c1", "channel": "web"}
+    decided = [httpx.post(f"{running.address}/v1/decisions", json=asked).json() for _ in range(3)]
+    assert running.ends() == 0
+    files = duckdb.execute(
+        f"SELECT decision_id FROM '{tmp_path}/data/log/decisions/*/*/*.parquet'"
+    ).fetchall()
+    assert {decision["decision_id"] for decision in decided} == {id_ for (id_,) in files}
 
 
 def test_a_termination_stops_everything_that_was_started(start: Start, small_world: Path) -> None:

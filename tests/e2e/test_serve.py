@@ -15,6 +15,8 @@ from feature_store.ingestion import load_customers
 from feature_store.schema import FeatureSchema
 from feature_store.store import CustomerStore, connect
 
+from .conftest import wait_until
+
 Start = Callable[..., Any]  # starts a command; see conftest
 
 
@@ -84,9 +86,14 @@ def test_a_worker_that_dies_is_replaced_and_its_decisions_stay_counted(
     served = start("serve", str(small_world), "--workers", "2", "--redis-url", store.url).ready()
     for number in range(10):
         httpx.post(f"{served.address}/v1/decisions", json={"customer_id": f"c{number}", "channel": "web"})
+
+    def counted() -> float:
+        return total(httpx.get(f"{served.address}/metrics").text, "arbiter_decisions_total{")
+
+    wait_until(lambda: counted() == 10)
     psutil.Process(workers_of(served)[0]).kill()
     served.ready()
-    assert total(httpx.get(f"{served.address}/metrics").text, "arbiter_decisions_total{") == 10
+    assert counted() == 10
 
 
 def test_a_model_that_is_not_whole_is_never_served(start: Start, small_world: Path, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def write(folder: Path, *, decisions: list[Any] | None = None, outcomes: list[Ou
     log.prepare()
     for decided in decisions or []:
         log.keep_schema(SCHEMA.fingerprint, SCHEMA.packed)
-        log.add(DECISIONS, decision_rows(decided, SCHEMA), "1-0", lambda: False)
-        log.add(OFFERS, offer_rows(decided), "1-0", lambda: False)
+        log.add(DECISIONS, decision_rows([decided], SCHEMA), "1-0", lambda: False)
+        log.add(OFFERS, offer_rows([decided]), "1-0", lambda: False)
     for happened in outcomes or []:
-        log.add(OUTCOMES, outcome_rows([happened], happened.occurred_at + 1), "1-0", lambda: False)
+        log.add(OUTCOMES, outcome_rows([(happened, happened.occurred_at + 1)]), "1-0", lambda: False)
 
 
 def read(folder: Path, rules: LabelRules = RULES, as_of: float = FOREVER) -> tuple[dict[str, Any], Labels]:

@@ -38,10 +38,10 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
         at, age = NOON + 3600.0 * batch, 20.0 + 1.5 * batch * 7 % 60
         ids, row = [f"d{batch}-{number}" for number in range(50)], (age, 1.0, 1.0, 0.0, 86_400.0, 1.0)
         made = entry(ids, at, row=row)
-        files.add(DECISIONS, decision_rows(made, SCHEMA), f"{batch}-1", lambda: False)
-        files.add(OFFERS, offer_rows(made), f"{batch}-1", lambda: False)
+        files.add(DECISIONS, decision_rows([made], SCHEMA), f"{batch}-1", lambda: False)
+        files.add(OFFERS, offer_rows([made]), f"{batch}-1", lambda: False)
         came = [outcome(id_, occurred_at=at + 60) for id_ in made.decision_id if rng.random() < age / 100]
-        files.add(OUTCOMES, outcome_rows(came, at + 61), f"{batch}-2", lambda: False)
+        files.add(OUTCOMES, outcome_rows([(each, at + 61) for each in came]), f"{batch}-2", lambda: False)
     return folder
 
 

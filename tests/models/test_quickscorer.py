@@ -2,7 +2,6 @@
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from models.choosing import choose
 from models.forest import Forest, UnsupportedForest
 from models.lightgbm_library import NativeBooster
-from models.quickscorer import BoundForest, Panel, QuickScorer, Told
+from models.quickscorer import Panel, QuickScorer
 from models.scorers import CompiledScorer, InvalidModel, LightGBMScorer
+from models.tables import BoundForest, Told
 
 WIDTH = 9
 ACTION, CHANNEL = WIDTH - 2, WIDTH - 1
@@ -90,7 +90,7 @@ def test_every_margin_is_lightgbms_to_the_last_bit(kind: str) -> None:
         np.testing.assert_array_equal(scorer.margins(rows), reference.margins(rows))
 
 
-@pytest.mark.parametrize("count", range(18))
+@pytest.mark.parametrize("count", [*range(18), 31, 32, 33, 39])
 def test_a_margin_does_not_depend_on_who_else_is_scored(model: bytes, count: int) -> None:
     scorer, rows = QuickScorer(Forest.parse(model)), drawn(40, seed=5)
     np.testing.assert_array_equal(scorer.margins(rows[:count]), scorer.margins(rows)[:count])
@@ -124,7 +124,7 @@ def bound(forest: Forest, places: list[int], actions: list[int], codes: list[flo
 
 @settings(max_examples=30, deadline=None)
 @given(
-    requests=st.integers(0, 20),
+    requests=st.integers(0, 50),
     share=st.sampled_from([0.0, 0.1, 0.6, 1.0]),
     seed=st.integers(0, 10_000),
 )
@@ -162,7 +162,7 @@ MODELS = [trained(num_leaves=31), trained(trees=7, num_leaves=5)]
 def test_a_panel_reads_no_memory_beyond_what_it_is_given() -> None:
     """Of many actions, few requests, and the other way round, the work space has to be large enough."""
     forest = Forest.parse(MODELS[0])
-    for requests, actions in itertools.product((1, 7, 8, 9, 200), (1, 3, 4, 5, 400)):
+    for requests, actions in itertools.product((1, 11, 12, 31, 33, 200), (1, 2, 3, 400)):
         codes = [float(code % 12) for code in range(actions)]
         panel = Panel([bound(forest, list(range(7)), list(range(actions)), codes)], columns=7)
         X, margins = drawn(requests)[:, :7], np.zeros((requests, actions))
@@ -230,10 +230,15 @@ def test_a_compiled_scorer_says_what_its_margins_are_made_of(model: bytes) -> No
     np.testing.assert_array_equal(compiled.contributions(rows), reference.contributions(rows))
 
 
-def test_a_column_that_is_a_number_here_and_a_category_there_is_refused(model: bytes) -> None:
-    forest = Forest.parse(model)
-    coded = [node for node, codes in enumerate(forest.categories) if len(codes)]
-    column = forest.column.copy()
-    column[coded[0]] = column[~np.isnan(forest.threshold)][0]
-    with pytest.raises(UnsupportedForest, match="a number in one node and a category in another"):
-        QuickScorer(replace(forest, column=column))
+def test_so_many_trees_that_they_are_asked_in_parts_give_the_same_margins() -> None:
+    forests = [Forest.parse(trained(trees=400, num_leaves=4, seed=seed)) for seed in range(3)]
+    codes = [4.0, 1.0]
+    bindings = [bound(forest, list(range(7)), [2 * k, 2 * k + 1], codes) for k, forest in enumerate(forests)]
+    X, channel = drawn(20)[:, :7], np.zeros(20, np.intp)
+    everything, nothing = np.ones((20, 6), np.bool_), np.zeros(20)
+    together, alone = np.zeros((20, 6)), np.zeros((20, 6))
+    Panel(bindings, columns=7).score(X, nothing, channel, everything, together)
+    for one in bindings:
+        Panel([one], columns=7).score(X, nothing, channel, everything, alone)
+    assert together.all()
+    np.testing.assert_array_equal(together, alone)

@@ -3,6 +3,7 @@ ARBITER_DATA_DIR names the folder that has it."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -29,7 +30,8 @@ def test_a_model_is_about_as_good_as_the_published_ones(file: str, label: str, t
     if not (DATA / file).is_file():
         pytest.skip("ARBITER_DATA_DIR names no folder with this data")
     table = pacsv.read_csv(DATA / file)
-    features, columns = {}, {}
+    features: dict[str, dict[str, Any]] = {}
+    columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table[name]
         if name == label:

@@ -23,10 +23,11 @@ from uvicorn.server import ServerState
 
 from feature_store.embedded import EmbeddedStore
 from loadtests import bare
-from service.api.server import OPTIONS
+from service.api.server import DIRECT, OPTIONS
 from service.app import create_app
 from service.cli.console import table
 from service.runtime.decision import Decision
+from service.runtime.pending import Waiting
 from service.runtime.requests import DecisionRequest, PlacementRequest
 from service.settings import Settings
 
@@ -55,17 +56,18 @@ class Sink(asyncio.Transport):
 class Decided:
     """Gives every request one of the decisions that were made ahead, in the loop's next turn."""
 
+    has_room = True
+
     def __init__(self, decisions: list[Decision]) -> None:
         self._decisions: Iterator[Decision] = cycle(decisions)
 
-    async def decide(self, request: DecisionRequest) -> Decision:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Decision] = loop.create_future()
-        loop.call_soon(answer.set_result, next(self._decisions))
-        return await answer
+    def submit(self, request: DecisionRequest, answer: Waiting) -> None:
+        asyncio.get_running_loop().call_soon(answer.set_result, next(self._decisions))
 
 
-def rounds_of(config: uvicorn.Config, request: bytes) -> tuple[Callable[[], Awaitable[None]], Sink]:
+def rounds_of(
+    config: uvicorn.Config, app_state: dict[str, Any], request: bytes
+) -> tuple[Callable[[], Awaitable[None]], Sink]:
     """A function that has the request answered once over every connection, and what the first one wrote."""
     config.load()
     state = ServerState()
@@ -73,7 +75,7 @@ def rounds_of(config: uvicorn.Config, request: bytes) -> tuple[Callable[[], Awai
     connect: Any = config.http_protocol_class
     connections: list[tuple[Any, Sink]] = []
     for _ in range(CONNECTIONS):
-        protocol, sink = connect(config=config, server_state=state, app_state={}), Sink()
+        protocol, sink = connect(config=config, server_state=state, app_state=app_state), Sink()
         protocol.connection_made(sink)
         connections.append((protocol, sink))
 
@@ -87,10 +89,10 @@ def rounds_of(config: uvicorn.Config, request: bytes) -> tuple[Callable[[], Awai
     return one_round, connections[0][1]
 
 
-async def measured(name: str, config: uvicorn.Config, body: dict[str, Any]) -> list[str]:
+async def measured(name: str, config: uvicorn.Config, body: dict[str, Any], **app_state: Any) -> list[str]:
     """What a request costs, as a row of the table."""
     raw = json.dumps(body).encode()
-    one_round, sink = rounds_of(config, b"%b%d\r\n\r\n%b" % (HEAD, len(raw), raw))
+    one_round, sink = rounds_of(config, app_state, b"%b%d\r\n\r\n%b" % (HEAD, len(raw), raw))
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.process_time()
@@ -111,6 +113,10 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as data, EmbeddedStore(Path(data) / "store") as store:
         given = {"workspace": sys.argv[1], "data": data, "redis_url": store.url}
         app = create_app(Settings.model_validate(given))
+
+        def ours() -> uvicorn.Config:
+            return uvicorn.Config(app, **(QUIET | OPTIONS))
+
         async with app.router.lifespan_context(app):
             service = app.state.service
             channel = service.snapshot.catalogue.channels[0]
@@ -130,7 +136,11 @@ async def main() -> None:
                 "placements": [{"id": placement, "limit": 3}],
                 "context": dict.fromkeys(real.live.snapshot.context_features),
             }
-            rows = [await measured("the service", uvicorn.Config(app, **(QUIET | OPTIONS)), body)]
+            direct = {DIRECT: app.state.desk}
+            rows = [
+                await measured("the service", ours(), body, **direct),
+                await measured("the service, by its route", ours(), body),
+            ]
             service.decider = real
     rows.append(await measured("bare FastAPI endpoint", uvicorn.Config(bare.app, **QUIET), body))
     table("A request", ["", "CPU us", "Python calls", "bytes of the answer"], rows)

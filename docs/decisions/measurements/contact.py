@@ -71,7 +71,8 @@ def policies(of: Catalogue) -> Contact:
 def histories(of: Catalogue, each: int) -> Touches:
     random = np.random.default_rng(1)
     records = np.zeros(ROWS * each, RECORD)
-    records["time"] = NOW - random.exponential(20 * DAY, len(records))
+    ages = -np.sort(-random.exponential(20 * DAY, (ROWS, each)))
+    records["time"] = NOW - ages.ravel()  # oldest first, as they are kept
     records["outcome"] = random.choice(
         [name_hash(o) for o in OUTCOMES], len(records), p=[0.8, 0.15, 0.02, 0.03]
     )

@@ -17,6 +17,7 @@ def add_behaviour(rng: np.random.Generator, people: Frame, account: Indices, now
     _add_payment(rng, people)
     _add_satisfaction(rng, people)
     _add_visits(rng, people)
+    _add_clicks(rng.spawn(1)[0], people)  # chance of its own: who somebody is does not depend on clicks
 
 
 def _add_mobile_use(rng: np.random.Generator, people: Frame) -> None:
@@ -130,6 +131,18 @@ def _topics(rng: np.random.Generator, people: Frame, active: Floats) -> dict[str
         "cancel_contract": 0.01 + 0.1 * ending + 0.2 * unhappy,
     }
     return {topic: rng.random(len(people)) < chance * active for topic, chance in chances.items()}
+
+
+def _add_clicks(rng: np.random.Generator, people: Frame) -> None:
+    """What events would add up to: who visits often has been here lately."""
+    n, visits = len(people), people("web_visits_30d")
+    product_views = rng.poisson(0.25 * visits)
+    hours = np.round(rng.exponential(720 / (1 + visits)), 1)
+    here = hours < 1.0
+    people.put("product_views_7d", product_views)
+    people.put("pages_viewed_30m", np.where(here, 1 + rng.poisson(3, n), 0))
+    people.put("engagement", np.round(0.6 * visits * 2 ** (-hours / 72) + 0.5 * product_views, 2))
+    people.put("hours_since_visit", hours, visits > 0)
 
 
 def _shared(rng: np.random.Generator, account: Indices) -> Floats:

@@ -34,6 +34,20 @@ PAGES = {
     "cart_upsell": ["cart"],
     "account_tile": ["account", "bill", "help"],
 }
+AIMS = {
+    "browse": "home",
+    "buy": "phones",
+    "renew": "account",
+    "upgrade": "internet",
+    "bill_question": "bill",
+    "fault": "help",
+    "travel": "mobile",
+    "move": "internet",
+    "cancel": "account",
+}
+"""The page that is about what somebody wants."""
+AIMING = 0.6
+"""How many go there, where they can."""
 HOURS = np.array([1, 0.5, 0.3, 0.2, 0.2, 0.4, 1, 2, 3, 4, 5, 5, 5, 4, 4, 4, 4, 5, 6, 7, 7, 6, 4, 2], float)
 
 
@@ -106,7 +120,8 @@ class _Contexts:
         context = Frame(own, np.full((n, own.width), np.nan))
         channel = np.array([slot.channel for slot in self.placements])[placement]
         web = channel == "web"
-        self._put_pages(context, placement)
+        intent = self._intents(customer)
+        self._put_pages(context, placement, intent)
         phone = np.clip(0.75 - 0.008 * (self.people("age", 40)[customer] - 30), 0.15, 0.85)
         luck = rng.random(n)
         context.put("device", np.select([luck < phone, luck < phone + 0.07], [1.0, 2.0], 0.0), web)
@@ -116,7 +131,6 @@ class _Contexts:
         campaign = rng.choice(5, n, p=[0.62, 0.16, 0.1, 0.06, 0.06])
         context.put("campaign", campaign, web)
         context.put("hour", hour)
-        intent = self._intents(customer)
         stated = np.isin(channel, ["shop", "sales", "call_centre"]) | (web & (rng.random(n) < 0.7))
         context.put("intent", intent, stated)
         mood = 0.25 - 0.7 * np.isin(intent, [5, 8]) - 0.6 * self.people("open_complaint")[customer]
@@ -124,14 +138,17 @@ class _Contexts:
         context.put("sentiment", np.round(mood, 2), channel == "call_centre")
         return context.X
 
-    def _put_pages(self, context: Frame, placement: Indices) -> None:
+    def _put_pages(self, context: Frame, placement: Indices, intent: Indices) -> None:
+        """Where there are several pages, most go to the one that is about what they want."""
         codes = context.schema.feature("page").codes
+        aims = np.array([codes[AIMS[name]] for name in INTENTS], float)[intent]
         pages = np.full(len(placement), np.nan)
         for position, slot in enumerate(self.placements):
             rows = np.flatnonzero(placement == position)
             if slot.name in PAGES:
                 choices = [codes[page] for page in PAGES[slot.name]]
-                pages[rows] = self.rng.choice(choices, len(rows))
+                aimed = np.isin(aims[rows], choices) & (self.rng.random(len(rows)) < AIMING)
+                pages[rows] = np.where(aimed, aims[rows], self.rng.choice(choices, len(rows)))
         context.put("page", pages)
 
     def _intents(self, customer: Indices) -> Indices:

@@ -14,6 +14,7 @@ from feature_store.store import CustomerRows, CustomerStore, connect
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions
 from service.runtime.budgets import Ledger
+from service.runtime.chosen import Chosen
 from service.runtime.contacts import BatchContacts
 from service.runtime.decision import FEATURES_INCOMPLETE, Decision
 from service.runtime.features import FeatureReader
@@ -79,14 +80,14 @@ class ByStore:
         contacts = None
         if self._snapshot.contact.frequencies:
             by_account = self._snapshot.contact.reads_accounts
-            contacts = BatchContacts(asked, range(len(asked)), rows, by_account)
+            contacts = BatchContacts(asked, rows, by_account)
         batch = self._columns(customers, asked, rows, contacts)
         await self._ledger.provide(self._snapshot, batch)
         decisions = self._ledger.decide(
             self._snapshot, batch, np.ones(len(batch), np.bool_), StageTimer().done
         )
         degraded = [(FEATURES_INCOMPLETE,) if missing else () for missing in rows.incomplete.tolist()]
-        accounts: Accounts = [None] * len(asked) if contacts is None else contacts.account_ids
+        accounts: Accounts = [None] * len(asked) if contacts is None else [*contacts.account_ids]
         if self._snapshot.offers or self._snapshot.contact.reserving:
             found = self._decisions(customers, asked, decisions, degraded, accounts)
             await self._leave(found, contacts)
@@ -124,9 +125,7 @@ class ByStore:
             promises=promises,
             touches=contacts.of_customers() if contacts else None,
             account_touches=contacts.of_accounts() if contacts and contacts.by_account else None,
-            account_units=None
-            if batch.account_units is None
-            else account_units(asked, range(len(asked)), rows),
+            account_units=None if batch.account_units is None else account_units(asked, rows),
         )
 
     def _decisions(
@@ -139,13 +138,14 @@ class ByStore:
     ) -> list[Decision]:
         """Each answer by itself: what promises or reserves may have to be decided again."""
         experiments, assigned = self._snapshot.experiments, decisions.assigned
+        chosen = Chosen(decisions)
         return [
             Decision(
                 decision_id=customers.decisions[row],
                 request=request,
                 checked=self._checked,
                 snapshot=self._snapshot,
-                decisions=decisions,
+                chosen=chosen,
                 row=row,
                 known=True,
                 degraded=degraded[row],

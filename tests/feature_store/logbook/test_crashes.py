@@ -1,6 +1,6 @@
 """Each decision is in the files exactly once, whatever happens to the consumers and when.
 
-`ARBITER_CRASH_SECONDS=60 pytest tests/feature_store/logbook/test_crashes.py -s` goes on for a minute.
+`CRASH_SECONDS=60 pytest tests/feature_store/logbook/test_crashes.py -s` goes on for a minute.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from feature_store.store import CustomerStore
 
 from .conftest import NOON, SCHEMA, entry, outcome
 
-SECONDS = float(os.environ.get("ARBITER_CRASH_SECONDS", "12"))
+SECONDS = float(os.environ.get("CRASH_SECONDS", "12"))
 CONSUMERS = 3
 SCRIPT = Path(__file__).with_name("consuming.py")
 
@@ -89,7 +89,7 @@ async def kill_at_random(url: str, folder: Path, until: float) -> Counter[str]:
 
 
 def column(folder: Path, table: str, name: str) -> list[str]:
-    found = duckdb.sql(f"SELECT {name} FROM read_parquet('{folder}/{table}/*/*/*.parquet') ORDER BY ALL")
+    found = duckdb.execute(f"SELECT {name} FROM read_parquet('{folder}/{table}/*/*/*.parquet') ORDER BY ALL")
     return [value for (value,) in found.fetchall()]
 
 
@@ -107,7 +107,7 @@ def test_each_row_is_in_the_files_once_when_consumers_are_killed_and_paused_at_r
     server = redis.Redis(unix_socket_path=str(own_store.socket))
     left: dict[str, int] = {}
     deadline = time.monotonic() + 60
-    while any((left := {key: int(server.xlen(key)) for key in (DECISION_LOG, OUTCOME_LOG)}).values()):  # type: ignore[arg-type]
+    while any((left := {key: int(server.xlen(key)) for key in (DECISION_LOG, OUTCOME_LOG)}).values()):
         assert time.monotonic() < deadline, f"still there: {left}"
         asyncio.run(drain_log(own_store.url, folder, claim_after=0.4))
         time.sleep(0.2)
@@ -116,4 +116,4 @@ def test_each_row_is_in_the_files_once_when_consumers_are_killed_and_paused_at_r
     assert column(folder, "offers", "decision_id") == sorted(decisions)
     assert column(folder, "outcomes", "outcome_id") == sorted(outcomes)
     for key in (DECISION_LOG, OUTCOME_LOG):
-        assert server.xpending(key, GROUP)["pending"] == 0  # type: ignore[index]
+        assert server.xpending(key, GROUP)["pending"] == 0

@@ -27,14 +27,14 @@ def log(tmp_path: Path) -> LogFolder:
     folder.prepare()
     for day in (0, 2):
         made = entry([f"d{day}"], NOON + day * DAY)
-        folder.add(DECISIONS, decision_rows(made, SCHEMA), "1-0", lambda: False)
-        folder.add(OFFERS, offer_rows(made), "1-0", lambda: False)
+        folder.add(DECISIONS, decision_rows([made], SCHEMA), "1-0", lambda: False)
+        folder.add(OFFERS, offer_rows([made]), "1-0", lambda: False)
     return folder
 
 
 def query(log: LogFolder, table: LogTable, what: str, *bounds: float) -> Sequence[tuple[object, ...]]:
     with open_log(log.path) as reader:
-        rows: Sequence[tuple[object, ...]] = duckdb.sql(
+        rows: Sequence[tuple[object, ...]] = duckdb.execute(
             f"SELECT {what} FROM {reader.relation(table, *bounds)} ORDER BY ALL"
         ).fetchall()
         return rows
@@ -67,7 +67,7 @@ def test_a_file_that_is_cut_off_is_named(log: LogFolder, size: int) -> None:
 def test_a_feature_of_two_types_is_named_with_both_files(log: LogFolder) -> None:
     retyped = FeatureSchema((Feature("age", FeatureType.CATEGORY, Source.PROFILE, levels=("old",)),))
     made = entry(["d9"], NOON, retyped, [0.0])
-    log.add(DECISIONS, decision_rows(made, retyped), "2-0", lambda: False)
+    log.add(DECISIONS, decision_rows([made], retyped), "2-0", lambda: False)
     with pytest.raises(BadLog, match=r"2-0-.*: column 'features.age' is string, but float in .*1-0-"):
         query(log, DECISIONS, "1")
     assert query(log, DECISIONS, "decision_id", NOON + DAY, NOON + 3 * DAY) == [("d2",)]
@@ -107,9 +107,9 @@ def test_a_folder_that_is_no_hour_is_named(log: LogFolder) -> None:
 
 def test_rows_that_are_there_already_are_not_added_again(log: LogFolder) -> None:
     made = entry(["d0", "new"])
-    assert log.add(DECISIONS, decision_rows(made, SCHEMA), "3-0", lambda: True) == 1
-    assert log.add(OFFERS, offer_rows(made), "3-0", lambda: True) == 1
-    assert log.add(OFFERS, offer_rows(made), "3-0", lambda: True) == 0
+    assert log.add(DECISIONS, decision_rows([made], SCHEMA), "3-0", lambda: True) == 1
+    assert log.add(OFFERS, offer_rows([made]), "3-0", lambda: True) == 1
+    assert log.add(OFFERS, offer_rows([made]), "3-0", lambda: True) == 0
     assert query(log, DECISIONS, "decision_id") == [("d0",), ("d2",), ("new",)]
 
 

@@ -29,10 +29,10 @@ def folder(tmp_path: Path) -> LogFolder:
     for hour in range(2):
         for part in range(6):
             made = entry([f"d{hour}-{part}-{row}" for row in range(10)] + ["twice"], NOON + 3600 * hour)
-            log.add(DECISIONS, decision_rows(made, SCHEMA), f"{part}-0", lambda: False)
-            log.add(OFFERS, offer_rows(made), f"{part}-0", lambda: False)
-            some = [outcome(name, occurred_at=made.decided_at) for name in made.decision_id]
-            log.add(OUTCOMES, outcome_rows(some, NOON + 5), f"{part}-0", lambda: False)
+            log.add(DECISIONS, decision_rows([made], SCHEMA), f"{part}-0", lambda: False)
+            log.add(OFFERS, offer_rows([made]), f"{part}-0", lambda: False)
+            some = [(outcome(name, occurred_at=made.decided_at), NOON + 5) for name in made.decision_id]
+            log.add(OUTCOMES, outcome_rows(some), f"{part}-0", lambda: False)
     return log
 
 
@@ -41,7 +41,8 @@ def paths(folder: LogFolder, table: LogTable) -> list[Path]:
 
 
 def ids(folder: LogFolder, table: LogTable = DECISIONS, column: str = "decision_id") -> list[str]:
-    return sorted(name for path in paths(folder, table) for name in pq.read_table(path)[column].to_pylist())
+    columns = [pq.read_table(path)[column].to_pylist() for path in paths(folder, table)]
+    return sorted(str(name) for names in columns for name in names)
 
 
 def test_the_files_of_a_past_hour_become_one_with_each_row_once(folder: LogFolder) -> None:
@@ -64,6 +65,8 @@ def test_an_hour_that_is_not_over_or_not_quiet_is_left_alone(folder: LogFolder) 
     done = Upkeep()
     compact(folder, NOON + 3600, 0.0, done)
     assert (done.merged, done.into) == (18, 3)
+    for path in paths(folder, DECISIONS) + paths(folder, OFFERS) + paths(folder, OUTCOMES):
+        os.utime(path, (0, LATER - 599))
     done = Upkeep()
     compact(folder, LATER, 600.0, done)
     assert done == Upkeep()
@@ -93,10 +96,10 @@ def test_who_reads_while_files_are_merged_sees_each_row_once(folder: LogFolder) 
         for round_ in range(20):
             with open_log(folder.path) as log:
                 query = f"SELECT decision_id FROM {log.relation(DECISIONS)} WHERE decision_id <> 'twice'"
-                rows = duckdb.sql(query).fetchall()
+                rows = duckdb.execute(query).fetchall()
             assert sorted(name for (name,) in rows) == sorted(expected)
             made = entry([f"more-{round_}"])
-            folder.add(DECISIONS, decision_rows(made, SCHEMA), f"{round_}-1", lambda: False)
+            folder.add(DECISIONS, decision_rows([made], SCHEMA), f"{round_}-1", lambda: False)
             expected.append(f"more-{round_}")
             time.sleep(0.02)
     finally:
@@ -149,7 +152,7 @@ def test_an_erased_customer_is_in_no_file(folder: LogFolder) -> None:
 def test_a_file_without_a_row_left_goes_away(tmp_path: Path) -> None:
     log = LogFolder(tmp_path)
     log.prepare()
-    log.add(DECISIONS, decision_rows(entry(["d1"]), SCHEMA), "1-0", lambda: False)
+    log.add(DECISIONS, decision_rows([entry(["d1"])], SCHEMA), "1-0", lambda: False)
     erase(log, {b"c-d1": NOON + 1}, Upkeep())
     assert not list(tmp_path.rglob("*.parquet"))
 
@@ -157,12 +160,12 @@ def test_a_file_without_a_row_left_goes_away(tmp_path: Path) -> None:
 def test_files_of_different_feature_schemas_stay_apart_and_are_read_together(folder: LogFolder) -> None:
     new = FeatureSchema((Feature("visits", FeatureType.NUMBER, Source.PROFILE),))
     made = entry(["new"], schema=new, row=[3.0])
-    folder.add(DECISIONS, decision_rows(made, new), "9-0", lambda: False)
+    folder.add(DECISIONS, decision_rows([made], new), "9-0", lambda: False)
     compact(folder, LATER, 0.0, Upkeep())
     assert len(paths(folder, DECISIONS)) == 3
     with open_log(folder.path) as log:
         query = f"SELECT features.visits, features.age FROM {log.relation(DECISIONS)} WHERE decision_id IN "
-        rows = duckdb.sql(query + "('new', 'd0-0-0') ORDER BY ALL").fetchall()
+        rows = duckdb.execute(query + "('new', 'd0-0-0') ORDER BY ALL").fetchall()
     assert rows == [(3.0, None), (None, 34.5)]
 
 

@@ -33,6 +33,7 @@ def test_a_loaded_customer_has_a_profile_behaviour_account_and_history(
         "account_id",
         "profile",
         "behaviour",
+        "derived",
         "updated_at",
         "consents",
         "history",

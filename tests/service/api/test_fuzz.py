@@ -38,6 +38,7 @@ WITH_INPUT = [
     ("POST", "/v1/decisions"),
     ("POST", "/v1/decisions/batch"),
     ("POST", "/v1/outcomes"),
+    ("POST", "/v1/events"),
     ("GET", "/v1/customers/{customer_id}"),
     ("PUT", "/v1/customers/{customer_id}"),
     ("PUT", "/v1/customers/{customer_id}/consents"),

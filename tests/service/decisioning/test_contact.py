@@ -1,14 +1,18 @@
 """Contact policies: caps, gaps and pauses over histories, what they cover and when they end."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from feature_store.history import RECORD
+from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
-from service.decisioning.counters import Counter
-from service.decisioning.frequency import Frequency, Gap, Held
+from service.decisioning.contact import Contact
+from service.decisioning.counters import Cells
+from service.decisioning.frequency import Frequency, Gap
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import Stage
@@ -113,6 +117,13 @@ def test_a_cap_per_channel_counts_only_the_channel_of_the_request(bare: Snapshot
     assert len(out([policy], [Touch(0, NOW, channel="email")], channel="email")) == 4
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_records_count_in_the_form_in_which_they_are_read(bare: Snapshot, out: Out, number: int) -> None:
+    made = touches(1, [Touch(0, NOW)] * number)
+    read = replace(made, records=np.frombuffer(made.records.tobytes(), RECORD))
+    assert out([cap(number, DAY, counting(bare.catalogue, "action"))], read) == {"fibre"}
+
+
 def test_only_the_declared_outcomes_count(bare: Snapshot, out: Out) -> None:
     policy = cap(1, DAY, counting(bare.catalogue, "action", of=("click", "reject")))
     assert out([policy], [Touch(0, NOW, "impression")]) == set()
@@ -175,7 +186,7 @@ def test_a_reservation_counts_until_it_expires(bare: Snapshot, out: Out) -> None
     snapshot = bare.catalogue
     assert policy.reservation == "reserved:cap"
     history = [Touch(0, NOW - 60, "reserved:cap", expires=NOW + 540)]
-    assert _held(policy, snapshot, history, NOW, outcomes).until.tolist() == [NOW + 540]
+    assert _held(policy, snapshot, history, NOW, outcomes).untils.tolist() == [NOW + 540]
     assert not _held(policy, snapshot, history, NOW + 540, outcomes).rows.size
 
 
@@ -198,18 +209,25 @@ def _held(
     history: list[Touch],
     now: float = NOW,
     outcomes: tuple[str, ...] = ("impression",),
-) -> Held:
-    counter = Counter([policy], Vocabulary.of(catalogue, outcomes))
-    return counter.count(touches(1, history), np.array([now])).held(0)
+) -> Cells:
+    asked = Batch(
+        X=np.empty((1, 0)),
+        now=np.array([now]),
+        channel=np.zeros(1, np.intp),
+        limits=np.zeros((1, 0), np.int32),
+        scored=np.ones(1, np.bool_),
+        touches=touches(1, history),
+    )
+    return Contact((policy,), vocabulary=Vocabulary.of(catalogue, outcomes)).cells(asked)
 
 
 def test_a_policy_tells_when_it_ends_and_what_it_has_counted(bare: Snapshot) -> None:
     history = [Touch(0, NOW - age * DAY) for age in (8, 6, 3, 1)]
     by_action = counting(bare.catalogue, "action", outcomes=("impression",))
     held = _held(cap(2, 7 * DAY, by_action), bare.catalogue, history)
-    assert (held.count.tolist(), held.until.tolist()) == ([3], [NOW + 4 * DAY])
+    assert (held.counts.tolist(), held.untils.tolist()) == ([3], [NOW + 4 * DAY])
     held = _held(pause(2, 4 * DAY, 5 * DAY, by_action), bare.catalogue, history)
-    assert (held.count.tolist(), held.until.tolist()) == ([2], [NOW + 4 * DAY])
+    assert (held.counts.tolist(), held.untils.tolist()) == ([2], [NOW + 4 * DAY])
 
 
 def test_a_cap_per_treatment_leaves_the_action_to_its_other_treatments(

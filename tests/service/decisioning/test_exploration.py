@@ -12,11 +12,17 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from service.decisioning.choosing import Explored, Way
+from service.decisioning.batch import Batch
+from service.decisioning.catalogue import Action, Catalogue, Channel, Placement, Treatment
 from service.decisioning.draws import branch, key_of, keys_of, mixed, uniforms
-from service.decisioning.exploration import Chance, Exploration, Exploring, Method
-from service.decisioning.proposals import noise
-from service.decisioning.slate_rules import NOBODY
+from service.decisioning.exploration import Exploration, Method, ways_of
+from service.decisioning.noise import noise, random_noise
+from service.decisioning.slate import fill
+from service.decisioning.snapshot import Snapshot
+from service.decisioning.stages import INACTIVE
+from service.decisioning.turns import NOBODY, Chance, odds
+
+from .conftest import SCHEMA
 
 DRAWS = 40_000
 RANDOM: tuple[Method, ...] = ("epsilon", "softmax", "thompson", "uniform", "random_propensity")
@@ -44,18 +50,23 @@ class Draws:
     noise: NDArray[np.float64]
     explores: NDArray[np.bool_] | None = None
 
-    def exploring(self, exploration: Exploration) -> Exploring:
-        chance = Chance(self.keys, np.arange(len(self.keys)), self.actions, self.propensity, self.explores)
-        return Exploring(exploration, chance, self.noise)
+    def chance(self, exploration: Exploration) -> Chance:
+        ways = ways_of([exploration], self.actions, np.zeros(len(self.actions)))
+        if exploration.method == "thompson":
+            known = self.noise[None].copy()
+            ways = ways._replace(noises=known, worst=known[:, :, 0].copy(), best=known[:, :, -1].copy())
+        n = len(self.keys)
+        explores = np.ones(n, np.bool_) if self.explores is None else self.explores
+        return Chance(ways, np.zeros(n, np.intp), self.keys, explores, self.propensity.copy())
 
 
 def chance_of(keys: NDArray[np.uint64], propensity: NDArray[np.float64] = PROPENSITY) -> Draws:
-    """What turns with these keys draw with, by the first of the names."""
+    """What turns of requests with these seeds draw with, by the first of the names."""
     actions = propensity.shape[-1]
     return Draws(
         keys,
         keys_of(NAMES[:actions]),
-        np.broadcast_to(propensity, (len(keys), actions)),
+        np.broadcast_to(propensity, (len(keys), actions)).copy(),
         noise(EVIDENCE[:actions]),
     )
 
@@ -66,27 +77,47 @@ class Turn(NamedTuple):
     expected_cost: NDArray[np.float64]
 
 
+def one_place(actions: int) -> Snapshot:
+    """A snapshot of so many actions, all in one placement."""
+    web = Channel("web", "inbound", (Placement("hero", 1),))
+    names = [f"a{number}" for number in range(actions)]
+    treatments = tuple(Treatment(f"t_{name}", name, "web", ("hero",), b"{}") for name in names)
+    catalogue = Catalogue((web,), tuple(Action(name, "i", "g") for name in names), treatments, "v")
+    return Snapshot(catalogue, SCHEMA, np.ones(actions))
+
+
 def choose(exploration: Exploration, scores: NDArray[np.float64], draws: Draws) -> Turn:
-    """One choice for each turn, as the slate makes them."""
-    every = np.arange(len(scores))
-    choices = Explored([Way(draws.exploring(exploration))], every, scores)
-    choice = choices.take(every, scores)
-    return Turn(choice, *choices.stated())
+    """One choice for each request, as the slate makes them."""
+    n, actions = scores.shape
+    ones = np.ones((n, 1), np.int32)
+    batch = Batch(np.zeros((n, SCHEMA.width)), np.zeros(n), np.zeros(n, np.intp), ones, np.ones(n, np.bool_))
+    removed_by = np.where(scores == -np.inf, INACTIVE, 0).astype(np.int32, order="C")
+    slate = fill(one_place(actions), batch, removed_by, scores, chance=draws.chance(exploration))
+    turn = Turn(np.full(n, NOBODY), np.ones(n), np.zeros(n))
+    for column, found in zip(
+        turn, (slate.action, slate.selection_probability, slate.expected_cost), strict=True
+    ):
+        column[slate.row] = found
+    return turn
+
+
+def told(
+    exploration: Exploration, scores: NDArray[np.float64], draws: Draws, row: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """With which probabilities the turn of a request takes each action, and what they draw, A each."""
+    probability, drawn = np.empty((2, len(scores)))
+    odds(draws.chance(exploration), row, 0, 1, scores, np.arange(len(scores)), probability, drawn)
+    return np.where(scores > -np.inf, probability, 0.0), drawn
 
 
 def distribution(exploration: Exploration, scores: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
     """The probability with which each turn takes each action, m x A."""
-    found = np.zeros_like(scores)
-    for row in range(len(scores)):
-        candidates = np.flatnonzero(scores[row] > -np.inf)
-        explores = None if draws.explores is None else draws.explores[[row]]
-        one = replace(draws, keys=draws.keys[[row]], propensity=draws.propensity[[row]], explores=explores)
-        found[row, candidates] = one.exploring(exploration).odds(scores[row], candidates)
-    return found
+    return np.array([told(exploration, scores[row], draws, row)[0] for row in range(len(scores))])
 
 
 def drawn(exploration: Exploration, draws: Draws) -> NDArray[np.float64]:
-    return draws.exploring(exploration).drawn()
+    scores = np.zeros(len(draws.actions))
+    return np.array([told(exploration, scores, draws, row)[1] for row in range(len(draws.keys))])
 
 
 def keys(number: int, seed: int = 0) -> NDArray[np.uint64]:
@@ -350,13 +381,43 @@ def test_an_action_that_is_out_draws_nothing() -> None:
         assert np.isnan(drawn(Exploration(method), chance_of(keys(3), out))[:, 2]).all()
 
 
-@pytest.mark.parametrize("exploration", EXPLORATIONS, ids=str)
-def test_turns_with_too_many_rivals_to_look_at_once_have_the_same_probabilities(
-    exploration: Exploration, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spent = replace(chance_of(keys(50)), explores=np.arange(50) % 3 > 0)
-    scores = repeated(SCORES, 50)
-    whole = choose(exploration, scores, spent)
-    monkeypatch.setattr("service.decisioning.proposals.MOST_RIVALS", 7)
-    for found, expected in zip(choose(exploration, scores, spent), whole, strict=True):
-        np.testing.assert_array_equal(found, expected)
+def test_draws_hang_on_seed_slot_rank_and_action_and_on_nothing_else() -> None:
+    """So what was decided by a seed can be decided again."""
+    draws, proposal = chance_of(keys(20)), 3
+    of_turns = branch(branch(draws.keys, 1), 0, 1)
+    hashes = mixed(branch(of_turns, proposal)[:, None] ^ draws.actions)
+    everybody = np.zeros((20, len(NAMES)))
+    chosen = choose(Exploration("uniform"), everybody, draws).choice
+    np.testing.assert_array_equal(chosen, uniforms(hashes).argmax(axis=1))
+    levels = (hashes >> np.uint64(58)).astype(np.intp)
+    found = drawn(Exploration("random_propensity"), draws)
+    np.testing.assert_array_equal(found, (levels + 0.5) / 64)
+
+
+@pytest.mark.parametrize("method", ["thompson", "random_propensity"])
+def test_of_many_rivals_the_probabilities_are_what_counting_values_would_find(method: Method) -> None:
+    """Each value that a candidate may draw, against the share of each rival's values below."""
+    rng = np.random.default_rng(1)
+    actions, exploration = 30, Exploration(method)
+    draws = Draws(
+        keys(1), keys(actions, 5), rng.uniform(0.01, 0.3, (1, actions)), noise(np.full(actions, 9.0))
+    )
+    scores = np.round(rng.uniform(0.5, 1.5, actions), 1)
+    if method == "thompson":
+        worth, multipliers = scores, np.minimum(draws.noise, 1 / draws.propensity[0][:, None])
+    else:
+        worth, multipliers = scores / draws.propensity[0], random_noise(actions)
+    values = (worth[:, None] / 2.0 ** np.frexp(worth.max())[1] * multipliers).astype(np.float32)
+    expected = np.zeros(actions)
+    for mine in range(actions):
+        wins = np.ones(64)
+        for rival in set(range(actions)) - {mine}:
+            below = (
+                values[rival] <= values[mine][:, None]
+                if mine < rival
+                else values[rival] < values[mine][:, None]
+            )
+            wins *= below.mean(axis=1)
+        expected[mine] = wins.mean()
+    np.testing.assert_allclose(told(exploration, scores, draws, 0)[0], expected, rtol=1e-12)
+    assert expected.sum() == pytest.approx(1.0)

@@ -1,11 +1,10 @@
 """Laws of the slate with all its rules, against every slate that would be allowed (small cases)."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -253,17 +252,6 @@ def test_with_all_its_rules_a_request_gets_the_same_alone_as_in_any_batch(case: 
             assert getattr(alone, column).tolist() == getattr(together, column)[mine].tolist()
         assert alone.empty_code.tolist() == together.empty_code[together.empty_row == row].tolist()
         assert reason.tolist() == reasons[[row]].tolist()
-
-
-@given(cases())
-def test_a_batch_that_is_too_large_to_look_at_at_once_gets_the_same(case: Case) -> None:
-    whole, reasons = case.fill()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("service.decisioning.slate.MOST_CELLS", ACTIONS)
-        parts, again = case.fill()
-    for column in fields(whole):
-        np.testing.assert_array_equal(getattr(parts, column.name), getattr(whole, column.name))
-    np.testing.assert_array_equal(again, reasons)
 
 
 @given(cases())

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action
+from service.decisioning.choosing import chance
+from service.decisioning.exploration import Exploration
 from service.decisioning.periods import Hourly
 from service.decisioning.slate import Slate, fill
 from service.decisioning.slate_policy import AnswerLimit, Bundle, SlatePolicy
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import INACTIVE
-from service.decisioning.turns import Best, Chooser, Turns
 from service.decisioning.volumes import UNLIMITED, VolumeLimit
 
 from .conftest import MakeBatch, MakeSnapshot
@@ -38,18 +39,26 @@ class World:
         out: str = "",
         mandatory: str = "",
         volumes: tuple[VolumeLimit, ...] = (),
-        choose: Chooser = Best,
+        exploration: Exploration | None = None,
         **columns: Any,
     ) -> "Answer":
         names = NAMES[:count]
         actions = [Action(name, "i", "g", propensity=0.1, fallback=name in fallbacks) for name in names]
         said = {name: {"web": (places or {}).get(name, ("hero", "tiles"))} for name in names}
-        snapshot = self.make_snapshot(actions, said, slate_policy=policy or SlatePolicy(), volumes=volumes)
+        snapshot = self.make_snapshot(
+            actions,
+            said,
+            slate_policy=policy or SlatePolicy(),
+            volumes=volumes,
+            exploration=exploration or Exploration(),
+        )
         batch: Batch = self.make_batch(snapshot, limits=limits, **columns)
         removed_by = np.array([[INACTIVE if name in out else 0 for name in names]], np.int32)
         priority = np.arange(count, 0, -1, dtype=np.float64)[None, :]
         first = np.array([[name in mandatory for name in names]]) if mandatory else None
-        slate = fill(snapshot, batch, removed_by, priority, mandatory=first, choose=choose)
+        assigned = snapshot.experiments.assign(batch, snapshot.conduct)
+        draws = chance(snapshot, batch, assigned, np.full_like(priority, 0.1))
+        slate = fill(snapshot, batch, removed_by, priority, mandatory=first, chance=draws)
         return Answer(snapshot, slate, removed_by)
 
 
@@ -240,29 +249,20 @@ def test_a_limit_of_other_channels_keeps_nobody_out(world: World) -> None:
 
 
 def test_only_the_best_class_is_left_to_chance_and_who_follows_is_certain(world: World) -> None:
-    seen = list[tuple[int, int, list[int]]]()
-
-    class Last:
-        """Whoever stands last in the catalogue, with probability 1/4 and at a cost of 1/2."""
-
-        def __init__(self, turns: Turns, scores: NDArray[np.float64]) -> None:
-            self.turns, self.chance = turns, np.zeros(len(turns))
-
-        def take(self, turns: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
-            candidates = np.flatnonzero(scores[0] > -np.inf)
-            if not candidates.size:
-                return np.array([-1])
-            slot, rank = self.turns.slot[self.turns.visit[turns]], self.turns.rank[turns]
-            seen.append((int(slot[0]), int(rank[0]), candidates.tolist()))
-            self.chance[turns] = 1.0
-            return candidates[[-1]]
-
-        def stated(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            return 1.0 - 0.75 * self.chance, 0.5 * self.chance
-
     policy = SlatePolicy(tiers=np.array([0, 0, 1, 1], np.int8), bundles=(Bundle("pair", (1, 2), fixed=True),))
-    answer = world.answer(policy, limits={"tiles": 4}, choose=Last)
-    assert answer.chosen == {"tiles": "bcad"}
-    assert seen == [(1, 1, [0, 1]), (1, 3, [0]), (1, 4, [3])]
-    assert answer.slate.selection_probability.tolist() == [0.25, 1.0, 0.25, 0.25]
-    assert answer.slate.expected_cost.tolist() == [0.5, 0.0, 0.5, 0.5]
+    uniform = Exploration("uniform")
+    for seed in range(20):
+        seeds = np.array([seed], np.uint64)
+        answer = world.answer(policy, limits={"tiles": 4}, exploration=uniform, seeds=seeds)
+        assert answer.chosen in ({"tiles": "abcd"}, {"tiles": "bcad"})
+        assert answer.slate.selection_probability.tolist() == [0.5, 1.0, 1.0, 1.0]
+
+
+def test_what_leaving_a_turn_to_chance_gives_up_is_counted_within_the_best_class(world: World) -> None:
+    policy = SlatePolicy(tiers=np.array([1, 0, 0, 1], np.int8))
+    seeds, costs = np.arange(20, dtype=np.uint64), set[tuple[int, float]]()
+    for seed in seeds:
+        everybody = Exploration("epsilon", epsilon=1.0)
+        slate = world.answer(policy, limits={"hero": 1}, exploration=everybody, seeds=seeds[[seed]]).slate
+        costs.add((int(slate.action[0]), float(slate.expected_cost[0])))
+    assert costs == {(1, 0.0), (2, 1.0)}

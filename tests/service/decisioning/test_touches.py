@@ -8,7 +8,8 @@ from feature_store.history import RECORD, name_hash
 from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Action
 from service.decisioning.offers import Promises
-from service.decisioning.touches import Hashes, Touches, Vocabulary
+from service.decisioning.tally import find_names
+from service.decisioning.touches import KINDS, Hashes, Kind, Touches, Vocabulary, words_of
 from tests.service.decisioning.conftest import NOW, MakeBatch, MakeSnapshot
 
 
@@ -19,10 +20,29 @@ def record(**names: str) -> np.ndarray[tuple[int], np.dtype[np.void]]:
     return found
 
 
+def places_of(hashes: Hashes, kind: Kind, records: np.ndarray[tuple[int], np.dtype[np.void]]) -> list[int]:
+    """The places of the names of a kind."""
+    kinds = np.full((len(KINDS), 3), -1)
+    kinds[KINDS.index(kind)] = 0, len(hashes.slots) - 1, hashes.count
+    found = find_names(words_of(records), kinds, hashes.slots, hashes.places)
+    told: list[int] = found[KINDS.index(kind)].tolist()
+    return told
+
+
+def places(hashes: Hashes, *asked: int) -> list[int]:
+    """The same of names by their hashes."""
+    records = np.zeros(len(asked), RECORD)
+    records["action"] = asked
+    return places_of(hashes, "action", records)
+
+
 def test_hashes_tell_the_place_of_each_name_and_the_count_for_unknown_ones() -> None:
-    hashes = Hashes([30, 10, 20])
-    assert hashes.find(np.array([10, 20, 30, 40, 0], np.uint64)).tolist() == [1, 2, 0, 3, 3]
-    assert Hashes([]).find(np.array([7], np.uint64)).tolist() == [0]
+    assert places(Hashes([30, 10, 20]), 10, 20, 30, 40, 0) == [1, 2, 0, 3, 3]
+    assert places(Hashes([]), 7) == [0]
+
+
+def test_names_whose_hashes_end_alike_are_told_apart() -> None:
+    assert places(Hashes([64, 0, 128, 64]), 64, 0, 128, 192) == [0, 1, 2, 4]
 
 
 def test_a_group_is_told_by_its_issue_too(make_snapshot: MakeSnapshot) -> None:
@@ -33,7 +53,7 @@ def test_a_group_is_told_by_its_issue_too(make_snapshot: MakeSnapshot) -> None:
     vocabulary = Vocabulary.of(make_snapshot(actions).catalogue, ("impression",))
     assert vocabulary.groups == (("sales", "mobile"), ("service", "mobile"))
     for issue, place in (("sales", 0), ("service", 1), ("retention", 2)):
-        assert vocabulary.find("group", record(issue=issue, group="mobile")).tolist() == [place]
+        assert places_of(vocabulary.hashes("group"), "group", record(issue=issue, group="mobile")) == [place]
 
 
 def test_requests_are_taken_out_of_a_batch_with_all_their_columns(

@@ -1,4 +1,4 @@
-"""What is said of workers that are no more."""
+"""Histograms of batches, and what is said of workers that are no more."""
 
 import os
 import subprocess
@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from service.observability.metrics import forget_dead_workers
+from service.observability.metrics import BatchHistogram, forget_dead_workers
 
 
 def test_the_gauges_of_a_killed_worker_are_forgotten_and_its_counters_stay(
@@ -28,3 +29,18 @@ def test_the_gauges_of_a_killed_worker_are_forgotten_and_its_counters_stay(
             f"gauge_livesum_{os.getpid()}.db",
         ]
     )
+
+
+def test_a_histogram_of_batches_says_what_any_other_says() -> None:
+    amounts = [0.0, 0.5, 1.0, 1.5, 2.0, 99.0]
+    said = []
+    for kind, together in ((Histogram, False), (BatchHistogram, False), (BatchHistogram, True)):
+        registry = CollectorRegistry()
+        histogram = kind("seconds", "Some.", buckets=(1.0, 2.0), registry=registry)
+        if together and isinstance(histogram, BatchHistogram):
+            histogram.observe_all(amounts)
+        else:
+            for amount in amounts:
+                histogram.observe(amount)
+        said.append([line for line in generate_latest(registry).splitlines() if b"_created" not in line])
+    assert said[0] == said[1] == said[2]

@@ -60,7 +60,8 @@ def as_lists(touches: Touches | None) -> list[object]:
 
 @pytest.mark.parametrize("positions", [[0, 1, 2, 3, 4], [1, 2, 4], [0, 1]])
 def test_a_batch_has_the_contacts_of_its_requests(positions: list[int]) -> None:
-    contacts = BatchContacts([request(number) for number in positions], positions, read(*KEPT), False)
+    rows = read(*KEPT).take(positions)
+    contacts = BatchContacts([request(number) for number in positions], rows, False)
     assert as_lists(contacts.of_customers()) == as_lists(touches_of([KEPT[number] for number in positions]))
     for row, number in enumerate(positions):
         assert contacts[row].customer == KEPT[number]
@@ -68,7 +69,7 @@ def test_a_batch_has_the_contacts_of_its_requests(positions: list[int]) -> None:
 
 
 def test_contacts_know_from_when_on_they_are_complete_and_until_when_they_count() -> None:
-    touches = BatchContacts([request(n) for n in range(5)], range(5), read(*KEPT), False).of_customers()
+    touches = BatchContacts([request(n) for n in range(5)], read(*KEPT), False).of_customers()
     assert touches is not None
     assert touches.since.tolist() == [-np.inf, -np.inf, -np.inf, np.inf, 5.0]
     assert touches.rows.tolist() == [0, 0, *[4] * MAX_RECORDS, 2, 4]
@@ -78,11 +79,11 @@ def test_contacts_know_from_when_on_they_are_complete_and_until_when_they_count(
 
 
 def test_nobody_who_was_ever_addressed_needs_no_columns() -> None:
-    assert BatchContacts([request(0)], [0], read(Kept()), False).of_customers() is None
+    assert BatchContacts([request(0)], read(Kept()), False).of_customers() is None
 
 
 def test_of_a_read_that_failed_nothing_is_known() -> None:
-    contacts = BatchContacts([request(0, "a"), request(1)], [0, 1], None, True)
+    contacts = BatchContacts([request(0, "a"), request(1)], None, True)
     touches = contacts.of_customers()
     assert touches is not None
     assert touches.since.tolist() == [np.inf, np.inf]
@@ -93,7 +94,7 @@ def test_of_a_read_that_failed_nothing_is_known() -> None:
 
 def test_who_has_no_account_is_one_by_themselves() -> None:
     rows = read(KEPT[0], KEPT[1], account_ids=(None, "a"), accounts=(None, KEPT[2]))
-    contacts = BatchContacts([request(0), request(1)], [0, 1], rows, True)
+    contacts = BatchContacts([request(0), request(1)], rows, True)
     assert contacts[0].account == KEPT[0]
     assert contacts[0].account_key == customer_key("c0")
     assert contacts[1].account == KEPT[2]

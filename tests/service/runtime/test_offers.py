@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from feature_store.embedded import EmbeddedStore
+from feature_store.event import Event
 from feature_store.offers import KeptOffer
-from feature_store.store import CustomerRows, CustomerStore, connect
+from feature_store.store import NOTHING_FORESEEN, CustomerRows, CustomerStore, connect
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
@@ -98,8 +99,14 @@ class Overtaken(CustomerStore):
 
     promises: KeptOffer
 
-    async def read(self, customer_ids: Sequence[str], now: float, also: Sequence[bytes] = ()) -> CustomerRows:
-        rows = await super().read(customer_ids, now, also)
+    async def read(
+        self,
+        customer_ids: Sequence[str],
+        now: float,
+        also: Sequence[bytes] = (),
+        foreseen: Mapping[int, Sequence[Event]] = NOTHING_FORESEEN,
+    ) -> CustomerRows:
+        rows = await super().read(customer_ids, now, also, foreseen)
         if "c1" in customer_ids:
             await self.keep_offers({"c1": [self.promises]}, time.time())
         return rows
@@ -180,9 +187,11 @@ def test_reading_leaves_as_much_time_as_keeping_offers_takes(run: Run) -> None:
         assert leaving.seconds == 0.0  # a dry run keeps nothing
         await decider.decide(DecisionRequest(channel="web", customer_id="c2", context={"page": "cart"}))
         assert 0.0 < leaving.seconds <= MAX_SECONDS
-        pending = decider._pending(DecisionRequest(channel="web", customer_id="c3"), SLOW)
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        pending = decider._pending(DecisionRequest(channel="web", customer_id="c3"), answer, SLOW)
         assert pending.read_until == pending.written_until - leaving.seconds < pending.deadline
-        hurried = decider._pending(DecisionRequest(channel="web", customer_id="c3", deadline_ms=0), SLOW)
+        at_once = DecisionRequest(channel="web", customer_id="c3", deadline_ms=0)
+        hurried = decider._pending(at_once, answer, SLOW)
         assert hurried.read_until == hurried.written_until == hurried.deadline == hurried.arrived
 
     run(scenario)

@@ -8,7 +8,8 @@ import pytest
 
 from feature_store.embedded import EmbeddedStore
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable, connect
-from service.runtime.outcomes import MOST_ROWS, OutcomeIntake, OutcomeReport
+from service.runtime.intake import MOST_ROWS
+from service.runtime.outcomes import OutcomeIntake, OutcomeReport
 from service.runtime.tokens import Grant, Signer
 from service.workspace.loading import Workspace
 

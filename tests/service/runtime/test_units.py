@@ -25,11 +25,11 @@ def rows(*, unread: bool) -> CustomerRows:
 
 
 def test_the_account_is_the_one_that_a_request_names_or_else_the_stored_one_or_else_the_customer() -> None:
-    found = account_units(REQUESTS, range(3), rows(unread=False))
+    found = account_units(REQUESTS, rows(unread=False))
     assert found.tolist() == [key_of("lovelace"), key_of("byron"), key_of("eve")]
 
 
 def test_an_account_that_can_not_be_read_is_not_guessed() -> None:
     expected = [key_of("lovelace"), UNKNOWN, UNKNOWN]
-    assert account_units(REQUESTS, range(3), None).tolist() == expected
-    assert account_units(REQUESTS, range(3), rows(unread=True)).tolist() == expected
+    assert account_units(REQUESTS, None).tolist() == expected
+    assert account_units(REQUESTS, rows(unread=True)).tolist() == expected

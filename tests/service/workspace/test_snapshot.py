@@ -96,5 +96,6 @@ def test_an_action_may_say_how_much_is_known_of_it_and_a_new_one_has_everything_
     assert snapshot.evidence is not None
     assert snapshot.evidence[index["brand_new"]] == 0
     assert snapshot.evidence[index[second.name]] == 7
-    width = snapshot.noise(10.0)[:, -1]
+    known = snapshot.ways.noise[snapshot.explorations[snapshot.exploration]]
+    width = snapshot.ways.noises[known][:, -1]
     assert width[index["brand_new"]] == width[index[second.name]] > width.min()

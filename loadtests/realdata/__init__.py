@@ -1,0 +1,1 @@
+"""How well the training pipeline does on public data, beside what others have published of it."""

@@ -1,0 +1,7 @@
+"""`python -m loadtests.realdata`."""
+
+import sys
+
+from loadtests.realdata.command import main
+
+sys.exit(main())
