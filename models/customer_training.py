@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType
-from models.calibration import Calibration, HeadCalibration
+from models.calibration import Calibration, HeadCalibration, Platt
 from models.errors import TrainingError
 from models.heads import Heads
 from models.layout import Inputs
@@ -58,7 +58,7 @@ def train_customer_model(
     for head in range(labels.shape[1]):
         told = _telling(progress, spec.name, head * growth.most_trees, most)
         of_head = replace(table, labels=labels[:, head])
-        booster = boost(of_head, split, seed, growth, told, objective)
+        booster = boost(of_head, spec, split, seed, growth, told, objective)
         texts.append(booster.model_to_string().encode())
         trees += booster.num_trees()
     progress(f"Training {spec.name}", most, most)
@@ -109,7 +109,7 @@ def _calibrations(
         return ()
     heads = range(labels.shape[1])
     chosen = split.validation
-    return tuple(Calibration.fit(margins[chosen, head], labels[chosen, head]) for head in heads)
+    return tuple(Platt.fit(margins[chosen, head], labels[chosen, head]) for head in heads)
 
 
 def _measured(

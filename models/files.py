@@ -15,6 +15,8 @@ from feature_store.documents import did_you_mean
 from feature_store.schema import FeatureSchema, Source
 from models.errors import TrainingError
 
+CHANCE = "selection_probability"
+
 
 def read_columns(path: Path, required: Collection[str], optional: Collection[str]) -> pa.Table:
     """The columns of a Parquet file that are needed, and those of the optional ones that it has.
@@ -71,6 +73,25 @@ def coded(names: Any) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     levels = sorted(filter(None, pc.unique(names).to_pylist()))
     codes = pc.index_in(names, value_set=pa.array(levels, pa.string())).cast(pa.float64())
     return tuple(levels), codes.to_numpy(zero_copy_only=False)
+
+
+def chances_of(file: str, decisions: pa.Table) -> NDArray[np.float64]:
+    """With which probability each row was chosen, shape (n,); NaN where nobody says."""
+    if CHANCE not in decisions.column_names:
+        return np.full(decisions.num_rows, np.nan)
+    column = decisions.column(CHANCE)
+    try:
+        found = column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TrainingError(f"{file}: column '{CHANCE}' is {column.type}; make it a number") from error
+    chances: NDArray[np.float64] = found.to_numpy(zero_copy_only=False).astype(np.float64)
+    wrong = np.flatnonzero((chances <= 0.0) | (chances > 1.0))
+    if len(wrong):
+        raise TrainingError(
+            f"{file}: column '{CHANCE}' is {chances[wrong[0]]:g} in row {wrong[0] + 1}; the probability of "
+            "what was chosen lies above 0 and is 1 at most"
+        )
+    return chances
 
 
 def epoch_of(file: str, decisions: pa.Table) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ def labelled_table(
     labels, errors = _labels(whole, target)
     kept = np.flatnonzero(~np.isnan(labels))
     table = whole.take(kept).drop_columns([target.label])
-    read = FeatureSchema(tuple(schema.feature(name) for name in spec.reads(schema)))
+    read = spec.read_schema(schema)
     X, misfitting = _features(folder, table, target.file, schema, read)
     now = _moments(table, target.file, read)
     np.copyto(X, schema.defaults, where=np.isnan(X))
@@ -47,6 +47,7 @@ def labelled_table(
     nothing = np.full(len(X), np.nan)
     return TrainingTable(
         rows=Layout.of(schema, read.columns).rows(X, np.arange(len(X)), now, nothing, nothing),
+        chances=nothing,
         labels=labels[kept],
         now=now,
         customers=customers,

@@ -8,8 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from feature_store.schema import FeatureSchema
 from models.calibration import Calibration, HeadCalibration
-from models.metrics import LevelMetrics, Metrics, NumberMetrics, UpliftMetrics
-from models.spec import Target
+from models.metrics import CellMetrics, LevelMetrics, Metrics, NumberMetrics, UpliftMetrics
+from models.spec import Direction, Target
 
 
 class _Record(BaseModel):
@@ -32,6 +32,9 @@ class TrainingData(_Record):
     """What the model was made of: `sha256` is over the rows and labels, in their order.
 
     `positives_by_action` has the actions with positives; it is empty in manifests of before it was counted.
+    Of the training rows chance chose `explored_rows`; all, weighted by the inverse of their chances, say as
+    much as `effective_rows` of equal weight. `seen_until` is the newest decision that trained or calibrated;
+    manifests without it are of models for which customers were split instead.
     """
 
     sha256: str
@@ -42,7 +45,10 @@ class TrainingData(_Record):
     training_rows: int
     validation_rows: int
     test_rows: int
+    explored_rows: int = 0
+    effective_rows: float | None = None
     first_decision: AwareDatetime
+    seen_until: AwareDatetime | None = None
     last_decision: AwareDatetime
 
 
@@ -61,7 +67,7 @@ class AnyManifest(_Record):
     """What the manifests of all models say.
 
     `inputs` names the columns of a row in order. `features` is the definition of the part of the schema that
-    the model reads. `metrics` are measured on customers that neither training nor calibration has seen.
+    the model reads.
     """
 
     format: Literal[1] = 1
@@ -93,18 +99,26 @@ class AnyManifest(_Record):
 
 
 class Manifest(AnyManifest):
-    """Everything about one version of a model of responses except its trees. `uncalibrated` has the metrics
-    before calibration."""
+    """Everything about one version of a model of responses except its trees.
+
+    `metrics` are measured on the newest decisions, which neither trained nor calibrated, `uncalibrated` on
+    the same ones before calibration, and `cells` on those of an action in a channel. `calibration_losses` is
+    the log loss of each form of calibration that was tried, by which one was chosen.
+    """
 
     positive: tuple[str, ...]
+    monotone: dict[str, Direction] = {}
     calibration: Calibration
+    calibration_losses: dict[str, float] = {}
     data: TrainingData
     metrics: Metrics
+    cells: tuple[CellMetrics, ...] = ()
     uncalibrated: Metrics
 
 
 class CustomerManifest(AnyManifest):
-    """Everything about one version of a model of customers except its trees.
+    """Everything about one version of a model of customers except its trees; `metrics` are measured on
+    customers that neither training nor calibration has seen.
 
     It has a head for each level of a category, else one. `calibrations` are those of the heads; a number has
     none. `percentiles` are the scores of those whom it was made of, from the least (0 %) to the greatest

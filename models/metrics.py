@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 ECE_BINS = 20
+LEAST_ROWS = 200
+"""Of an action in a channel: fewer would tell more of luck than of calibration."""
+ROWS_OF_BIN = 50
 
 
 class Metrics(BaseModel):
@@ -34,6 +37,34 @@ class Metrics(BaseModel):
             brier=float(np.mean((probabilities - labels) ** 2)),
             ece=expected_calibration_error(labels, probabilities),
             base_rate=float(labels.mean()),
+        )
+
+
+class CellMetrics(BaseModel):
+    """How well an action is calibrated in a channel: what was promised and what came, in the mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str
+    channel: str
+    rows: int
+    positives: int
+    promised: float
+    ece: float
+
+    @classmethod
+    def measure(
+        cls, action: str, channel: str, labels: NDArray[np.float64], probabilities: NDArray[np.float64]
+    ) -> Self:
+        """Of probabilities for 0/1 labels, both of shape (n,)."""
+        bins = min(ECE_BINS, max(1, len(labels) // ROWS_OF_BIN))
+        return cls(
+            action=action,
+            channel=channel,
+            rows=len(labels),
+            positives=int(labels.sum()),
+            promised=float(probabilities.mean()),
+            ece=expected_calibration_error(labels, probabilities, bins),
         )
 
 

@@ -131,6 +131,18 @@ def load_customer_model(
     return CustomerModel(name, version, manifest, heads)
 
 
+def read_manifest(folder: Path, name: str, version: str) -> Manifest | CustomerManifest:
+    """The manifest in a version's folder, of whichever kind of model.
+
+    Raises:
+        ModelRefused: it is damaged.
+    """
+    with _refusing(name, version):
+        if f'"kind": "{Heads.kind}"'.encode() in _read(folder / MANIFEST):
+            return _manifest(folder, name, version, CustomerManifest)
+        return _manifest(folder, name, version, Manifest)
+
+
 @contextmanager
 def _refusing(name: str, version: str) -> Iterator[None]:
     """Whose reasons these are."""

@@ -1,7 +1,8 @@
 """The registry: a folder of models with immutable versions, and for each model a champion that serves.
 
 <folder>/<name>/<version>/{model.txt, manifest.json, golden.npz}
-<folder>/<name>/champion      names the version that serves
+<folder>/<name>/champion          names the version that serves
+<folder>/<name>/promotions.jsonl  who became champion when, and how
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +22,10 @@ from feature_store.schema import FeatureSchema
 from models import package
 from models.choosing import Choice
 from models.errors import ModelError, ModelRefused, PreloadRefused
+from models.manifest import CustomerManifest, Manifest
 from models.model import CustomerModel, PropensityModel
 from models.package import Form, StagedModel
+from models.promotions import PROMOTIONS, How, Promotion, before, read_promotions
 
 CHAMPION = "champion"
 Model = TypeVar("Model")
@@ -74,22 +78,87 @@ class Registry:
             shutil.rmtree(draft, ignore_errors=True)
         return manifest.version
 
-    def promote(self, name: str, version: str) -> None:
-        """Make a version the champion, atomically; going back to an older one is the same call.
+    def promote(self, name: str, version: str, how: How = How.PROMOTED) -> None:
+        """Make a version the champion, atomically, and record it.
+
+        The record comes first: if all ends in between, it has a line about a version that never served, and
+        none is missing about one that did.
 
         Raises:
             ModelRefused: there is no such version.
             ModelError: the folder can't be written.
         """
         self._check_version(name, version)
-        champion = self.folder / name / CHAMPION
-        draft = champion.with_name(f".{CHAMPION}.{secrets.token_hex(4)}")
+        replaced = self.serving(name)
+        if replaced == version:
+            return
+        promotion = Promotion(at=datetime.now(UTC), version=version, replaced=replaced, how=how)
+        path = self.folder / name / PROMOTIONS
         try:
-            _write(draft, f"{version}\n".encode())
-            draft.replace(champion)
-            _sync(champion.parent)
+            _append(path, promotion.model_dump_json() + "\n")
         except OSError as error:
-            raise ModelError(f"{champion} can't be written: {error.strerror}") from error
+            raise ModelError(f"{path} can't be written: {error.strerror}") from error
+        self._put(self.folder / name / CHAMPION, f"{version}\n".encode())
+
+    def previous(self, name: str) -> str:
+        """The version that the champion has replaced. Where the champion was gone back to, it is the one that
+        it replaced when it was promoted: going back twice goes further back.
+
+        Raises:
+            ModelRefused: there is none.
+            ModelError: the record is damaged.
+        """
+        champion = self.champion(name)
+        version = before(self.promotions(name), champion)
+        if version is None:
+            listed = ", ".join(self.versions(name))
+            raise ModelRefused(name, champion, f"no version served before it; name one to promote: {listed}")
+        return version
+
+    def promotions(self, name: str) -> list[Promotion]:
+        """Who became champion when, and how, the oldest first.
+
+        Raises:
+            ModelError: the record is damaged.
+        """
+        return read_promotions(self.folder / name / PROMOTIONS)
+
+    def attach(self, name: str, version: str, files: Mapping[str, bytes]) -> None:
+        """Put files beside a version that tell of it, and that serving does not need.
+
+        Raises:
+            ModelRefused: there is no such version.
+            ModelError: the folder can't be written.
+        """
+        self._check_version(name, version)
+        for file, content in files.items():
+            self._put(self.folder / name / version / file, content)
+
+    def manifest(self, name: str, version: str) -> Manifest | CustomerManifest:
+        """What a version says of itself, without loading its model.
+
+        Raises:
+            ModelRefused: there is no such version, or its manifest is damaged.
+        """
+        self._check_version(name, version)
+        return package.read_manifest(self.folder / name / version, name, version)
+
+    def serving(self, name: str) -> str | None:
+        """The champion, or None where there is none that could be named."""
+        try:
+            return self.champion(name)
+        except ModelRefused:
+            return None
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """Write a small file, whole or not at all, in the place of one that may be there."""
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            _write(draft, content)
+            draft.replace(path)
+            _sync(path.parent)
+        except OSError as error:
+            raise ModelError(f"{path} can't be written: {error.strerror}") from error
         finally:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -205,6 +274,14 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     path.chmod(0o444)
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line that is on the disk when this returns."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:

@@ -3,9 +3,10 @@ about the customer."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +15,8 @@ from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TABLE = re.compile(r"[A-Za-z0-9_-]+\.parquet")
+Direction = Literal["increasing", "decreasing"]
+_ORDERED = (FeatureType.NUMBER, FeatureType.FLAG, FeatureType.TIMESTAMP)
 _PREDICTABLE = (FeatureType.FLAG, FeatureType.NUMBER, FeatureType.CATEGORY)
 
 
@@ -37,20 +40,26 @@ class Target(BaseModel):
 @dataclass(frozen=True)
 class ModelSpec:
     """A declared model: `positive` are the outcomes that it predicts, or `target` what it says about the
-    customer; `features` None is all that are not derived. With a `control`, an action, it predicts how much
-    likelier the outcomes are than with that one: see `models.uplift`."""
+    customer; `features` None is all that are not derived. `monotone` has the features that may move the
+    prediction one way only. With a `control`, an action, it predicts how much likelier the outcomes are than
+    with that one: see `models.uplift`."""
 
     name: str
     positive: tuple[str, ...]
     description: str
     features: tuple[str, ...] | None = None
     target: Target | None = None
+    monotone: Mapping[str, Direction] = field(default_factory=dict)
     control: str | None = None
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
         given = (feature.name for feature in schema.features if feature.source is not Source.DERIVED)
         return self.features or tuple(given)
+
+    def read_schema(self, schema: FeatureSchema) -> FeatureSchema:
+        """The part of a schema that the model reads."""
+        return FeatureSchema(tuple(schema.feature(name) for name in self.reads(schema)))
 
 
 class _ModelEntry(BaseModel):
@@ -60,6 +69,7 @@ class _ModelEntry(BaseModel):
     learns: Target | None = None
     description: str = Field(min_length=1)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    monotone: dict[str, Direction] = {}
     control: str | None = None
 
 
@@ -86,13 +96,20 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
             *_names(document, name, entry),
             *_aims(document, name, entry),
             *_strangers(document, name, entry, schema),
+            *_constraints(document, name, entry, schema),
         )
     ]
     if problems:
         raise WorkspaceError(problems)
     return {
         name: ModelSpec(
-            name, entry.positive or (), entry.description, entry.features, entry.learns, entry.control
+            name,
+            entry.positive or (),
+            entry.description,
+            entry.features,
+            entry.learns,
+            entry.monotone,
+            entry.control,
         )
         for name, entry in entries.items()
     }
@@ -154,3 +171,33 @@ def _strangers(
         if feature not in known:
             message = f"'{feature}' is not a declared feature{did_you_mean(feature, known)}"
             yield document.problem(("models", name, "features", place), message)
+
+
+def _constraints(
+    document: Document, name: str, entry: _ModelEntry, schema: FeatureSchema | None
+) -> Iterator[Problem]:
+    """What is wrong with the directions that a model is held to."""
+    loc = ("models", name, "monotone")
+    if entry.monotone and entry.learns is not None and entry.learns.levels:
+        yield document.problem(
+            loc, "what predicts one of several levels neither rises nor falls: leave it out"
+        )
+    if schema is None:
+        return
+    for feature in entry.monotone:
+        if fault := _order_fault(feature, entry, schema):
+            yield document.problem((*loc, feature), fault)
+
+
+def _order_fault(name: str, entry: _ModelEntry, schema: FeatureSchema) -> str | None:
+    """Why a model can't be held to a direction in a feature."""
+    known = {feature.name: feature for feature in schema.features}
+    if name not in known:
+        return f"'{name}' is not a declared feature{did_you_mean(name, known)}"
+    feature = known[name]
+    reads = entry.features or [each.name for each in schema.features if each.source is not Source.DERIVED]
+    if name not in reads:
+        return f"the model does not read '{name}': add it to its `features`"
+    if feature.type not in _ORDERED:
+        return f"'{name}' is a {feature.type}: only numbers, flags and timestamps have an order"
+    return None

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from feature_store.columns import ColumnErrors
 from feature_store.schema import FeatureSchema, Source
 from models.errors import TrainingError
-from models.files import coded, epoch_of, features_of, misfits, read_columns, text_of
+from models.files import CHANCE, chances_of, coded, epoch_of, features_of, misfits, read_columns, text_of
 from models.layout import BUILT_IN, Layout
 from models.profiles import CUSTOMERS, Profiles
 from models.spec import ModelSpec
 
 DECISIONS, OUTCOMES = "decisions.parquet", "outcomes.parquet"
-
-SELECTION = "selection_probability"
 
 _KEYS = {
     DECISIONS: ("decision_id", "customer_id", "decided_at", "channel", "action"),
@@ -44,6 +42,7 @@ class TrainingTable:
     table with labels, which have neither actions nor channels.
 
     rows       n x width  the features, then the codes of action and channel, as `Layout` lays them out
+    chances    n          the probability with which this action was chosen, NaN where it is not known
     labels     n          1 where at least one positive outcome came, else 0; or the label, of a category its
                           code
     now        n          epoch seconds of the decision
@@ -51,10 +50,10 @@ class TrainingTable:
     schema                the part of the feature schema that the rows hold
     actions, channels     the names behind the codes
     warnings              what in the data could not be used
-    selection  n          with which probability the action was chosen; None where that was not logged
     """
 
     rows: NDArray[np.float64]
+    chances: NDArray[np.float64]
     labels: NDArray[np.float64]
     now: NDArray[np.float64]
     customers: NDArray[np.intp]
@@ -63,7 +62,6 @@ class TrainingTable:
     actions: tuple[str, ...]
     channels: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    selection: NDArray[np.float64] | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -100,7 +98,7 @@ class History:
         self._schema, self._derive = schema, derive
         context = [feature.name for feature in schema.by_source(Source.CONTEXT)]
         self._profiles = Profiles(folder, schema)
-        self._decisions = read_columns(folder / DECISIONS, _KEYS[DECISIONS], (*context, SELECTION))
+        self._decisions = read_columns(folder / DECISIONS, _KEYS[DECISIONS], [*context, CHANCE])
         self._outcomes = read_columns(folder / OUTCOMES, _KEYS[OUTCOMES], ())
 
     def table(self, spec: ModelSpec, actions: Collection[str]) -> TrainingTable:
@@ -113,30 +111,17 @@ class History:
         chosen = self._decisions.filter(pc.is_in(logged, value_set=pa.array(sorted(actions), pa.string())))
         if not chosen.num_rows:
             raise TrainingError(self._nothing(spec, actions, pc.unique(logged).to_pylist()))
-        schema = FeatureSchema(tuple(self._schema.feature(name) for name in spec.reads(self._schema)))
         X, errors, strangers = self._known(chosen)
-        now = epoch_of(DECISIONS, chosen)
-        self._derive(X, now)
-        action_names, action_codes = coded(text_of(chosen, "action"))
-        channel_names, channel_codes = coded(text_of(chosen, "channel"))
-        customer_ids, customers = coded(_owners(chosen))
-        rows = Layout.of(self._schema, schema.columns).rows(
-            X, np.arange(len(X)), now, action_codes, channel_codes
-        )
-        return TrainingTable(
-            rows=rows,
-            labels=self._responses(chosen, spec.positive),
-            now=now,
-            customers=customers.astype(np.intp),
-            customer_ids=customer_ids,
-            schema=schema,
-            actions=action_names,
-            channels=channel_names,
-            warnings=(
-                *_strangers(strangers, chosen.num_rows),
-                *misfits((*self._profiles.errors, *errors), schema),
-            ),
-            selection=_selection(chosen),
+        return table_of(
+            DECISIONS,
+            chosen,
+            X,
+            self._responses(chosen, spec.positive),
+            self._schema,
+            spec.read_schema(self._schema),
+            self._derive,
+            (*self._profiles.errors, *errors),
+            tuple(_strangers(strangers, chosen.num_rows)),
         )
 
     def _known(self, decisions: pa.Table) -> tuple[NDArray[np.float64], list[tuple[str, ColumnErrors]], int]:
@@ -167,6 +152,38 @@ class History:
         )
 
 
+def table_of(
+    file: str,
+    decisions: pa.Table,
+    X: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    schema: FeatureSchema,
+    read: FeatureSchema,
+    derive: Derive,
+    misfitting: Sequence[tuple[str, ColumnErrors]],
+    warnings: tuple[str, ...],
+) -> TrainingTable:
+    """The table of logged decisions: X, shape (n, F), has what was known of each, with the defaults where
+    nothing was; `read` is the part of the schema that the model reads; `file` is where they are from."""
+    now = epoch_of(file, decisions)
+    derive(X, now)
+    action_names, action_codes = coded(text_of(decisions, "action"))
+    channel_names, channel_codes = coded(text_of(decisions, "channel"))
+    customer_ids, customers = coded(_owners(decisions))
+    return TrainingTable(
+        rows=Layout.of(schema, read.columns).rows(X, np.arange(len(X)), now, action_codes, channel_codes),
+        chances=chances_of(file, decisions),
+        labels=labels,
+        now=now,
+        customers=customers.astype(np.intp),
+        customer_ids=customer_ids,
+        schema=read,
+        actions=action_names,
+        channels=channel_names,
+        warnings=(*warnings, *misfits(misfitting, read)),
+    )
+
+
 def _strangers(strangers: int, decisions: int) -> Iterator[str]:
     if strangers:
         yield (
@@ -183,9 +200,3 @@ def _shown(table: pa.Table) -> Any:
 def _owners(decisions: pa.Table) -> Any:
     """The customer of each decision; one without a customer stands for itself."""
     return pc.coalesce(text_of(decisions, "customer_id"), text_of(decisions, "decision_id"))
-
-
-def _selection(decisions: pa.Table) -> NDArray[np.float64] | None:
-    if SELECTION not in decisions.column_names or decisions[SELECTION].null_count:
-        return None
-    return decisions[SELECTION].cast(pa.float64()).to_numpy().astype(np.float64)

@@ -1,7 +1,7 @@
 """Training one model: LightGBM with early stopping, calibration, honest metrics and golden rows."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 from feature_store.feature import GIVEN
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
-from models.calibration import Calibration
+from models.calibration import Calibrated, Platt, best_calibration
 from models.errors import TrainingError
+from models.evaluation.estimators import effective_sample_size
 from models.evaluation.uplift import uplift_found
+from models.files import CHANCE
 from models.kinds import KINDS
 from models.layout import BUILT_IN, Inputs
 from models.manifest import Manifest, TrainingData
-from models.metrics import Metrics
+from models.metrics import LEAST_ROWS, CellMetrics, Metrics
 from models.package import GoldenRows, StagedModel
 from models.scorers import InvalidModel, LightGBMScorer, Scorer
 from models.spec import ModelSpec
 from models.split import Split
-from models.table import DECISIONS, SELECTION, TrainingTable
+from models.table import TrainingTable
 from models.uplift import UPLIFT_PARAMETERS, logged_trial, pseudo_outcomes, uplift_forest
 from models.uplift import calibrated as uplift_calibrated
+from models.weights import inverse_chances
 
 if TYPE_CHECKING:
     import lightgbm  # brings scikit-learn and SciPy along, 1.5 s and 90 MB: only who trains has use for them
@@ -80,12 +83,14 @@ def train(
     Raises:
         TrainingError: a part of the table has no response, or nothing but responses.
     """
-    split = Split.by_customer(table.customer_ids, table.customers, seed)
+    split = split_of(table, seed)
     _check(table, spec, split)
     if spec.control is not None:
         return _uplift(table, spec, split, seed, growth, progress)
     most = growth.most_trees
-    booster = boost(table, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most))
+    booster = boost(
+        table, spec, split, seed, growth, lambda done: progress(f"Training {spec.name}", done, most)
+    )
     progress(f"Training {spec.name}", most, most)
     content = booster.model_to_string().encode()
     parameters = {**parameters_of(growth), "seed": seed}
@@ -109,13 +114,18 @@ def adopt(
         InvalidModel: the content is not a model of that kind, or does not fit the table.
         TrainingError: a part of the table has no response, or nothing but responses.
     """
-    split = Split.by_customer(table.customer_ids, table.customers, seed)
+    split = split_of(table, seed)
     _check(table, spec, split)
     scorer = KINDS[kind].make(content, Inputs(table.schema, table.actions, table.channels))
     if scorer.width != table.layout.width:
         raise InvalidModel(f"it reads {scorer.width} columns, and has to read {table.layout.width}")
-    calibration = None if calibrated else Calibration()
-    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibration=calibration)
+    own = None if calibrated else Calibrated(Platt(), {})
+    return _staged(table, spec, split, scorer, content, {"seed": seed}, calibrated=own)
+
+
+def split_of(table: TrainingTable, seed: int) -> Split:
+    """Which rows of a table train a model, tune it, and test it."""
+    return Split.of_decisions(table.now, table.customer_ids, table.customers, seed)
 
 
 def _staged(
@@ -127,13 +137,13 @@ def _staged(
     parameters: dict[str, bool | int | float | str],
     *,
     trees: int = 0,
-    calibration: Calibration | None = None,
+    calibrated: Calibrated | None = None,
 ) -> StagedModel[Manifest]:
-    """Calibrate, unless a `calibration` is given, measure, and take golden rows."""
-    if calibration is None:
-        validation = scorer.margins(table.rows[split.validation])
-        calibration = Calibration.fit(validation, table.labels[split.validation])
+    """Calibrate, unless it is `calibrated`, measure, and take golden rows."""
+    found = calibrated or _calibrated(table, split.validation, scorer)
+    calibration = found.calibration
     margins, labels = scorer.margins(table.rows[split.test]), table.labels[split.test]
+    scores = calibration.apply(margins)
     rows = golden_rows(table.rows[split.test], int(parameters["seed"]))
     manifest = Manifest(
         name=spec.name,
@@ -148,8 +158,11 @@ def _staged(
         channels=table.channels,
         calibration=calibration,
         data=_described(table, split),
-        metrics=Metrics.measure(labels, calibration.apply(margins)),
-        uncalibrated=Metrics.measure(labels, Calibration().apply(margins)),
+        calibration_losses=found.log_losses,
+        monotone=spec.monotone,
+        metrics=Metrics.measure(labels, scores),
+        cells=tuple(_cells(table, split.test, scores)),
+        uncalibrated=Metrics.measure(labels, Platt().apply(margins)),
         trees=trees,
         parameters=parameters,
         libraries=library_versions(),
@@ -157,6 +170,27 @@ def _staged(
     )
     golden = GoldenRows(rows, calibration.apply(scorer.margins(rows)))
     return StagedModel.of(manifest, content, golden)
+
+
+def _calibrated(table: TrainingTable, part: NDArray[np.bool_], scorer: Scorer) -> Calibrated:
+    return best_calibration(
+        scorer.margins(table.rows[part]),
+        table.labels[part],
+        table.now[part],
+        inverse_chances(table.chances[part]),
+    )
+
+
+def _cells(
+    table: TrainingTable, part: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> Iterator[CellMetrics]:
+    """How well each action is calibrated in each channel, where there are enough rows to tell."""
+    codes, labels = table.rows[part, -len(BUILT_IN) :], table.labels[part]
+    for action, action_name in enumerate(table.actions):
+        for channel, channel_name in enumerate(table.channels):
+            cell = (codes[:, 0] == action) & (codes[:, 1] == channel)
+            if cell.sum() >= LEAST_ROWS:
+                yield CellMetrics.measure(action_name, channel_name, labels[cell], scores[cell])
 
 
 def _uplift(
@@ -169,10 +203,10 @@ def _uplift(
             f"model '{spec.name}': the log has no decision of its control '{control}' beside its actions: "
             "uplift is learnt from both"
         )
-    if table.selection is None or not (table.selection > 0).all():
+    if np.isnan(table.chances).any():
         raise TrainingError(
-            f"model '{spec.name}': {SELECTION} in {DECISIONS} has to be there and above 0: uplift is learnt "
-            "from choices whose probability is known"
+            f"model '{spec.name}': {CHANCE} has to be there for every decision: uplift is learnt from "
+            "choices whose probability is known"
         )
     learn = np.flatnonzero(split.training | split.validation)
     pseudo = pseudo_outcomes(table, learn, control, _categories(table), seed)
@@ -182,7 +216,7 @@ def _uplift(
         pseudo,
         training,
         _categories(table),
-        {**parameters_of(growth), "seed": seed},
+        {**parameters_of(growth), **_directions(table, spec), "seed": seed},
         most,
         None if growth.trees else PATIENCE,
         lambda done: progress(f"Training {spec.name}", done, most),
@@ -193,12 +227,19 @@ def _uplift(
     calibration = uplift_calibrated(scorer.margins(pseudo.rows[~training]), pseudo.phi[~training])
     parameters = {**parameters_of(growth), **UPLIFT_PARAMETERS, "seed": seed}
     staged = _staged(
-        table, spec, split, scorer, content, parameters, trees=forest.num_trees(), calibration=calibration
+        table,
+        spec,
+        split,
+        scorer,
+        content,
+        parameters,
+        trees=forest.num_trees(),
+        calibrated=Calibrated(calibration, {}),
     )
     trial = logged_trial(table, np.flatnonzero(split.test), control, scorer, calibration)
     found = uplift_found(trial, seed=seed).metrics()
     metrics = staged.manifest.metrics.model_copy(update={"base_rate": max(found.whole[0], 0.0)})
-    update = {"control": control, "uplift": found, "metrics": metrics}
+    update = {"control": control, "uplift": found, "metrics": metrics, "cells": ()}
     return replace(staged, manifest=staged.manifest.model_copy(update=update))
 
 
@@ -228,6 +269,7 @@ def library_versions() -> dict[str, str]:
 
 def boost(
     table: TrainingTable,
+    spec: ModelSpec,
     split: Split,
     seed: int,
     growth: Growth,
@@ -243,17 +285,20 @@ def boost(
         "seed": seed,
         "verbosity": -1,
         "metric": _METRICS[objective],
+        **_directions(table, spec),
     }
     categories = _categories(table)
     training = lightgbm.Dataset(
         _with_strangers(table, split, seed),
         table.labels[split.training],
+        weight=inverse_chances(table.chances[split.training]),
         categorical_feature=categories,
         params=parameters,
     )
     validation = lightgbm.Dataset(
         table.rows[split.validation],
         table.labels[split.validation],
+        weight=inverse_chances(table.chances[split.validation]),
         reference=training,
         categorical_feature=categories,
         params=parameters,
@@ -272,6 +317,17 @@ def boost(
     return lightgbm.Booster(model_str=text)
 
 
+def _directions(table: TrainingTable, spec: ModelSpec) -> dict[str, list[int]]:
+    """What LightGBM is told of the way that each column of a row may move the prediction: 1 up, -1 down, 0
+    any."""
+    if not spec.monotone:
+        return {}
+    directions = np.zeros(table.layout.width, np.intp)
+    for feature, direction in spec.monotone.items():
+        directions[table.schema.slice(feature)] = 1 if direction == "increasing" else -1
+    return {"monotone_constraints": directions.tolist()}
+
+
 def _categories(table: TrainingTable) -> list[int]:
     """The positions in a row that hold codes: category features, the action and the channel."""
     width = table.layout.width
@@ -288,8 +344,9 @@ def _with_strangers(table: TrainingTable, split: Split, seed: int) -> NDArray[np
     rows = table.rows[split.training]
     now = table.now[split.training]
     generator = np.random.default_rng(seed)
-    places = {source: _places(table, (source,)) for source in GIVEN}
-    for columns in (*places.values(), _places(table, tuple(Source))):
+    given = ((source,) for source in GIVEN)
+    for sources in (*given, tuple(Source), (Source.DERIVED,)):  # without any, draws stay as they were
+        columns = _places(table, sources)
         picked = np.flatnonzero(generator.random(len(rows)) < STRANGERS)
         if not len(columns):
             continue
@@ -319,7 +376,11 @@ def golden_rows(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def _described(table: TrainingTable, split: Split) -> TrainingData:
+    chances = table.chances[split.training]
     return TrainingData(
+        explored_rows=int((chances < 1.0).sum()),
+        effective_rows=effective_sample_size(inverse_chances(chances)),
+        seen_until=datetime.fromtimestamp(float(table.now[~split.test].max()), UTC),
         sha256=table.sha256,
         rows=len(table.rows),
         positives=int(table.labels.sum()),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from models.calibration import Calibration
+from models.calibration import Calibration, Platt
 from models.evaluation.rewards import RewardModel
 from models.evaluation.uplift import Trial
 from models.layout import BUILT_IN
@@ -64,7 +64,7 @@ def pseudo_outcomes(
 ) -> Pseudo:
     """Of the logged choices `learn`, whose probabilities are known."""
     known, labels, place = table.rows[learn], table.labels[learn], table.rows.shape[1] - len(BUILT_IN)
-    probability = np.ones(len(learn)) if table.selection is None else table.selection[learn]
+    probability = table.chances[learn]
     codes, everybody = known[:, place], np.arange(len(learn))
     model = RewardModel.fit(known, labels, table.customers[learn], categories, seed)
 
@@ -88,7 +88,7 @@ def uplift_forest(
     pseudo: Pseudo,
     training: NDArray[np.bool_],
     categories: list[int],
-    parameters: Mapping[str, bool | int | float | str],
+    parameters: Mapping[str, Any],
     trees: int,
     patience: int | None,
     progress: Callable[[int], None],
@@ -137,7 +137,7 @@ def logged_trial(
 ) -> Trial:
     """The choices `rows` as a trial of each action against the control, one after the other."""
     place, codes = table.rows.shape[1] - len(BUILT_IN), table.rows[rows, -len(BUILT_IN)]
-    probability = np.ones(len(rows)) if table.selection is None else table.selection[rows]
+    probability = table.chances[rows]
     parts = []
     for code, name in enumerate(table.actions):
         if name == control:
@@ -157,7 +157,7 @@ def likelihood(margins: Floats, phi: Floats) -> tuple[Floats, Floats]:
     return p - phi, np.maximum(p * (1.0 - p), 1e-6)
 
 
-def calibrated(margins: Floats, phi: Floats) -> Calibration:
+def calibrated(margins: Floats, phi: Floats) -> Platt:
     """The slope and intercept by which the probabilities of margins (n) have the means of phi (n). The slope
     is at most 1: outcomes so noisy may flatten what a forest says, and not make it bolder."""
     centre, scale = float(margins.mean()), float(margins.std())
@@ -174,5 +174,5 @@ def calibrated(margins: Floats, phi: Floats) -> Calibration:
         slope, intercept = minimize(loss, np.array([scale / 2, level]), method="L-BFGS-B", bounds=bounds).x
         if slope > 0:
             steep = float(slope) / scale
-            return Calibration(slope=steep, intercept=float(intercept) - steep * centre)
-    return Calibration(slope=0.0, intercept=level)
+            return Platt(slope=steep, intercept=float(intercept) - steep * centre)
+    return Platt(slope=0.0, intercept=level)

@@ -143,6 +143,7 @@ def _table(
     names, places = np.unique(chosen, return_inverse=True)
     return TrainingTable(
         rows=np.column_stack([X, places, np.zeros(n)]),
+        chances=np.full(n, np.nan),
         labels=labels,
         now=np.zeros(n),
         customers=np.arange(n),

@@ -1,13 +1,18 @@
 """`/v1/admin`: what operators do to a running service."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from feature_store.documents import WorkspaceError
-from models.errors import ModelError, PreloadRefused
+from models.errors import ModelError, ModelRefused, PreloadRefused
 from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
 from service.runtime.faults import Fault
+from service.runtime.service import Service
 
 router = APIRouter(prefix="/v1/admin", tags=["operation"])
 
@@ -19,28 +24,75 @@ class Reloaded(BaseModel):
     )
 
 
+class Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: str | None = Field(default=None, description="The version; the newest one, if left out.")
+
+
+class Changed(Reloaded):
+    model: str
+    champion: str = Field(description="The version that serves from now on.")
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    422: {"model": ProblemView, "description": "It can't be used; what served before serves on."}
+}
+
+
 @router.post(
     "/reload",
     response_model=Reloaded,
-    responses={
-        422: {"model": ProblemView, "description": "The workspace can't be used; the old one serves on."}
-    },
+    responses=REFUSED,
     summary="Load the workspace and its champion models afresh",
 )
 async def reload(request: Request) -> Reloaded:
     """Everything is loaded and checked first, then swapped at once, here and on the workers that share the
     store. `errors` of a 422 has every problem with its file and line."""
     service = request.app.state.service
-    try:
+    with _refusing():
         announced = await service.reload()
+    return Reloaded(versions=VersionsView.model_validate(service.snapshot.versions), announced=announced)
+
+
+@router.post("/models/{name}/promote", responses=REFUSED, summary="Have another version of a model serve")
+async def promote(request: Request, name: str, wanted: Wanted | None = None) -> Changed:
+    """The version is checked as at the start, then it serves, here and on the workers that share the store,
+    which load everything afresh as for a reload."""
+    service = request.app.state.service
+    with _refusing():
+        champion, announced = await service.promote(name, wanted.version if wanted else None)
+    return _changed(service, name, champion, announced)
+
+
+@router.post("/models/{name}/rollback", responses=REFUSED, summary="Go back to the version before")
+async def rollback(request: Request, name: str) -> Changed:
+    """The version that the champion has replaced serves again; going back twice goes further back."""
+    service = request.app.state.service
+    with _refusing():
+        champion, announced = await service.roll_back(name)
+    return _changed(service, name, champion, announced)
+
+
+def _changed(service: Service, name: str, champion: str, announced: bool) -> Changed:
+    versions = VersionsView.model_validate(service.snapshot.versions)
+    return Changed(model=name, champion=champion, versions=versions, announced=announced)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say what is wrong with a workspace or a model."""
+    try:
+        yield
     except WorkspaceError as error:
         faults = [Fault(p.place, f"{p.path}: {p.message}" if p.path else p.message) for p in error.problems]
         raise _refused(faults) from None
     except PreloadRefused as error:
         raise _refused([Fault(f"models/{r.name}", str(r)) for r in error.refusals]) from None
+    except ModelRefused as error:
+        raise _refused([Fault(f"models/{error.name}", str(error))]) from None
     except ModelError as error:
         raise _refused([Fault("models", str(error))]) from None
-    return Reloaded(versions=VersionsView.model_validate(service.snapshot.versions), announced=announced)
 
 
 def _refused(faults: list[Fault]) -> Problem:

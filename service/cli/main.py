@@ -12,6 +12,7 @@ try:
     from service.cli.labels import labels
     from service.cli.load import load
     from service.cli.log import log
+    from service.cli.models import models, promote, rollback
     from service.cli.replay import replay
     from service.cli.run import run
     from service.cli.serve import serve
@@ -36,6 +37,9 @@ for command in (
     load,
     train,
     import_model,
+    models,
+    promote,
+    rollback,
     validate,
     diff,
     evaluate,

@@ -1,13 +1,16 @@
 """`arbiter train`: train, calibrate, evaluate, register."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from models.logged_history import LogSource
 from models.metrics import LevelMetrics, Metrics, NumberMetrics
 from models.training import Growth
+from models.verdict import Verdict
 from models.workshop import CustomerReport, TrainingReport, TrainingReports, train_workspace
 from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
@@ -36,23 +39,36 @@ def train(
         ),
     ] = None,
     leaves: Annotated[int, typer.Option(help="Leaves of a tree at most.", min=2, max=1_024)] = Growth.leaves,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn from this folder of the log instead of the tables.", show_default="the tables"
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make models champions that the gate refuses; it is recorded.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Train the models of a workspace and make them its champions."""
+    """Train the models of a workspace; those that are better than its champions take their places."""
     with explained():
         checked = load_workspace(workspace)
         with ProgressDisplay() as display:
-            tables = data or find_data(workspace, Settings().data, display.update, display.announce)
+            tables = data
+            if data is None and (log is None or checked.derivations.models):
+                tables = find_data(workspace, Settings().data, display.update, display.announce)
             reports = train_workspace(
                 checked.specs,
                 checked.schema,
                 checked.action_models,
                 tables,
                 checked.registry,
+                log=None if log is None else LogSource(log, checked.label_rules, time.time()),
                 progress=display.update,
                 seed=seed,
                 growth=Growth(trees, leaves),
                 derivations=checked.derivations,
+                force=force,
             )
         show_reports(reports)
 
@@ -105,8 +121,21 @@ def show_responses(reports: Sequence[TrainingReport]) -> None:
         )
         for report in reports
     ]
-    table("Models, on customers held out of training", HEADER, rows)
+    table("Models, on the newest decisions, held out of training", HEADER, rows)
+    for report in reports:
+        if report.verdict is not None:
+            _say(report, report.verdict)
     _warn(reports)
+
+
+def _say(report: TrainingReport, verdict: Verdict) -> None:
+    if report.promoted:
+        said = (
+            "is the champion" if verdict.passed else "is the champion by --force, though the gate refuses it"
+        )
+    else:
+        said = f"is not made the champion, {verdict.champion} stays (--force overrides)"
+    out.print(f"  {report.model}: {report.version} {said}: {'; '.join(verdict.reasons)}")
 
 
 def _warn(reports: Sequence[TrainingReport] | Sequence[CustomerReport]) -> None:

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from feature_store.schema import FeatureSchema
 from models.scorers import Attributing
 from service.decisioning.batch import Batch
+from service.decisioning.scoring import BoundModel
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.wording import Wording
 
 MOST_REASONS = 3
 """How many reasons an action is given: nobody reads more."""
+SHORT = 1e-9
+"""A way in log-odds along which nothing can be told."""
+CERTAIN = 1.0 - 2.0**-53
+"""The greatest probability whose log-odds are finite."""
 
 
 def contributions(
@@ -32,9 +37,27 @@ def contributions(
         pairs = np.flatnonzero(model.actions[actions] & batch.scored[rows])
         if pairs.size and isinstance(model.scorer, Attributing):
             inputs, columns = model.inputs(batch, rows[pairs], actions[pairs]), model.layout.columns
-            added = model.scorer.contributions(inputs)[:, : len(columns)]
-            # calibration is linear in log-odds, so its slope scales what adds up to them
-            found[pairs[:, None], columns] = added * model.calibration.slope
+            added = _calibrated(model, inputs, model.scorer.contributions(inputs))
+            found[pairs[:, None], columns] = added[:, : len(columns)]
+    return found
+
+
+def _calibrated(
+    model: BoundModel, inputs: NDArray[np.float64], added: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What was added to margins, k x width, scaled so that it adds up to calibrated log-odds: by how much
+    calibration stretches the way from where nothing is known to the margin."""
+    margins = model.scorer.margins(inputs)
+    way = added.sum(axis=1)
+    calibrated = _log_odds(model.calibration.apply(margins))
+    stretched = calibrated - _log_odds(model.calibration.apply(margins - way))
+    factors = np.divide(stretched, way, out=np.ones_like(way), where=np.abs(way) > SHORT)
+    scaled: NDArray[np.float64] = added * factors[:, None]
+    return scaled
+
+
+def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.log(p) - np.log1p(-np.minimum(p, CERTAIN))
     return found
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.schema import FeatureSchema, FeatureType
-from models.calibration import Calibration, platt
+from models.calibration import Calibration
+from models.curves import Curve, Curves
 from models.forest import Forest
 from models.layout import Layout
 from models.quickscorer import Panel
@@ -75,15 +76,13 @@ class Scoring:
     panel       the models that are scored in one call; None where there is none
     others      the models that are scored one by one, by rows
     modelled    A  True for the actions that any model scores
-    slopes      A  the calibration of each action's model
-    intercepts  A  likewise
+    curves      A  the calibration of each action's model
     """
 
     panel: Panel | None
     others: tuple[BoundModel, ...]
     modelled: NDArray[np.bool_]
-    slopes: NDArray[np.float64]
-    intercepts: NDArray[np.float64]
+    curves: Curves
 
     @classmethod
     def of(cls, models: Sequence[BoundModel], schema: FeatureSchema, actions: int) -> Self:
@@ -92,17 +91,16 @@ class Scoring:
             model.bound(model.scorer.forest) for model in models if isinstance(model.scorer, CompiledScorer)
         ]
         moments = [schema.slice(f.name).start for f in schema.features if f.type is FeatureType.TIMESTAMP]
-        modelled, slopes, intercepts = np.zeros(actions, np.bool_), np.ones(actions), np.zeros(actions)
+        modelled, curves = np.zeros(actions, np.bool_), [Curve()] * actions
         for model in models:
             modelled |= model.actions
-            slopes[model.actions] = model.calibration.slope
-            intercepts[model.actions] = model.calibration.intercept
+            for action in np.flatnonzero(model.actions).tolist():
+                curves[action] = model.calibration.curve
         return cls(
             panel=Panel(forests, schema.width, np.array(moments, np.intp)) if forests else None,
             others=tuple(model for model in models if not isinstance(model.scorer, CompiledScorer)),
             modelled=modelled,
-            slopes=slopes,
-            intercepts=intercepts,
+            curves=Curves.of(curves),
         )
 
     def propensities(self, batch: Batch, candidates: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -114,4 +112,4 @@ class Scoring:
             rows, actions = np.nonzero(candidates & model.actions)
             if rows.size:
                 margins[rows, actions] = model.margins(batch, rows, actions)
-        return platt(margins, self.slopes, self.intercepts)
+        return self.curves.apply(margins)

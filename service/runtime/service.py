@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,7 +12,9 @@ import structlog
 
 from feature_store.decision_log import DecisionLog
 from feature_store.decisions import DecisionRecords
+from feature_store.documents import WorkspaceError
 from feature_store.store import CustomerStore, StoreUnavailable, announced, connect
+from models.errors import ModelError
 from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
@@ -31,6 +34,7 @@ from service.runtime.replaying import KeptSnapshot
 from service.runtime.tokens import Signer, kept_secret
 from service.settings import Settings
 from service.version import SOFTWARE
+from service.workspace import champions
 from service.workspace.archive import Archive
 from service.workspace.loading import Workspace, load_workspace
 
@@ -93,6 +97,33 @@ class Service:
         """
         _, announced = await self.reloader.reload(self.store)
         return announced
+
+    async def promote(self, name: str, version: str | None) -> tuple[str, bool]:
+        """Have another version of a model serve, the newest one unless told otherwise, here and on the
+        workers that share the store. Returns it, and whether they could be told.
+
+        Raises:
+            WorkspaceError, ModelError: everything that is wrong; what served before serves on.
+        """
+        return await self._change(name, lambda: champions.promote(self.workspace, name, version))
+
+    async def roll_back(self, name: str) -> tuple[str, bool]:
+        """The same for the version that the champion has replaced.
+
+        Raises:
+            WorkspaceError, ModelError: everything that is wrong; what served before serves on.
+        """
+        return await self._change(name, lambda: champions.roll_back(self.workspace, name))
+
+    async def _change(self, name: str, change: Callable[[], str]) -> tuple[str, bool]:
+        workspace = self.workspace
+        former = workspace.registry.serving(name)
+        version = await asyncio.to_thread(change)
+        try:
+            return version, await self.reload()
+        except (WorkspaceError, ModelError):
+            champions.restore(workspace, name, former)
+            raise
 
     async def _load(self) -> str:
         """Load in a thread, so that decisions go on, and swap."""

@@ -53,7 +53,10 @@ def test_every_path_of_the_api_is_called_in_the_guide(
 ) -> None:
     served = client.get("/openapi.json").json()["paths"]
     operation = {"/health/live", "/health/ready", "/metrics"}
-    called = {re.sub(r"/new-\d", "/{customer_id}", http_request(asked.text).path) for asked, _ in calls}
+    called = {
+        re.sub(r"/new-\d", "/{customer_id}", http_request(asked.text).path).replace("/sales/", "/{name}/")
+        for asked, _ in calls
+    }
     assert called == served.keys() - operation
 
 

@@ -1,7 +1,9 @@
 """The guide to operation: what it tells to type works as it stands."""
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ LATER = "20991231T235959Z-00000000"
 def registry(telco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """A checkout's registry with two versions of the model `sales`, of which the later one serves."""
     models = tmp_path / "examples" / "telco" / "models"
-    shutil.copytree(telco / "models" / "sales", models / "sales")
+    shutil.copytree(telco, models.parent)
     shutil.copytree(models / "sales" / Registry(models).champion("sales"), models / "sales" / LATER)
     Registry(models).promote("sales", LATER)
     monkeypatch.chdir(tmp_path)
@@ -35,7 +37,9 @@ def only(root: Path, language: str, word: str) -> Block:
 
 
 def test_a_model_is_rolled_back_in_the_shell(root: Path, registry: Registry) -> None:
-    subprocess.run(["sh", "-euc", only(root, "sh", "champion").text], check=True, capture_output=True)
+    tools = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = only(root, "sh", "arbiter rollback").text
+    subprocess.run(["sh", "-euc", command], check=True, capture_output=True, env=os.environ | tools)
     assert registry.champion("sales") == registry.versions("sales")[0] != LATER
 
 

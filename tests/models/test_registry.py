@@ -97,7 +97,12 @@ def test_the_champion_moves_forward_and_back(registry: Registry) -> None:
     assert registry.champion("sales") == second
     registry.promote("sales", first)
     assert registry.champion("sales") == first
-    assert sorted(path.name for path in (registry.folder / "sales").iterdir()) == [first, second, "champion"]
+    assert sorted(path.name for path in (registry.folder / "sales").iterdir()) == [
+        first,
+        second,
+        "champion",
+        "promotions.jsonl",
+    ]
 
 
 def test_what_does_not_exist_can_not_be_promoted_or_loaded(registry: Registry, schema: FeatureSchema) -> None:

@@ -49,3 +49,32 @@ def test_an_unknown_feature_is_named_with_its_line_and_the_likely_name(
 def test_a_bad_declaration_says_what_would_be_right(path: Path, entry: str, complaint: str) -> None:
     found = problems(path, f"models:\n  {entry}\n")
     assert any(complaint in problem and problem.startswith("models.yaml:2:") for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("feature", "complaint"),
+    [
+        ("ages: increasing", "'ages' is not a declared feature; did you mean 'age'?"),
+        ("visits: increasing", "the model does not read 'visits': add it to its `features`"),
+        ("page: decreasing", "'page' is a category: only numbers, flags and timestamps have an order"),
+        ("age: up", "'increasing' or 'decreasing'"),
+    ],
+)
+def test_a_direction_that_can_not_be_held_is_named_with_its_line(
+    path: Path, schema: FeatureSchema, feature: str, complaint: str
+) -> None:
+    text = (
+        "models:\n  sales:\n    positive: [click]\n    description: d\n    features: [age, page]\n"
+        f"    monotone:\n      {feature}\n"
+    )
+    found = problems(path, text, schema)
+    assert len(found) == 1
+    assert found[0].startswith(f"models.yaml:7: models.sales.monotone.{feature.split(':')[0]}")
+    assert complaint in found[0]
+
+
+def test_directions_are_read(path: Path, schema: FeatureSchema) -> None:
+    path.write_text(
+        "models: {sales: {positive: [click], description: d, monotone: {contract_end: decreasing}}}"
+    )
+    assert load_specs(path, schema)["sales"].monotone == {"contract_end": "decreasing"}

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,3 +38,27 @@ def test_another_seed_splits_in_another_way() -> None:
     names = [f"c{i}" for i in range(100)]
     first, second = (Split.by_customer(names, np.arange(100), seed).training for seed in (0, 1))
     assert (first != second).any()
+
+
+@given(st.lists(st.floats(1e9, 2e9), min_size=1))
+def test_by_time_no_part_knows_of_a_later_one_and_one_moment_stays_together(times: list[float]) -> None:
+    now = np.array(times)
+    split = Split.by_time(now)
+    parts = (split.training, split.validation, split.test)
+    assert (np.stack(parts).sum(axis=0) == 1).all()
+    ends = [(now[part].min(), now[part].max()) for part in parts if part.any()]
+    assert all(before[1] < after[0] for before, after in pairwise(ends))
+
+
+def test_by_time_the_parts_have_their_shares_of_the_rows() -> None:
+    split = Split.by_time(np.random.default_rng(0).permutation(20_000).astype(float))
+    shares = [part.mean() for part in (split.training, split.validation, split.test)]
+    np.testing.assert_allclose(shares, [0.70, 0.15, 0.15], atol=0.001)
+
+
+def test_decisions_of_one_moment_are_split_by_customer() -> None:
+    names, owners = [f"c{i}" for i in range(500)], np.arange(500)
+    split = Split.of_decisions(np.full(500, 1e9), names, owners, 3)
+    np.testing.assert_array_equal(split.test, Split.by_customer(names, owners, 3).test)
+    in_turn = Split.of_decisions(np.arange(500.0), names, owners, 3)
+    np.testing.assert_array_equal(in_turn.test, Split.by_time(np.arange(500.0)).test)

@@ -8,7 +8,8 @@ from feature_store.schema import FeatureSchema
 from models.errors import TrainingError
 from models.package import GoldenRows
 from models.registry import Registry
-from models.spec import ModelSpec
+from models.scorers import LightGBMScorer
+from models.spec import Direction, ModelSpec
 from models.table import History, TrainingTable
 from models.training import Growth, train
 from models.workshop import TrainingReport
@@ -94,6 +95,7 @@ def test_golden_rows_of_a_tiny_test_part_are_as_many_as_there_are(
         rows=table.rows[:300],
         labels=table.labels[:300],
         now=table.now[:300],
+        chances=table.chances[:300],
         customers=table.customers[:300],
     )
     staged = train(few, specs["service"])
@@ -129,3 +131,87 @@ def test_a_stranger_gets_about_the_average_propensity(trained: Registry, schema:
     rows = model.bind(schema).rows(X, np.zeros(3, np.intp), np.full(3, 1.77e9), codes, np.zeros(3))
     average = model.manifest.metrics.base_rate
     assert abs(model.score(rows).mean() - average) < 0.2
+
+
+def test_the_newest_decisions_are_what_a_model_is_measured_on(
+    table: TrainingTable, specs: dict[str, ModelSpec]
+) -> None:
+    """The newest have their labels turned round: who had trained on some would do better than guessing."""
+    newest = table.now > np.quantile(table.now, 0.85)
+    turned = replace(table, labels=np.where(newest, 1.0 - table.labels, table.labels))
+    data = train(table, specs["service"]).manifest.data
+    assert train(turned, specs["service"]).manifest.metrics.auc < 0.4
+    assert data.seen_until is not None
+    assert (table.now > data.seen_until.timestamp()).sum() == data.test_rows
+
+
+def test_choices_by_chance_stand_for_those_that_were_not_made(
+    table: TrainingTable, specs: dict[str, ModelSpec]
+) -> None:
+    """The old were asked ten times as often as the young, and chance says so: the model is that of all."""
+    rng = np.random.default_rng(3)
+    n = 40_000
+    old, asked_twice = rng.random(n) < 0.5, rng.random(n)
+    chances = np.where(old, 0.5, 0.05)
+    chosen = asked_twice < chances
+    rows = np.zeros((chosen.sum(), table.rows.shape[1]))
+    labels = (rng.random(n) < np.where(old, 0.6, 0.2)).astype(float)[chosen]
+    now = np.arange(len(rows), dtype=float)
+    blind = replace(
+        table,
+        rows=rows,
+        labels=labels,
+        now=now,
+        chances=chances[chosen],
+        customers=np.arange(len(rows)),
+        customer_ids=tuple(map(str, range(len(rows)))),
+    )
+    said = GoldenRows.parse(train(blind, specs["service"]).golden).scores[0]
+    assert said == pytest.approx(0.4, abs=0.04)
+    unknown = replace(blind, chances=np.full(len(rows), np.nan))
+    staged = train(unknown, specs["service"])
+    assert GoldenRows.parse(staged.golden).scores[0] == pytest.approx(labels.mean(), abs=0.04) != said
+    assert staged.manifest.data.explored_rows == 0
+    assert staged.manifest.data.effective_rows == staged.manifest.data.training_rows
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("increasing", 1), ("decreasing", -1)])
+def test_a_prediction_moves_one_way_only_where_that_is_declared(
+    table: TrainingTable, specs: dict[str, ModelSpec], direction: Direction, sign: int
+) -> None:
+    rng = np.random.default_rng(1)
+    rows = table.rows.copy()
+    rows[:, 0] = rng.uniform(0, 6, len(rows))
+    wavy = replace(
+        table, rows=rows, labels=(rng.random(len(rows)) < 0.5 + 0.4 * np.sin(rows[:, 0])).astype(float)
+    )
+    held = replace(specs["service"], monotone={"age": direction})
+    asked = np.repeat(rows[:1], 200, axis=0)
+    asked[:, 0] = np.linspace(0, 6, 200)
+    free, bound = (train(wavy, spec) for spec in (specs["service"], held))
+    ways = [np.diff(LightGBMScorer(staged.model).margins(asked)) for staged in (free, bound)]
+    assert (ways[0] > 0).any()
+    assert (ways[0] < 0).any()
+    assert (sign * ways[1] >= 0).all()
+    assert bound.manifest.monotone == {"age": direction}
+
+
+def test_calibration_is_told_for_each_action_and_channel_with_enough_rows(
+    history: History, specs: dict[str, ModelSpec]
+) -> None:
+    table = history.table(specs["sales"], ["fibre", "mobile", "tablet"])
+    many = replace(
+        table,
+        rows=np.repeat(table.rows, 3, axis=0),
+        labels=np.repeat(table.labels, 3),
+        now=np.repeat(table.now, 3),
+        chances=np.repeat(table.chances, 3),
+        customers=np.repeat(table.customers, 3),
+    )
+    manifest = train(many, specs["sales"]).manifest
+    assert {(cell.action, cell.channel) for cell in manifest.cells} == {
+        (action, channel) for action in table.actions for channel in table.channels
+    }
+    assert sum(cell.rows for cell in manifest.cells) == manifest.data.test_rows
+    assert all(0 <= cell.ece < 0.2 and cell.positives <= cell.rows for cell in manifest.cells)
+    assert not train(table, specs["sales"], growth=Growth(1)).manifest.cells[6:]

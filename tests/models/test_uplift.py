@@ -33,7 +33,7 @@ def table() -> TrainingTable:
         schema=SCHEMA,
         actions=("mail", "nothing"),
         channels=("email",),
-        selection=np.where(mail, 0.3, 0.7),
+        chances=np.where(mail, 0.3, 0.7),
     )
 
 
@@ -61,5 +61,5 @@ def test_it_needs_the_control_in_the_log(table: TrainingTable) -> None:
 
 
 def test_it_needs_known_probabilities(table: TrainingTable) -> None:
-    with pytest.raises(TrainingError, match=r"selection_probability in decisions\.parquet has to be there"):
-        train(replace(table, selection=None), SPEC)
+    with pytest.raises(TrainingError, match="selection_probability has to be there for every decision"):
+        train(replace(table, chances=np.full(len(table.labels), np.nan)), SPEC)

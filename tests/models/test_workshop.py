@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from feature_store.schema import FeatureSchema
-from models.calibration import Calibration
+from models.calibration import Platt
 from models.errors import ModelRefused, TrainingError
 from models.registry import Registry
 from models.spec import ModelSpec
@@ -95,7 +95,7 @@ def test_a_model_from_elsewhere_becomes_champion_and_is_measured_like_our_own(
     model = registry.load("service", schema)
     assert registry.champion("service") == model.version == report.version != ours
     assert model.manifest.kind == kind
-    assert (model.calibration == Calibration()) is not calibrated
+    assert (model.calibration == Platt()) is not calibrated
     assert report.auc > 0.6  # the older, the likelier: all three know it
     assert report.ece_after < 0.15 or not calibrated
 

@@ -48,6 +48,9 @@ WITH_INPUT = [
 WITHOUT_INPUT = [
     ("GET", "/v1/catalogue"),
     ("POST", "/v1/admin/reload"),
+    # any text may be the name of a model, or of a version
+    ("POST", "/v1/admin/models/{name}/promote"),
+    ("POST", "/v1/admin/models/{name}/rollback"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),

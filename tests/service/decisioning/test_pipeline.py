@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.calibration import Calibration
+from models.calibration import Platt
 from models.layout import Layout
 from service.decisioning.catalogue import Action
 from service.decisioning.pipeline import Decisions, decide
@@ -233,7 +233,7 @@ def bound(column: int, actions: list[bool]) -> BoundModel:
         name="m",
         version="1",
         scorer=AgeScorer(column),
-        calibration=Calibration(),
+        calibration=Platt(),
         layout=Layout.of(SCHEMA, ["age"]),
         action_codes=np.array([0.7, np.nan]),
         channel_codes=np.array([0.3, 0.4]),

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from feature_store.schema import FeatureSchema
-from models.calibration import Calibration
+from models.calibration import Platt
 from models.layout import Layout
 from models.scorers import LightGBMScorer
 from service.decisioning.catalogue import Action
@@ -36,7 +36,7 @@ def model() -> BoundModel:
         name="m",
         version="1",
         scorer=LightGBMScorer(booster.model_to_string().encode()),
-        calibration=Calibration(),
+        calibration=Platt(),
         layout=Layout.of(SCHEMA, ("intent", "age")[::-1]),
         action_codes=np.array([0.0, np.nan]),
         channel_codes=np.array([0.0, np.nan]),
