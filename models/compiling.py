@@ -57,7 +57,7 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
 
 def part(function: Function) -> Function:
-    """A function that compiled ones of the same module call."""
+    """A function that compiled ones of the same module call. Python must not: there is no way in for it."""
     return cast(
         Function, _njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     )

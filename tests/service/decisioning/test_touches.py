@@ -1,7 +1,9 @@
 """The contact history as columns: names found by their hashes, requests taken out of a batch."""
 
 from dataclasses import fields
+from typing import Any, cast
 
+import numba
 import numpy as np
 
 from feature_store.history import RECORD, name_hash
@@ -11,6 +13,9 @@ from service.decisioning.offers import Promises
 from service.decisioning.tally import find_names
 from service.decisioning.touches import KINDS, Hashes, Kind, Touches, Vocabulary, words_of
 from tests.service.decisioning.conftest import NOW, MakeBatch, MakeSnapshot
+
+find: Any = numba.njit(cast(Any, find_names).py_func)
+"""As compiled loops find names: a part of theirs can't be called from Python."""
 
 
 def record(**names: str) -> np.ndarray[tuple[int], np.dtype[np.void]]:
@@ -24,7 +29,7 @@ def places_of(hashes: Hashes, kind: Kind, records: np.ndarray[tuple[int], np.dty
     """The places of the names of a kind."""
     kinds = np.full((len(KINDS), 3), -1)
     kinds[KINDS.index(kind)] = 0, len(hashes.slots) - 1, hashes.count
-    found = find_names(words_of(records), kinds, hashes.slots, hashes.places)
+    found = find(words_of(records), kinds, hashes.slots, hashes.places)
     told: list[int] = found[KINDS.index(kind)].tolist()
     return told
 
