@@ -18,7 +18,10 @@ from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 
 from .conftest import NOON, SCHEMA, entry, outcome
 
-LATER = time.time() + 60
+
+def later() -> float:
+    """A moment when all that was written until now is old."""
+    return time.time() + 60.0
 
 
 @pytest.fixture
@@ -48,14 +51,14 @@ def ids(folder: LogFolder, table: LogTable = DECISIONS, column: str = "decision_
 def test_the_files_of_a_past_hour_become_one_with_each_row_once(folder: LogFolder) -> None:
     before = ids(folder)
     done = Upkeep()
-    compact(folder, LATER, 0.0, done)
+    compact(folder, later(), 0.0, done)
     assert (done.merged, done.into, done.postponed) == (36, 6, False)
     assert done.duplicates == 2 * 5 * 3
     for table in (DECISIONS, OFFERS, OUTCOMES):
         assert len(paths(folder, table)) == len(list((folder.path / table.name).rglob("*"))) - 3 == 2
     assert ids(folder) == sorted([*set(before), "twice"])  # it is in two hours
     again = Upkeep()
-    compact(folder, LATER, 0.0, again)
+    compact(folder, later(), 0.0, again)
     assert again == Upkeep()
 
 
@@ -66,9 +69,9 @@ def test_an_hour_that_is_not_over_or_not_quiet_is_left_alone(folder: LogFolder) 
     compact(folder, NOON + 3600, 0.0, done)
     assert (done.merged, done.into) == (18, 3)
     for path in paths(folder, DECISIONS) + paths(folder, OFFERS) + paths(folder, OUTCOMES):
-        os.utime(path, (0, LATER - 599))
+        os.utime(path, (0, later() - 599))
     done = Upkeep()
-    compact(folder, LATER, 600.0, done)
+    compact(folder, later(), 600.0, done)
     assert done == Upkeep()
 
 
@@ -76,7 +79,7 @@ def test_while_somebody_reads_no_file_goes_away(folder: LogFolder) -> None:
     before = paths(folder, DECISIONS)
     done = Upkeep()
     with open_log(folder.path):
-        compact(folder, LATER, 0.0, done)
+        compact(folder, later(), 0.0, done)
     assert (done.merged, done.postponed) == (0, True)
     assert paths(folder, DECISIONS) == before
     assert not list(folder.path.rglob("*.partial"))
@@ -88,7 +91,7 @@ def test_who_reads_while_files_are_merged_sees_each_row_once(folder: LogFolder) 
 
     def keep_on() -> None:
         while not stop.is_set():
-            compact(folder, LATER, 0.0, merged)
+            compact(folder, later(), 0.0, merged)
 
     keeper = threading.Thread(target=keep_on)
     keeper.start()
@@ -119,10 +122,10 @@ def test_after_a_crash_between_the_new_file_and_the_old_ones_going_away_nothing_
     with monkeypatch.context() as broken:
         broken.setattr(Path, "unlink", crash)
         with pytest.raises(KeyboardInterrupt):
-            compact(folder, LATER, 0.0, Upkeep())
+            compact(folder, later(), 0.0, Upkeep())
     assert len(list((folder.path / "decisions").rglob("*.parquet"))) == 13
     assert len(ids(folder)) == 61 + 66  # the first hour is merged, the second is not
-    compact(folder, LATER, 0.0, Upkeep())
+    compact(folder, later(), 0.0, Upkeep())
     assert len(list((folder.path / "decisions").rglob("*.parquet"))) == 2
     assert set(ids(folder)) == set(expected)
 
@@ -130,10 +133,10 @@ def test_after_a_crash_between_the_new_file_and_the_old_ones_going_away_nothing_
 def test_a_file_that_was_never_completed_goes_away_when_nobody_can_be_writing_it(folder: LogFolder) -> None:
     partial = paths(folder, DECISIONS)[0].with_suffix(".partial")
     partial.write_bytes(b"half")
-    compact(folder, LATER, 0.0, Upkeep())
+    compact(folder, later(), 0.0, Upkeep())
     assert partial.exists()
-    os.utime(partial, (0, LATER - STALE - 1))
-    compact(folder, LATER, 0.0, Upkeep())
+    os.utime(partial, (0, later() - STALE - 1))
+    compact(folder, later(), 0.0, Upkeep())
     assert not partial.exists()
 
 
@@ -161,7 +164,7 @@ def test_files_of_different_feature_schemas_stay_apart_and_are_read_together(fol
     new = FeatureSchema((Feature("visits", FeatureType.NUMBER, Source.PROFILE),))
     made = entry(["new"], schema=new, row=[3.0])
     folder.add(DECISIONS, decision_rows([made], new), "9-0", lambda: False)
-    compact(folder, LATER, 0.0, Upkeep())
+    compact(folder, later(), 0.0, Upkeep())
     assert len(paths(folder, DECISIONS)) == 3
     with open_log(folder.path) as log:
         query = f"SELECT features.visits, features.age FROM {log.relation(DECISIONS)} WHERE decision_id IN "
@@ -170,6 +173,6 @@ def test_files_of_different_feature_schemas_stay_apart_and_are_read_together(fol
 
 
 def test_the_version_of_the_columns_stays_with_a_merged_file(folder: LogFolder) -> None:
-    compact(folder, LATER, 0.0, Upkeep())
+    compact(folder, later(), 0.0, Upkeep())
     for path in paths(folder, OUTCOMES):
         assert (pq.read_metadata(path).metadata or {})[VERSION_KEY] == b"1"

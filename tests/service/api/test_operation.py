@@ -56,7 +56,8 @@ def test_every_offered_action_and_every_empty_placement_is_counted(client: httpx
 
 def test_metrics_name_the_live_models_and_catalogue(client: httpx.Client, world: Workspace) -> None:
     for name in world.specs:
-        assert metric(client, "arbiter_model_info", model=name) == 1
+        version = world.registry.champion(name)
+        assert metric(client, "arbiter_model_info", model=name, version=version) == 1
         assert metric(client, "arbiter_scorer_info", model=name) == 1
         assert metric(client, "arbiter_model_age_seconds", model=name) >= 0
     assert metric(client, "arbiter_catalogue_info", version=world.catalogue.version) == 1

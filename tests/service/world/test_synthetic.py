@@ -54,7 +54,7 @@ def test_the_names_that_clients_count_on_are_there(world: Path) -> None:
     schema = FeatureSchema.load(world / "features.yaml")
     assert [f.name for f in schema.by_source(Source.CONTEXT)] == ["page", "device", "cart_value"]
     assert {f.type for f in schema.features} == set(FeatureType)
-    assert {f.source for f in schema.features} == set(Source)
+    assert {f.source for f in schema.features} == set(Source) - {Source.DERIVED}
     slots = pq.read_table(world / "decisions.parquet", columns=["channel", "placement"])
     web = {row["placement"] for row in slots.to_pylist() if row["channel"] == "web"}
     assert {"home_hero", "home_tiles"} < web
