@@ -100,7 +100,8 @@ def unpack_columns(packed: Any, shape: type) -> Any:
     if not is_dataclass(shape):
         descr, dimensions, data = packed
         described = [tuple(field) for field in descr] if isinstance(descr, list) else descr
-        return np.frombuffer(data, descr_to_dtype(described)).reshape(dimensions)
+        # compiled loops take arrays that can be written to
+        return np.frombuffer(data, descr_to_dtype(described)).reshape(dimensions).copy()
     types_of = typing.get_type_hints(shape)
     return shape(**{name: unpack_columns(part, _shape(types_of[name])) for name, part in packed.items()})
 
