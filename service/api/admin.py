@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,6 +14,7 @@ from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
 from service.runtime.faults import Fault
 from service.runtime.service import Service
+from service.workspace.shapes.experiments import share_of
 
 router = APIRouter(prefix="/v1/admin", tags=["operation"])
 
@@ -33,6 +35,19 @@ class Wanted(BaseModel):
 class Changed(Reloaded):
     model: str
     champion: str = Field(description="The version that serves from now on.")
+
+
+class Challenge(Wanted):
+    share: str = Field(description="Of the customers, such as 10%; the same ones in every channel.")
+
+
+class Tried(Reloaded):
+    model: str
+    version: str = Field(description="The version that is tried out, or was.")
+    share: float | None = Field(
+        description="Of the customers for whom it decides, from 0 to 1; 0 for a shadow, null if it is not "
+        "tried out any more."
+    )
 
 
 REFUSED: dict[int | str, dict[str, Any]] = {
@@ -72,6 +87,47 @@ async def rollback(request: Request, name: str) -> Changed:
     with _refusing():
         champion, announced = await service.roll_back(name)
     return _changed(service, name, champion, announced)
+
+
+@router.post("/models/{name}/shadow", responses=REFUSED, summary="Have a version score beside the champion")
+async def shadow(request: Request, name: str, wanted: Wanted | None = None) -> Tried:
+    """It scores what the champion scores, its propensities are logged beside those of the champion, and no
+    decision depends on it. A challenger becomes a shadow."""
+    return await _try_out(request, name, wanted.version if wanted else None, Fraction(0))
+
+
+@router.post(
+    "/models/{name}/challenge", responses=REFUSED, summary="Have a version decide for some customers"
+)
+async def challenge(request: Request, name: str, challenge: Challenge) -> Tried:
+    """A share that grows moves nobody out. No customer is decided for by two challengers, so the shares of
+    all models add up to 100% at most."""
+    try:
+        share = share_of(challenge.share)
+    except ValueError as error:
+        raise _refused([Fault("share", str(error))]) from None
+    return await _try_out(request, name, challenge.version, share)
+
+
+@router.post("/models/{name}/withdraw", responses=REFUSED, summary="End the trial of a version")
+async def withdraw(request: Request, name: str, wanted: Wanted | None = None) -> Tried:
+    """Of a shadow or a challenger; the version may be left out where only one is tried out."""
+    service = request.app.state.service
+    with _refusing():
+        version, announced = await service.withdraw(name, wanted.version if wanted else None)
+    return _tried(service, name, version, None, announced)
+
+
+async def _try_out(request: Request, name: str, version: str | None, share: Fraction) -> Tried:
+    service = request.app.state.service
+    with _refusing():
+        trial, announced = await service.try_out(name, version, share)
+    return _tried(service, name, trial.version, trial.share, announced)
+
+
+def _tried(service: Service, name: str, version: str, share: float | None, announced: bool) -> Tried:
+    versions = VersionsView.model_validate(service.snapshot.versions)
+    return Tried(model=name, version=version, share=share, versions=versions, announced=announced)
 
 
 def _changed(service: Service, name: str, champion: str, announced: bool) -> Changed:

@@ -35,6 +35,7 @@ class BatchHistogram(Histogram):
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 STAGE_BUCKETS = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+DIFFERENCE_BUCKETS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 AGE_BUCKETS = (60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400, 180 * 86_400)
 
 DECISIONS = Counter(
@@ -211,6 +212,20 @@ MODEL_INFO = Gauge(
     ["model", "version"],
     registry=REGISTRY,
     multiprocess_mode="max",
+)
+MODEL_SHARE = Gauge(
+    "arbiter_model_share",
+    "Share of the customers for whom each version of a model decides.",
+    ["model", "version"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+SHADOW_DIFFERENCE = BatchHistogram(
+    "arbiter_shadow_difference",
+    "How far the propensity that a shadow gives an offered action lies from the one that it was decided by.",
+    ["model", "version"],
+    buckets=DIFFERENCE_BUCKETS,
+    registry=REGISTRY,
 )
 MODEL_AGE_SECONDS = Gauge(
     "arbiter_model_age_seconds",

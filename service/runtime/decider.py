@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.store import CustomerRows
-from service.decisioning.experiments import Assigned, Experiments, arm_of
+from service.decisioning.experiments import Assigned, arm_of
 from service.decisioning.stages import Stage
 from service.runtime.accounting import Accounts, Made
 from service.runtime.batching import NaturalBatcher, Release
@@ -212,6 +212,34 @@ class Decider:
         read_seconds: float,
         release: Release,
     ) -> None:
+        """Decide what is due: for the customers of each challenger by itself, where there is any."""
+        if not live.challengers:
+            await self._decide_alike(live, due, rows, missing, read_seconds, release)
+            return
+        lanes = [
+            self._decide_alike(
+                lane,
+                [due[place] for place in places],
+                None if rows is None else rows.take(places),
+                missing,
+                read_seconds,
+                release,
+            )
+            for lane, places in live.split([pending.request.customer_key for pending in due])
+        ]
+        for failure in await asyncio.gather(*lanes, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _decide_alike(
+        self,
+        live: Live,
+        due: list[Pending],
+        rows: CustomerRows | None,
+        missing: tuple[str, ...],
+        read_seconds: float,
+        release: Release,
+    ) -> None:
         if not due:
             return
         timer, now, snapshot = StageTimer(), time.time(), live.snapshot
@@ -222,7 +250,7 @@ class Decider:
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         known = [False] * len(due) if rows is None else rows.known.tolist()
         degraded = _degraded(live, due, rows, batch.scored, missing)
-        arms = _arms(snapshot.experiments, decisions.assigned)
+        arms = _arms(live, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
         chosen = Chosen(decisions)
         answers = [
@@ -305,14 +333,15 @@ def _degraded(
     return degraded
 
 
-def _arms(experiments: Experiments, assigned: Assigned) -> list[tuple[Mapping[str, str], str]]:
-    """The arms of each request by experiment, and the one that it counts under; who is in the same ones
-    shares them."""
+def _arms(live: Live, assigned: Assigned) -> list[tuple[Mapping[str, str], str]]:
+    """The arms of each request by experiment, with those of models, and the one that it counts under; who is
+    in the same ones shares them."""
+    experiments = live.snapshot.experiments
     taken = [tuple(arms) for arms in assigned.arms.tolist()]
     named = {}
     for arms, row in {arms: row for row, arms in enumerate(taken)}.items():
         of_each = experiments.arms(assigned, row)
-        named[arms] = of_each, arm_of(of_each)
+        named[arms] = {**of_each, **live.arms}, arm_of(of_each)
     return [named[arms] for arms in taken]
 
 
