@@ -260,7 +260,7 @@ class Snapshot:
         """Of everything that decides together: catalogue, features and models."""
         return hashlib.blake2b(repr(self.versions).encode(), digest_size=8).hexdigest()
 
-    @property
+    @cached_property
     def model_versions(self) -> dict[str, str]:
         """That of each model, by its name."""
         return {model.name: model.version for model in self.all_models}

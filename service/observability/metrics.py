@@ -220,6 +220,54 @@ MODEL_SHARE = Gauge(
     registry=REGISTRY,
     multiprocess_mode="mostrecent",
 )
+DRIFT_OFFERS = Gauge(
+    "arbiter_drift_offers",
+    "Offers that were counted to compare a model with its training; after a day each counts half.",
+    ["model"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+SCORE_PSI = Gauge(
+    "arbiter_score_psi",
+    "Population stability index of a model's score, against training; NaN below 200 offers.",
+    ["model"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+FEATURE_PSI = Gauge(
+    "arbiter_feature_psi",
+    "The same of a column of what the model reads.",
+    ["model", "feature"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+MISSING_SHARE = Gauge(
+    "arbiter_model_missing_share",
+    "Share of the offers in which a column of what the model reads had no value; only where any had none.",
+    ["model", "feature"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+MISSING_SHARE_TRAINED = Gauge(
+    "arbiter_model_missing_share_trained",
+    "The same when the model was trained.",
+    ["model", "feature"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+MODEL_EXPECTED_RESPONSES = Counter(
+    "arbiter_model_expected_responses",
+    "Responses that a model has promised: the sum of the propensities of what was offered, or of what was "
+    "seen in a channel that reports impressions.",
+    ["model", "version", "channel"],
+    registry=REGISTRY,
+)
+MODEL_RESPONSES = Counter(
+    "arbiter_model_responses",
+    "Responses to what was offered, by the version that has promised them.",
+    ["model", "version", "channel"],
+    registry=REGISTRY,
+)
 SHADOW_DIFFERENCE = BatchHistogram(
     "arbiter_shadow_difference",
     "How far the propensity that a shadow gives an offered action lies from the one that it was decided by.",

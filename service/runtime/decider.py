@@ -23,6 +23,7 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
     Decision,
 )
+from service.runtime.drift import Drift
 from service.runtime.events import EventIntake
 from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
@@ -33,6 +34,7 @@ from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting, random_ids
 from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.reservations import claimed
+from service.runtime.responses import Responses
 from service.runtime.timing import StageTimer
 
 BULK_DEADLINE = 30.0
@@ -66,7 +68,9 @@ class Decider:
         self._bringer = Bringer(self.events)
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
-        self._accounts = Accounts()
+        self.responses = Responses()
+        self.drift = Drift()
+        self._accounts = Accounts(self.responses)
         self._ids = random_ids()
         self._movements = Movements()
         self._bringing: set[asyncio.Task[None]] = set()
@@ -292,6 +296,7 @@ class Decider:
             answers = [answers[row] for row in real]
             rows = None if rows is None else rows.take(real)
         self._accounts.add(Made(answers, timer.seconds, rows, live.stored))
+        self.drift.note(answers)
         if self._journal is not None:
             self._journal.keep(answers)
         if rows is not None:

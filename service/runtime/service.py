@@ -76,9 +76,12 @@ class Service:
             journal=journal,
             **limits,
         )
+        self._watch(workspace, lineup)
         self._journal = journal
         self.events = self.decider.events
-        self.outcomes = OutcomeIntake(store, signer, workspace.files.outcomes, **limits)
+        self.outcomes = OutcomeIntake(
+            store, signer, workspace.files.outcomes, self.decider.responses, **limits
+        )
         self.outcomes.redeems = snapshot.contact.redeems
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
         records = DecisionRecords(store.client, settings.replay_seconds)
@@ -89,6 +92,11 @@ class Service:
 
     def _record(self, workspace: Workspace, lineup: Lineup) -> None:
         self.recorder.serve({s.version: KeptSnapshot.of(workspace, s).pack() for s in lineup.snapshots})
+
+    def _watch(self, workspace: Workspace, lineup: Lineup) -> None:
+        """Compare what models meet, say and promise with what they were trained on, and what comes."""
+        self.decider.drift.adopt(lineup.snapshot, lineup.references)
+        self.decider.responses.adopt(lineup.snapshot, workspace.specs)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -175,6 +183,7 @@ class Service:
             metrics.SCORER_INFO.labels(model.name, model.kind).set(0)
         # no await from here on: nobody sees a part of it
         self.decider.live = Live(snapshot, store, lineup.challengers)
+        self._watch(workspace, lineup)
         self._record(workspace, lineup)
         self.workspace, self.lineup, self.store = workspace, lineup, store
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
@@ -192,6 +201,7 @@ class Service:
     def refresh_metrics(self) -> None:
         """Set and count what a scrape should find fresh."""
         self.decider.settle()
+        self.decider.drift.refresh_metrics(time.time())
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
         for labels, share in self.lineup.shares.items():
             metrics.MODEL_INFO.labels(*labels).set(1)

@@ -1,11 +1,12 @@
 """The line-up: the snapshot of the champions with their shadows, and those of their challengers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from models.choosing import Choice
 from models.errors import ModelRefused, PreloadRefused
 from models.model import PropensityModel
+from models.reference import Reference
 from models.trials import LINE, Trial, Trials
 from service.decisioning.challengers import Challenger
 from service.decisioning.snapshot import Snapshot
@@ -19,6 +20,8 @@ class Lineup:
     snapshot: Snapshot
     challengers: tuple[Challenger, ...]
     trials: Trials
+    references: Mapping[str, Reference]
+    """How the champions were spread in training, of those that have kept it."""
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
@@ -53,6 +56,11 @@ def line_up(workspace: Workspace, scorer: Choice = "auto") -> Lineup:
             _challenger(workspace, trial, model, models, shadows) for trial, model in tried if trial.parts
         ),
         trials=trials,
+        references={
+            name: model.manifest.reference
+            for name, model in models.responses.items()
+            if model.manifest.reference is not None
+        },
     )
 
 
