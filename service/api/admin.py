@@ -1,5 +1,6 @@
 """`/v1/admin`: what operators do to a running service."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from feature_store.documents import WorkspaceError
 from models.errors import ModelError, ModelRefused, PreloadRefused
+from models.listing import ListedVersion, listed
 from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
 from service.runtime.faults import Fault
@@ -68,6 +70,18 @@ async def reload(request: Request) -> Reloaded:
     with _refusing():
         announced = await service.reload()
     return Reloaded(versions=VersionsView.model_validate(service.snapshot.versions), announced=announced)
+
+
+class Listing(BaseModel):
+    versions: list[ListedVersion] = Field(description="By model, the newest first.")
+
+
+@router.get("/models", responses=REFUSED, summary="The versions of all models, and what each is for")
+async def models(request: Request) -> Listing:
+    """As the registry has them: what is promoted or tried out by a command is there before the reload."""
+    registry = request.app.state.service.workspace.registry
+    with _refusing():
+        return Listing(versions=await asyncio.to_thread(listed, registry))
 
 
 @router.post("/models/{name}/promote", responses=REFUSED, summary="Have another version of a model serve")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from models.metrics import LevelMetrics, Metrics, NumberMetrics
-from models.registry import Registry
+from models.listing import ListedVersion, Role, listed
 from service.cli.console import fail, out, table
 from service.cli.errors import explained
 from service.cli.options import Workspace
@@ -22,10 +21,9 @@ ModelName = Annotated[str, typer.Argument(help="The model's name in models.yaml.
 
 
 def models(workspace: Workspace) -> None:
-    """List the versions of all models, the newest first, and which one of each serves."""
+    """List the versions of all models, the newest first, which one of each serves, and what is tried out."""
     with explained():
-        registry = load_workspace(workspace).registry
-        rows = [row for name in registry.names() for row in _rows(registry, name)]
+        rows = [_row(found) for found in listed(load_workspace(workspace).registry)]
         table("Models, measured on what they were not trained on", HEADER, rows)
 
 
@@ -85,37 +83,15 @@ def withdraw(
         out.print(f"{name}: {chosen} is not on trial any more; {LIVE}")
 
 
-def _serves(registry: Registry, name: str) -> dict[str, str]:
-    """What each version is for, of those that are for anything."""
-    roles = {
-        version: f"challenger {100 * trial.share:g}%" if trial.parts else "shadow"
-        for version, trial in registry.trials().of(name).items()
-    }
-    champion = registry.serving(name)
-    return roles if champion is None else {**roles, champion: "champion"}
-
-
-def _rows(registry: Registry, name: str) -> list[tuple[str, ...]]:
-    promotions = {promotion.version: promotion for promotion in registry.promotions(name)}
-    serves = _serves(registry, name)
-    rows = []
-    for version in reversed(registry.versions(name)):
-        metrics = registry.manifest(name, version).metrics
-        promotion = promotions.get(version)
-        rows.append(
-            (
-                name,
-                version,
-                serves.get(version, ""),
-                f"{promotion.at:%Y-%m-%d %H:%M}" if promotion else "",
-                promotion.how.value if promotion else "",
-                *_measured(metrics),
-            )
-        )
-    return rows
-
-
-def _measured(metrics: Metrics | NumberMetrics | LevelMetrics) -> tuple[str, ...]:
-    """AUC, log loss and ECE, as far as that kind of model has them."""
-    names = ("auc", "log_loss", "ece")
-    return tuple(f"{getattr(metrics, name):.4f}" if hasattr(metrics, name) else "" for name in names)
+def _row(found: ListedVersion) -> tuple[str, ...]:
+    serves = found.role.value if found.role else ""
+    if found.role is Role.CHALLENGER:
+        serves += f" {100 * found.share:g}%"
+    return (
+        found.model,
+        found.version,
+        serves,
+        f"{found.since:%Y-%m-%d %H:%M}" if found.since else "",
+        found.how.value if found.how else "",
+        *("" if value is None else f"{value:.4f}" for value in (found.auc, found.log_loss, found.ece)),
+    )

@@ -81,6 +81,12 @@ def test_a_challenger_decides_for_its_share_of_the_customers_and_says_so(
     with serve(workspace=folder, replay_share=1.0) as client:
         changed = change(client, "challenge", version=challenger, share="30%")
         assert (changed["version"], changed["share"]) == (challenger, 0.3)
+        listed = {v["version"]: v for v in client.get("/v1/admin/models").json()["versions"]}
+        assert [(listed[v]["role"], listed[v]["share"]) for v in versions] == [
+            ("champion", pytest.approx(0.7)),
+            ("challenger", 0.3),
+            (None, 0.0),
+        ]
         decisions = decide(client, CUSTOMERS)
         seen = set()
         for decision in decisions:
