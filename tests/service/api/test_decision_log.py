@@ -13,6 +13,7 @@ import redis
 from feature_store.decision_log import DECISION_LOG, DecisionEntry
 from feature_store.embedded import EmbeddedStore
 from feature_store.schema import Source
+from service.runtime.decider import MOST_OF_MANY
 from service.workspace.loading import Workspace
 
 from .conftest import metric
