@@ -28,7 +28,8 @@ class Picks(msgspec.Struct, frozen=True, kw_only=True):
 
     `decision` is the index of the decision in its entry; `rank` counts from 1. The five factors are those of
     the contract (propensity, context weight, value, lever and the priority that they make), and
-    `selection_probability` is the exact probability of this choice at this rank's turn.
+    `selection_probability` is the exact probability of this choice at this rank's turn. `predicted` is the
+    propensity before it was corrected by outcomes; empty where nothing was.
     """
 
     decision: list[int]
@@ -42,6 +43,7 @@ class Picks(msgspec.Struct, frozen=True, kw_only=True):
     lever: list[float]
     priority: list[float]
     selection_probability: list[float]
+    predicted: list[float] = []
 
 
 class Empty(msgspec.Struct, frozen=True, kw_only=True):

@@ -169,6 +169,7 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
             lever=picks.lever,
             priority=picks.priority,
             selection_probability=picks.selection_probability,
+            predicted=[] if chosen.decisions.batch.corrections is None else picks.predicted,
         ),
         empty=Empty(
             decision=empty.row,

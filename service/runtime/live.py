@@ -12,17 +12,25 @@ from feature_store.schema import STORED
 from feature_store.segments import FIELD as SEGMENTS
 from feature_store.segments import SegmentCodes
 from feature_store.store import CustomerStore
+from service.decisioning.adaptation import Learned
 from service.decisioning.snapshot import Snapshot
+from service.runtime.following import Following
 from service.runtime.requests import RequestChecker
 
 
 @dataclass(frozen=True)
 class Live:
-    """What decides now: a snapshot, the store as its schema sees it, and the names of consents. It is swapped
-    as a whole, and a batch keeps the one that it began with."""
+    """What decides now: a snapshot, the store as its schema sees it, how propensities follow outcomes, and
+    the names of consents. It is swapped as a whole, and a batch keeps the one that it began with."""
 
     snapshot: Snapshot
     store: CustomerStore
+    following: Following | None = None
+
+    @property
+    def learned(self) -> Learned | None:
+        """What outcomes have taught by now."""
+        return None if self.following is None else self.following.learned
 
     @cached_property
     def checker(self) -> RequestChecker:

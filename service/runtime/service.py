@@ -25,6 +25,7 @@ from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
 from service.runtime.decider import Decider
 from service.runtime.features import FeatureReader
+from service.runtime.following import Follower, Following
 from service.runtime.journal import Journal
 from service.runtime.live import Live
 from service.runtime.outcomes import OutcomeIntake
@@ -61,6 +62,7 @@ class Service:
         limits = {"max_batch": settings.max_batch, "max_waiting": settings.max_waiting}
         self.reloader = Reloader(self._load)
         self.ledger = Ledger(store.budgets)
+        self.follower = Follower(store.classroom)
         self.decider = Decider(
             Live(snapshot, store),
             FeatureReader(retry_after=settings.store_retry_ms / 1000),
@@ -133,12 +135,14 @@ class Service:
             store = store.of_schema(workspace.schema)
             await _register(store)
         await self.ledger.adopt(snapshot)
+        following = await self.follower.adopt(_following(workspace, snapshot))
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(0)
         for model in self.snapshot.all_models:
             metrics.MODEL_INFO.labels(model.name, model.version).set(0)
             metrics.SCORER_INFO.labels(model.name, model.kind).set(0)
         # no await from here on: nobody sees a part of it
-        self.decider.live = Live(snapshot, store)
+        self.decider.live = Live(snapshot, store, following)
+        self.outcomes.following = following
         self._record(workspace, snapshot)
         self.workspace, self.store = workspace, store
         self.customers = Customers(store, snapshot, workspace.files.outcomes)
@@ -172,6 +176,7 @@ class Service:
         await self.outcomes.drain()
         await self.events.drain()
         await self.ledger.stop()
+        await self.follower.stop()
         await self.recorder.drain()
         if self._journal is not None:
             await self._journal.stop()
@@ -239,6 +244,9 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
     await _register(store)
     await service.ledger.adopt(snapshot)
     service.ledger.start()
+    following = await service.follower.adopt(_following(workspace, snapshot))
+    service.decider.live, service.outcomes.following = Live(snapshot, store, following), following
+    service.follower.start()
     service.reloader.start(store, seen)
     service.backlog.start()
     gc.collect()
@@ -256,6 +264,12 @@ async def _register(store: CustomerStore) -> None:
     except StoreUnavailable as error:
         metrics.STORE_ERRORS.labels("register_schema").inc()
         log.warning("store_unavailable", operation="register_schema", reason=str(error))
+
+
+def _following(workspace: Workspace, snapshot: Snapshot) -> Following | None:
+    """How propensities follow outcomes; None where none does."""
+    adaptation = snapshot.adaptation
+    return None if adaptation is None else Following(snapshot, adaptation, workspace.label_rules)
 
 
 def warm_up(snapshot: Snapshot) -> None:
