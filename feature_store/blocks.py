@@ -1,6 +1,6 @@
 """What was promised and what came of it, for one action in one channel: counts by the time of the decisions.
 
-A block has what was decided from its `since` on, until the next one begins. Blocks are as long as it takes to
+A block has what was decided before the next one begins. Blocks are as long as it takes to
 expect so many responses, so that memory is one of outcomes and not of days, and a late response still finds
 the decisions that it belongs to.
 """
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = np.dtype([("since", "<f8"), ("shown", "<f8"), ("expected", "<f8"), ("responses", "<f8")])
-"""The first moment of its decisions (epoch seconds), how many were shown, the sum of the propensities that
-were predicted for these, and how many were responded to."""
+BLOCK = np.dtype([(name, "<f8") for name in ("since", "until", "shown", "expected", "responses")])
+"""The first and the last moment of its decisions (epoch seconds), how many were shown, the sum of the
+propensities that were predicted for these, and how many were responded to."""
 MOST_BLOCKS = 32
 
 Blocks = NDArray[np.void]
@@ -32,18 +32,21 @@ class Count(NamedTuple):
 def counted(blocks: Blocks, counts: Iterable[Count], width: float) -> Blocks:
     """Blocks with more counts; a new one begins where the newest expects `width` responses. What belongs
     before the oldest of as many as are kept is forgotten already."""
-    found = [list(block) for block in blocks.tolist()]
+    found = blocks.tolist()
     for count in sorted(counts):
-        if not found or (found[-1][2] >= width and count.at > found[-1][0]):
-            found.append([count.at, 0.0, 0.0, 0.0])
+        if not found or (found[-1][3] >= width and count.at > found[-1][0]):
+            found.append((count.at, count.at, 0.0, 0.0, 0.0))
         place = _place(found, count.at)
-        if place is None:
-            continue
-        block = found[place]
-        block[0] = min(block[0], count.at)
-        for column, number in enumerate(count[1:], 1):
-            block[column] += number
-    return np.array([tuple(block) for block in found[-MOST_BLOCKS:]], BLOCK)
+        if place is not None:
+            since, until, shown, expected, responses = found[place]
+            found[place] = (
+                min(since, count.at),
+                max(until, count.at),
+                shown + count.shown,
+                expected + count.expected,
+                responses + count.responses,
+            )
+    return np.array(found[-MOST_BLOCKS:], BLOCK)
 
 
 def _place(found: Sequence[Sequence[float]], at: float) -> int | None:

@@ -157,7 +157,7 @@ class Classroom:
         kept = dict(zip(fields[::2], fields[1::2], strict=True))
         cursor = kept.pop(CURSOR, _BEGINNING)
         cells = {int(name): unpacked(blocks) for name, blocks in kept.items()}
-        over = [cell for cell, blocks in cells.items() if blocks["since"][-1] < time.time() - FORGOTTEN_AFTER]
+        over = [cell for cell, blocks in cells.items() if blocks["until"][-1] < time.time() - FORGOTTEN_AFTER]
         if over:
             await self._run([("HDEL", LEARNED, *over)])
         return cursor, cells

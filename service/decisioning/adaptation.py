@@ -128,9 +128,7 @@ def _sums(adaptation: Adaptation, cells: Mapping[int, Blocks], now: float) -> tu
     place = np.repeat([at for at, _ in found], lengths)
     action = place % shape[1]
     last = np.cumsum(lengths) - 1
-    until = np.append(blocks["since"][1:], now)
-    until[last] = now
-    share = _responded_by(now, blocks["since"], until, adaptation.delay[action])
+    share = _responded_by(now, blocks["since"], blocks["until"], adaptation.delay[action])
     expected = share * blocks["expected"]
     upto = np.cumsum(expected)
     after = np.repeat(upto[last], lengths) - upto
