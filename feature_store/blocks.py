@@ -1,8 +1,8 @@
 """What was promised and what came of it, for one action in one channel: counts by the time of the decisions.
 
-A block has what was decided before the next one begins. Blocks are as long as it takes to
-expect so many responses, so that memory is one of outcomes and not of days, and a late response still finds
-the decisions that it belongs to.
+A block has what was decided before the next one begins. Blocks are as long as it takes to expect so many
+responses, so that memory is one of outcomes and not of days, and long enough for these to come: a late
+response still finds the decisions that it belongs to.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,13 @@ Blocks = NDArray[np.void]
 NOTHING: Blocks = np.empty(0, BLOCK)
 
 
+class Length(NamedTuple):
+    """What a block has at least before the next one begins: expected responses, and seconds."""
+
+    responses: float
+    seconds: float
+
+
 class Count(NamedTuple):
     """What is to be counted for decisions at a time in epoch seconds."""
 
@@ -29,12 +36,12 @@ class Count(NamedTuple):
     responses: float
 
 
-def counted(blocks: Blocks, counts: Iterable[Count], width: float) -> Blocks:
-    """Blocks with more counts; a new one begins where the newest expects `width` responses. What belongs
-    before the oldest of as many as are kept is forgotten already."""
+def counted(blocks: Blocks, counts: Iterable[Count], length: Length) -> Blocks:
+    """Blocks of a length with more counts. What belongs before the oldest of as many as are kept is
+    forgotten already."""
     found = blocks.tolist()
     for count in sorted(counts):
-        if not found or (found[-1][3] >= width and count.at > found[-1][0]):
+        if not found or _is_over(found[-1], count.at, length):
             found.append((count.at, count.at, 0.0, 0.0, 0.0))
         place = _place(found, count.at)
         if place is not None:
@@ -47,6 +54,11 @@ def counted(blocks: Blocks, counts: Iterable[Count], width: float) -> Blocks:
                 responses + count.responses,
             )
     return np.array(found[-MOST_BLOCKS:], BLOCK)
+
+
+def _is_over(block: Sequence[float], at: float, length: Length) -> bool:
+    since, _, _, expected, _ = block
+    return expected >= length.responses and at > since and at >= since + length.seconds
 
 
 def _place(found: Sequence[Sequence[float]], at: float) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from feature_store.blocks import NOTHING, Blocks, Count, counted, unpacked
+from feature_store.blocks import NOTHING, Blocks, Count, Length, counted, unpacked
 from feature_store.client import Client, Command, all_good
 from feature_store.keys import customer_key
 from feature_store.script import Script, run_calls
@@ -44,10 +44,10 @@ _IN_MILLISECOND = 4096
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
     """What a channel says of one offer: `said` of it, `predicted` and decided at a time in epoch seconds, for
-    a cell whose blocks are `width` responses wide. It is remembered `until` it can't be said again."""
+    a cell whose blocks are of a `length`. It is remembered `until` it can't be said again."""
 
     cell: int
-    width: float
+    length: Length
     decided_at: float
     predicted: float
     said: int
@@ -60,7 +60,7 @@ class Showing(msgspec.Struct, frozen=True, array_like=True):
     """Some offers of one cell in a channel that shows what it offers."""
 
     cell: int
-    width: float
+    length: Length
     decided_at: float
     number: int
     expected: float
@@ -119,8 +119,8 @@ if the cursor is not the expected one."""
 
 _Entry = tuple[bytes, Lessons]
 """Of the stream, with its id."""
-_Counts = dict[int, tuple[float, list[Count]]]
-"""By cell, the width of its blocks and what is to be counted."""
+_Counts = dict[int, tuple[Length, list[Count]]]
+"""By cell, the length of its blocks and what is to be counted."""
 
 
 class Classroom:
@@ -172,7 +172,7 @@ class Classroom:
         counts: _Counts = {}
         for _, lessons in entries:
             for one in lessons.showings:
-                _, of_cell = counts.setdefault(one.cell, (one.width, []))
+                _, of_cell = counts.setdefault(one.cell, (one.length, []))
                 of_cell.append(Count(one.decided_at, one.number, one.expected, 0.0))
         told = [(_number(id_), report) for id_, lessons in entries for report in _together(lessons.reports)]
         now = time.time()
@@ -180,7 +180,7 @@ class Classroom:
         marked = await self._call(MARK, calls) if calls else []
         for (_, report), (shown, responded) in zip(told, marked, strict=True):
             if shown or responded:
-                _, of_cell = counts.setdefault(report.cell, (report.width, []))
+                _, of_cell = counts.setdefault(report.cell, (report.length, []))
                 of_cell.append(Count(report.decided_at, shown, shown * report.predicted, responded))
         return counts
 
@@ -190,9 +190,9 @@ class Classroom:
             return []
         [stored] = await self._run([("HMGET", LEARNED, *counts)])
         fields: list[Any] = []
-        for (cell, (width, more)), blocks in zip(counts.items(), stored, strict=True):
+        for (cell, (length, more)), blocks in zip(counts.items(), stored, strict=True):
             before = NOTHING if blocks is None else unpacked(blocks)
-            fields += [cell, counted(before, more, width).tobytes()]
+            fields += [cell, counted(before, more, length).tobytes()]
         return fields
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:

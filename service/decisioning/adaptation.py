@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.blocks import MOST_BLOCKS, Blocks
+from feature_store.blocks import MOST_BLOCKS, Blocks, Length
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,8 @@ class Adaptation:
     cells      C x A  the number under which outcomes are counted; it names the version that predicts, so that
                       a new one begins with nothing to correct. `NOWHERE`: propensities stay as predicted
     groups     C x A  a number for all cells of one group and model in one channel
-    half_life  A      responses after which an outcome counts half
+    half_life  A      responses after which an outcome counts half, unless its delay lasts longer: who forgets
+                      before responses come knows only of the fast ones
     prior      A      how many responses the others of the group count for
     delay      A      from a decision to a response, on average
     unseen     A      the propensity of an action of which its model has seen nothing and that declares none:
@@ -61,9 +62,10 @@ class Adaptation:
         numbers: Sequence[Sequence[int]] = self.cells.tolist()
         return numbers
 
-    def width(self, action: int) -> float:
-        """Responses that a block of an action's cells expects."""
-        return float(self.half_life[action]) / BLOCKS_OF_A_HALF_LIFE
+    def length(self, action: int) -> Length:
+        """That of the blocks of an action's cells."""
+        kept = float(self.half_life[action]), float(self.delay[action])
+        return Length(*(part / BLOCKS_OF_A_HALF_LIFE for part in kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +130,14 @@ def _sums(adaptation: Adaptation, cells: Mapping[int, Blocks], now: float) -> tu
     place = np.repeat([at for at, _ in found], lengths)
     action = place % shape[1]
     last = np.cumsum(lengths) - 1
-    share = _responded_by(now, blocks["since"], blocks["until"], adaptation.delay[action])
+    delay = adaptation.delay[action]
+    share = _responded_by(now, blocks["since"], blocks["until"], delay)
     expected = share * blocks["expected"]
     upto = np.cumsum(expected)
     after = np.repeat(upto[last], lengths) - upto
     weight = np.exp2(-after / adaptation.half_life[action])
+    aged = np.exp2(-(now - blocks["until"]) / np.maximum(delay, 1e-9))
+    weight = np.maximum(weight, np.where(delay > 0.0, np.minimum(aged, 1.0), 0.0))
 
     def summed(column: Floats) -> Floats:
         sums: Floats = np.bincount(place, weight * column, adaptation.cells.size).astype(np.float64)

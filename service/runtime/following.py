@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from feature_store.blocks import Blocks
+from feature_store.blocks import Blocks, Length
 from feature_store.lessons import (
     RESPONDED,
     SHOWN,
@@ -49,7 +49,7 @@ RETRY = 5.0
 
 @dataclass(slots=True)
 class _Showing:
-    width: float
+    length: Length
     decided_at: float
     number: int = 0
     expected: float = 0.0
@@ -85,7 +85,7 @@ class Following:
         cell, predicted = grant.basis
         return Report(
             cell=cell,
-            width=self.adaptation.width(action),
+            length=self.adaptation.length(action),
             decided_at=grant.decided_at,
             predicted=predicted,
             said=said if reports else said | SHOWN_AS_OFFERED,
@@ -109,7 +109,7 @@ class Following:
             return
         showing = self.showings.get(cell)
         if showing is None:
-            showing = self.showings[cell] = _Showing(self.adaptation.width(action), at)
+            showing = self.showings[cell] = _Showing(self.adaptation.length(action), at)
         showing.number += 1
         showing.expected += predicted
 
@@ -118,7 +118,7 @@ class Following:
         noted, self.showings = self.showings, {}
         return Lessons(
             showings=[
-                Showing(cell, one.width, one.decided_at, one.number, one.expected)
+                Showing(cell, one.length, one.decided_at, one.number, one.expected)
                 for cell, one in noted.items()
             ]
         )
@@ -201,11 +201,11 @@ class Follower:
             StoreUnavailable: the store is away; what was noted meanwhile may be lost.
         """
         await self._leave_lessons()
+        while await self._classroom.fold():
+            pass
         following = self._following
         if following is None:
             return
-        while await self._classroom.fold():
-            pass
         await self._look()
         if self._following is following:
             following.take_up(self._cells, time.time())

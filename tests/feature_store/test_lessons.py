@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from feature_store.blocks import Length
 from feature_store.client import StoreUnavailable
 from feature_store.lessons import (
     LEARNED,
@@ -27,6 +28,7 @@ from .test_store_contract import outcome
 RunWithStore = Callable[[Callable[[CustomerStore], Awaitable[None]]], None]
 NOW = time.time()
 CELL = 2**63 + 7
+LENGTH = Length(6.0, 0.0)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def customer() -> str:
 def report(customer: str, said: int, offer: str = "one", **changes: object) -> Report:
     fields = {
         "cell": CELL,
-        "width": 6.0,
+        "length": LENGTH,
         "decided_at": NOW - 60,
         "predicted": 0.25,
         "said": said,
@@ -106,7 +108,7 @@ def test_where_nobody_reports_what_is_shown_offers_are_counted_as_they_are_made(
 ) -> None:
     async def scenario(store: CustomerStore) -> None:
         classroom = await emptied(store)
-        await classroom.add(Lessons(showings=[Showing(CELL, 6.0, NOW, 40, 10.0)]))
+        await classroom.add(Lessons(showings=[Showing(CELL, LENGTH, NOW, 40, 10.0)]))
         await teach(store, report(customer, RESPONDED | SHOWN_AS_OFFERED))
         await teach(store, report(customer, RESPONDED | SHOWN_AS_OFFERED))
         assert await learned(classroom) == (40, 10.0, 1)

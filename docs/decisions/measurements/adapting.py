@@ -51,7 +51,7 @@ def looks(
     blocks, number = NOTHING, max(1, round(1 / predicted / STEPS_OF_A_RESPONSE))
     for look, rate in enumerate(rates):
         responses = int(rng.binomial(number, rate))
-        blocks = counted(blocks, [Count(float(look), number, number * predicted, responses)], how.width(0))
+        blocks = counted(blocks, [Count(float(look), number, number * predicted, responses)], how.length(0))
         if look >= learns_from:
             found = learned(how, {1: blocks}, np.zeros(1), float(look))
             yield float(found.corrections[0, 0]), number, responses
@@ -126,7 +126,7 @@ def delayed() -> None:
             counts = [Count(one, 1.0, rate, 0.0) for one in shown] + [
                 Count(one, 0, 0, 1) for one in responded
             ]
-            found = learned(how, {1: counted(NOTHING, counts, how.width(0))}, np.zeros(1), now)
+            found = learned(how, {1: counted(NOTHING, counts, how.length(0))}, np.zeros(1), now)
             sys.stdout.write(
                 f"{hours:4} h after a fresh start, a delay of {delay:4.0f} s declared: "
                 f"{found.corrections[0, 0]:.2f}\n"
@@ -137,7 +137,7 @@ def costs(actions: int, channels: int) -> None:
     """Processor time of a batch and of a refresh."""
     how, rng = adaptation(50.0, 60.0, channels, actions), np.random.default_rng(0)
     counts = [Count(float(moment), 100, 5.0, 5.0) for moment in range(2 * MOST_BLOCKS)]
-    cells = dict.fromkeys(how.places, counted(NOTHING, counts, how.width(0)))
+    cells = dict.fromkeys(how.places, counted(NOTHING, counts, how.length(0)))
     found, P = learned(how, cells, np.zeros(actions), 64.0), rng.random((64, actions))
     refresh = least(lambda: learned(how, cells, np.zeros(actions), 64.0), 20)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_store.blocks import NOTHING, Blocks, Count, counted
+from feature_store.blocks import NOTHING, Blocks, Count, Length, counted
 from service.decisioning.adaptation import STEPS, Adaptation, known, learned, positives
 from service.decisioning.batch import Batch
 from service.decisioning.propensity import corrected
@@ -17,6 +17,7 @@ from service.decisioning.propensity import corrected
 HALF_LIFE, PRIOR = 50.0, 10.0
 NOW = 10_000.0
 DAY = 86_400.0
+LENGTH = Length(HALF_LIFE / 8, 0.0)
 
 numbers = st.floats(0, 1e4)
 
@@ -35,7 +36,7 @@ def adaptation(actions: int = 3, delay: float = 0.0, **changes: object) -> Adapt
 
 
 def cell(*counts: tuple[float, float, float, float]) -> Blocks:
-    return counted(NOTHING, [Count(*count) for count in counts], HALF_LIFE / 8)
+    return counted(NOTHING, [Count(*count) for count in counts], LENGTH)
 
 
 def corrections(how: Adaptation, cells: Mapping[int, Blocks], now: float = NOW) -> list[float]:
@@ -87,7 +88,9 @@ def test_one_more_response_never_makes_a_propensity_fall(
 def test_after_a_half_life_of_responses_an_outcome_counts_half() -> None:
     how = adaptation(actions=1)
     old = cell((0.0, 1.0, 10.0, 10.0))
-    found = learned(how, {1: counted(old, [Count(1.0, 1.0, HALF_LIFE, 0.0)], 1.0)}, np.zeros(1), NOW)
+    found = learned(
+        how, {1: counted(old, [Count(1.0, 1.0, HALF_LIFE, 0.0)], Length(1.0, 0.0))}, np.zeros(1), NOW
+    )
     assert found.responses[0, 0] == pytest.approx(5.0)
 
 
@@ -105,7 +108,7 @@ def test_what_no_model_has_seen_begins_at_the_rate_of_its_group() -> None:
     cells = {1: cell((0, 4000, 200.0, 200)), 2: cell((0, 4000, 200.0, 200))}  # 5 %, as is predicted
     how = adaptation(unseen=np.array([np.nan, np.nan, base]))
     first, second, new = corrections(how, cells)
-    assert (first, second) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert [first, second] == pytest.approx([1.0, 1.0])
     assert base * new == pytest.approx(0.05, rel=0.02)
 
 
@@ -127,9 +130,20 @@ def test_responses_that_are_still_to_come_are_not_missed() -> None:
     assert corrections(adaptation(1), one, DAY)[0] < 0.75, "who does not know of the delay"
 
 
+def test_who_has_to_wait_for_responses_does_not_forget_before_they_come() -> None:
+    """Fifty times as much as the half-life is expected within the delay."""
+    delay, how = 3600.0, adaptation(actions=1, delay=3600.0)
+    at = np.arange(0.0, 4 * delay, 4.0)
+    come = 1.0 - np.exp(-(4 * delay - at) / delay)
+    slow = np.where(4 * delay - at < delay / 4, 0.0, come)  # nobody is fast, as the distribution has it
+    counts = np.column_stack([at, np.full(len(at), 10.0), np.full(len(at), 3.0), 3.0 * slow])
+    blocks = counted(NOTHING, [Count(*count) for count in counts.tolist()], how.length(0))
+    assert corrections(how, {1: blocks}, 4 * delay)[0] == pytest.approx(1.0, abs=0.1)
+
+
 def test_late_responses_of_what_is_long_decided_correct_it() -> None:
     early = cell((0.0, 100, 40.0, 10))
-    late = counted(early, [Count(0.0, 0, 0.0, 30)], HALF_LIFE / 8)
+    late = counted(early, [Count(0.0, 0, 0.0, 30)], LENGTH)
     assert corrections(adaptation(1, delay=3600.0), {1: late}, NOW)[0] == pytest.approx(1.0, abs=0.06)
 
 
