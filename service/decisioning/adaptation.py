@@ -74,8 +74,8 @@ class Learned:
 
     corrections  C x A  by which propensities are multiplied
     responses    C x A  how many each is made of: older ones count less
-    known        A      how many positives are known of an action with those that its model has learnt from,
-                        in `STEPS` of a doubling
+    known        C x A  how many positives are known of an action with those that its model has learnt from,
+                        in `STEPS` of a doubling; the same in all channels
     """
 
     corrections: NDArray[np.float32]
@@ -103,7 +103,8 @@ def learned(adaptation: Adaptation, cells: Mapping[int, Blocks], trained: Floats
     others = (prior + others_responses) / (prior + promised)
     corrections = (prior * others + responses) / (prior + expected)
     corrections[adaptation.cells == NOWHERE] = 1.0
-    return Learned(corrections.astype(np.float32), responses, known(trained + responses.sum(axis=0)))
+    steps = known(trained + responses.sum(axis=0))
+    return Learned(corrections.astype(np.float32), responses, np.tile(steps, (len(corrections), 1)))
 
 
 def known(positives: Floats) -> NDArray[np.int8]:

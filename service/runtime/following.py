@@ -43,6 +43,8 @@ _evidence = cache(metrics.PROPENSITY_EVIDENCE.labels)
 
 REFRESH = 1.0
 """Seconds between two looks at what there is to count, and what has been learned."""
+SHARE = 0.05
+"""Of the time may be spent on that: who follows thousands of cells looks less often."""
 RETRY = 5.0
 """Seconds until a store that was away is asked again."""
 
@@ -127,7 +129,7 @@ class Following:
         """Learn what counts teach as of now."""
         found = learned(self.adaptation, cells, self.snapshot.trained, now)
         if self.snapshot.leaves_to_chance:
-            self.snapshot.ways_knowing(found.known)  # a decision finds it made
+            self.snapshot.ways_knowing(found.known[0])  # a decision finds it made
         self.learned = found
         self._show(found)
 
@@ -161,7 +163,7 @@ class Follower:
                 await self._look()
             except StoreUnavailable as error:
                 _failed(error)
-            following.take_up(self._cells, time.time())
+            await asyncio.to_thread(following.take_up, self._cells, time.time())
         if self._following is not None:
             self._former.append(self._following)
         self._following = following
@@ -183,10 +185,13 @@ class Follower:
             _failed(error)
 
     async def _run(self) -> None:
+        pause = REFRESH
         while True:
-            await asyncio.sleep(REFRESH)
+            await asyncio.sleep(pause)
+            started = time.perf_counter()
             try:
                 await self.follow()
+                pause = max(REFRESH, (time.perf_counter() - started) / SHARE)
             except StoreUnavailable as error:
                 _failed(error)
                 await asyncio.sleep(RETRY)
@@ -206,9 +211,9 @@ class Follower:
         following = self._following
         if following is None:
             return
-        await self._look()
-        if self._following is following:
-            following.take_up(self._cells, time.time())
+        is_new = await self._look()
+        if is_new or following.adaptation.delay.any():  # with a delay, time alone teaches
+            await asyncio.to_thread(following.take_up, self._cells, time.time())
 
     async def _leave_lessons(self) -> None:
         former, self._former = self._former, []
@@ -217,10 +222,12 @@ class Follower:
             if lessons.showings:
                 await self._classroom.add(lessons)
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Read what all have counted; whether there was something new."""
         found = await self._classroom.learned(self._seen)
         if found is not None:
             self._seen, self._cells = found
+        return found is not None
 
 
 def _failed(error: StoreUnavailable) -> None:

@@ -151,7 +151,7 @@ def columns(
         units=keys_of([p.request.customer_key for p in due]) if experiments.needs_units else None,
         account_units=account_units([p.request for p in due], rows) if experiments.needs_accounts else None,
         corrections=None if learned is None else learned.for_batch(channel, scored),
-        known=None if learned is None else np.broadcast_to(learned.known, (len(due), len(learned.known))),
+        known=None if learned is None else learned.known.take(channel, axis=0),
     )
 
 

@@ -149,7 +149,7 @@ def test_late_responses_of_what_is_long_decided_correct_it() -> None:
 
 def test_evidence_is_what_models_know_and_what_outcomes_add() -> None:
     found = learned(adaptation(), {1: cell((0, 100, 30, 32))}, np.array([32.0, 0.0, 8.0]), NOW)
-    assert positives(found.known).tolist() == [64.0, 1.0, 8.0]
+    assert positives(found.known[0]).tolist() == [64.0, 1.0, 8.0]
 
 
 @given(st.floats(1, 1e9))
