@@ -44,7 +44,7 @@ _evidence = cache(metrics.PROPENSITY_EVIDENCE.labels)
 REFRESH = 1.0
 """Seconds between two looks at what there is to count, and what has been learned."""
 SHARE = 0.05
-"""Of the time may be spent on that: who follows thousands of cells looks less often."""
+"""Of the time may be spent on learning: who follows thousands of cells looks less often."""
 RETRY = 5.0
 """Seconds until a store that was away is asked again."""
 
@@ -153,6 +153,8 @@ class Follower:
         self._former: list[Following] = []
         self._seen: bytes | None = None
         self._cells: Mapping[int, Blocks] = {}
+        self._seconds = 0.0
+        """That learning took the last time."""
         self._task: asyncio.Task[None] | None = None
 
     async def adopt(self, following: Following | None) -> Following | None:
@@ -185,13 +187,10 @@ class Follower:
             _failed(error)
 
     async def _run(self) -> None:
-        pause = REFRESH
         while True:
-            await asyncio.sleep(pause)
-            started = time.perf_counter()
+            await asyncio.sleep(max(REFRESH, self._seconds / SHARE))
             try:
                 await self.follow()
-                pause = max(REFRESH, (time.perf_counter() - started) / SHARE)
             except StoreUnavailable as error:
                 _failed(error)
                 await asyncio.sleep(RETRY)
@@ -213,7 +212,9 @@ class Follower:
             return
         is_new = await self._look()
         if is_new or following.adaptation.delay.any():  # with a delay, time alone teaches
+            started = time.perf_counter()
             await asyncio.to_thread(following.take_up, self._cells, time.time())
+            self._seconds = time.perf_counter() - started
 
     async def _leave_lessons(self) -> None:
         former, self._former = self._former, []
