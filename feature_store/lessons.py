@@ -199,7 +199,7 @@ class Classroom:
         return all_good(await self._client.run(commands, WITHIN))
 
     async def _call(self, script: Script, calls: Sequence[Command]) -> list[Any]:
-        return all_good(await run_calls(self._client, script, calls))
+        return all_good(await run_calls(self._client, script, calls, within=WITHIN))
 
 
 def _some(entries: Sequence[_Entry]) -> Sequence[_Entry]:
