@@ -75,8 +75,15 @@ def offer_rows(entries: Sequence[DecisionEntry]) -> pa.Table:
         "decided_at": times(np.repeat([entry.decided_at for entry in entries], counts)),
         "issue": [issue for issue, _ in groups],
         "group": [group for _, group in groups],
+        "shadows": _joined(map(_shadows, entries)),
     }
     return _table(OFFERS.columns, made)
+
+
+def _shadows(entry: DecisionEntry) -> list[list[tuple[str, float]] | None]:
+    """By offered action what shadows have said; nothing, where there were none."""
+    said = entry.picks.shadows
+    return [list(found.items()) for found in said] if said else [None] * len(entry.picks.decision)
 
 
 def outcome_rows(outcomes: Sequence[tuple[Outcome, float]]) -> pa.Table:

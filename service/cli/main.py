@@ -12,7 +12,7 @@ try:
     from service.cli.labels import labels
     from service.cli.load import load
     from service.cli.log import log
-    from service.cli.models import models, promote, rollback
+    from service.cli.models import challenge, models, promote, rollback, shadow, withdraw
     from service.cli.replay import replay
     from service.cli.run import run
     from service.cli.serve import serve
@@ -40,6 +40,9 @@ for command in (
     models,
     promote,
     rollback,
+    shadow,
+    challenge,
+    withdraw,
     validate,
     diff,
     evaluate,

@@ -25,6 +25,7 @@ from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.scoring import BoundModel, Scoring
+from service.decisioning.shadows import Shadow
 from service.decisioning.slate_policy import SlatePolicy
 from service.decisioning.slate_rules import SlateRules
 from service.decisioning.stages import (
@@ -49,7 +50,7 @@ from service.decisioning.volumes import VolumeLimit
 from service.decisioning.wording import Wording
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """One version of the whole configuration.
 
@@ -78,6 +79,8 @@ class Snapshot:
     """A: the actions of the emergency exclusion; None where it is empty."""
     wordings: tuple[tuple[Wording, ...], ...] = ()
     """The words for reasons of each treatment; empty where the workspace has none."""
+    shadows: tuple[Shadow, ...] = ()
+    """What scores beside the models. No decision depends on it."""
 
     @cached_property
     def conduct(self) -> Conduct:
@@ -278,10 +281,15 @@ class Snapshot:
         return hashlib.blake2b(repr(self.versions).encode(), digest_size=8).hexdigest()
 
     @cached_property
+    def model_versions(self) -> dict[str, str]:
+        """That of each model, by its name."""
+        return {model.name: model.version for model in self.all_models}
+
+    @cached_property
     def versions(self) -> dict[str, object]:
         """What every decision is stamped with."""
         return {
             "catalogue": self.catalogue.version,
             "features": self.schema.fingerprint,
-            "models": {model.name: model.version for model in self.all_models},
+            "models": self.model_versions,
         }

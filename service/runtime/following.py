@@ -131,11 +131,12 @@ class Following:
         if self.snapshot.leaves_to_chance:
             self.snapshot.ways_knowing(found.known[0])  # a decision finds it made
         self.learned = found
-        self._show(found)
 
-    def _show(self, found: Learned) -> None:
+    def show(self) -> None:
         """Show the corrections, and how many responses each is made of."""
-        catalogue = self.snapshot.catalogue
+        catalogue, found = self.snapshot.catalogue, self.learned
+        if found is None:
+            return
         for place in self.adaptation.places.values():
             where, what = divmod(place, len(catalogue.actions))
             action = catalogue.actions[what]
@@ -145,11 +146,11 @@ class Following:
 
 
 class Follower:
-    """Follows outcomes for one worker."""
+    """Follows outcomes for one worker: for the snapshot that decides, and for those of challengers."""
 
     def __init__(self, classroom: Classroom) -> None:
         self._classroom = classroom
-        self._following: Following | None = None
+        self._followings: tuple[Following, ...] = ()
         self._former: list[Following] = []
         self._seen: bytes | None = None
         self._cells: Mapping[int, Blocks] = {}
@@ -157,19 +158,17 @@ class Follower:
         """That learning took the last time."""
         self._task: asyncio.Task[None] | None = None
 
-    async def adopt(self, following: Following | None) -> Following | None:
-        """Follow outcomes for a snapshot that is about to decide, from what is learned already; None: for
-        none. What the last one has noted is counted still."""
-        if following is not None:
+    async def adopt(self, followings: tuple[Following, ...]) -> None:
+        """Follow outcomes for what is about to decide, the snapshot of the champions first, from what is
+        learned already. What the last ones have noted is counted still."""
+        if followings:
             try:
                 await self._look()
             except StoreUnavailable as error:
                 _failed(error)
-            await asyncio.to_thread(following.take_up, self._cells, time.time())
-        if self._following is not None:
-            self._former.append(self._following)
-        self._following = following
-        return following
+            await asyncio.to_thread(_take_up, followings, self._cells)
+        self._former += self._followings
+        self._followings = followings
 
     def start(self) -> None:
         """Follow from now on."""
@@ -207,18 +206,18 @@ class Follower:
         await self._leave_lessons()
         while await self._classroom.fold():
             pass
-        following = self._following
-        if following is None:
+        followings = self._followings
+        if not followings:
             return
         is_new = await self._look()
-        if is_new or following.adaptation.delay.any():  # with a delay, time alone teaches
+        if is_new or followings[0].adaptation.delay.any():  # with a delay, time alone teaches
             started = time.perf_counter()
-            await asyncio.to_thread(following.take_up, self._cells, time.time())
+            await asyncio.to_thread(_take_up, followings, self._cells)
             self._seconds = time.perf_counter() - started
 
     async def _leave_lessons(self) -> None:
         former, self._former = self._former, []
-        for following in (*former, *([self._following] if self._following else [])):
+        for following in (*former, *self._followings):
             lessons = following.lessons()
             if lessons.showings:
                 await self._classroom.add(lessons)
@@ -229,6 +228,13 @@ class Follower:
         if found is not None:
             self._seen, self._cells = found
         return found is not None
+
+
+def _take_up(followings: Sequence[Following], cells: Mapping[int, Blocks]) -> None:
+    """Learn what counts teach now; metrics show it of the champions."""
+    for following in followings:
+        following.take_up(cells, time.time())
+    followings[0].show()
 
 
 def _failed(error: StoreUnavailable) -> None:

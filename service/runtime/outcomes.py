@@ -14,6 +14,7 @@ from service.observability import metrics
 from service.runtime.faults import Fault
 from service.runtime.following import Following
 from service.runtime.intake import Intake
+from service.runtime.responses import Responses
 from service.runtime.tokens import Grant, InvalidToken, Signer
 
 CLOCK_SKEW = 300.0
@@ -53,11 +54,13 @@ class OutcomeIntake:
         store: CustomerStore,
         signer: Signer,
         outcomes: Mapping[str, str],
+        responses: Responses,
         *,
         max_batch: int,
         max_waiting: int,
     ) -> None:
         self._store, self._signer, self.names = store, signer, outcomes
+        self._responses = responses
         self.redeems: Mapping[str, Collection[str]] = {}
         """By outcome the contact policies whose reservations it stands in for."""
         self.following: Following | None = None
@@ -117,13 +120,10 @@ class OutcomeIntake:
         outcomes = [outcome for outcome, _ in taken]
         return await self._store.record_outcomes(outcomes, time.time(), self.redeems, lessons)
 
-    @staticmethod
-    def _count(outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
-        counted = Counter(
-            (outcome.outcome, outcome.issue, outcome.group, outcome.action, outcome.channel)
-            for outcome, first in zip(outcomes, new, strict=True)
-            if first
-        )
+    def _count(self, outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
+        fresh = [outcome for outcome, first in zip(outcomes, new, strict=True) if first]
+        self._responses.reported(fresh)
+        counted = Counter((o.outcome, o.issue, o.group, o.action, o.channel) for o in fresh)
         for labels, number in counted.items():
             metrics.OUTCOMES.labels(*labels).inc(number)
         if len(new) > sum(new):

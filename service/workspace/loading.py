@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything a business edits or trains, read into one snapshot."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,6 +18,7 @@ from models.spec import ModelSpec, load_specs
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.scoring import BoundModel
+from service.decisioning.shadows import Shadow
 from service.decisioning.snapshot import Snapshot
 from service.workspace.adaptation import compile_adaptation
 from service.workspace.archive import Archive
@@ -172,8 +173,10 @@ def _load(folder: Path) -> Workspace:
     return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive, derivations)
 
 
-def compile_snapshot(workspace: Workspace, models: LoadedModels) -> Snapshot:
-    """Bind loaded models to the workspace's schema and catalogue."""
+def compile_snapshot(
+    workspace: Workspace, models: LoadedModels, shadows: Sequence[PropensityModel] = ()
+) -> Snapshot:
+    """Bind loaded models to the workspace's schema and catalogue, and those that score beside them."""
     catalogue, loaded = workspace.catalogue, models.responses
     bound = tuple(_bind(model, workspace) for model in loaded.values())
     priors = np.array(
@@ -204,6 +207,7 @@ def compile_snapshot(workspace: Workspace, models: LoadedModels) -> Snapshot:
         offers=workspace.engagement.offers,
         slate_policy=workspace.engagement.slate,
         wordings=workspace.wordings,
+        shadows=tuple(Shadow.of(_bind(model, workspace), workspace.schema) for model in shadows),
     )
 
 

@@ -71,13 +71,19 @@ def test_two_workers_are_one_service(start: Start, small_world: Path, store: Emb
         with httpx.Client(base_url=served.address) as channel:
             receipt = channel.post("/v1/outcomes", json={"token": token, "outcome": "click"})
             assert receipt.json() == {"accepted": 1, "duplicates": 0, "dry_run": 0}
+    drift = []
     for worker in workers:
         metrics = answer_of(worker, served.address, "/metrics").text
+        drift.append(total(metrics, "arbiter_drift_offers{"))
+        assert total(metrics, "arbiter_model_expected_responses_total{") > 0
+        assert total(metrics, "arbiter_model_share{") == 1
         assert total(metrics, "arbiter_decisions_total{") == 24
         assert total(metrics, "arbiter_decision_seconds_count") == 24
         assert total(metrics, "arbiter_outcomes_total{") == 24
         assert total(metrics, "arbiter_workers") == 2
         assert total(metrics, "arbiter_model_info{") == 1
+    assert drift[0] > 0
+    assert drift[1] == pytest.approx(drift[0], rel=1e-3), "each worker adds up what all have counted"
     assert served.ends() == 0
 
 

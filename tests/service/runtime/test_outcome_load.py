@@ -11,6 +11,7 @@ from feature_store.lessons import Report
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable, connect
 from service.runtime.intake import MOST_ROWS
 from service.runtime.outcomes import OutcomeIntake, OutcomeReport
+from service.runtime.responses import Responses
 from service.runtime.tokens import Grant, Signer
 from service.workspace.loading import Workspace
 
@@ -59,7 +60,7 @@ def reports(customer: str, number: int) -> list[OutcomeReport]:
 
 async def take_all(store: Watched, calls: list[list[OutcomeReport]]) -> list[object]:
     """What becomes of calls that are made at once: the number accepted, or the error."""
-    intake = OutcomeIntake(store, SIGNER, {"click": ""}, max_batch=100, max_waiting=100)
+    intake = OutcomeIntake(store, SIGNER, {"click": ""}, Responses(), max_batch=100, max_waiting=100)
     results = await asyncio.gather(*(intake.take(call) for call in calls), return_exceptions=True)
     await store.close()
     return [result if isinstance(result, BaseException) else result.accepted for result in results]
