@@ -28,8 +28,9 @@ class Picks(msgspec.Struct, frozen=True, kw_only=True):
 
     `decision` is the index of the decision in its entry; `rank` counts from 1. The five factors are those of
     the contract (propensity, context weight, value, lever and the priority that they make), and
-    `selection_probability` is the exact probability of this choice at this rank's turn. `shadows` has the
-    propensities of versions that only watch, by version, and no element where there are none.
+    `selection_probability` is the exact probability of this choice at this rank's turn. `predicted` is the
+    propensity before it was corrected by outcomes; empty where nothing was. `shadows` has the propensities of
+    versions that only watch, by version, and no element where there are none.
     """
 
     decision: list[int]
@@ -43,6 +44,7 @@ class Picks(msgspec.Struct, frozen=True, kw_only=True):
     lever: list[float]
     priority: list[float]
     selection_probability: list[float]
+    predicted: list[float] = []
     shadows: list[dict[str, float]] = []
 
 

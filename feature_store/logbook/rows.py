@@ -64,6 +64,7 @@ def offer_rows(entries: Sequence[DecisionEntry]) -> pa.Table:
         for name in OFFERS.columns.names
         if name in Picks.__struct_fields__
     }
+    made["predicted"] = _joined(entry.picks.predicted or entry.picks.propensity for entry in entries)
     made |= {
         name: _joined(map(getattr(entry, name).__getitem__, entry.picks.decision) for entry in entries)
         for name in ("decision_id", "customer_id", "channel", "arm")

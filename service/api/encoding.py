@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from feature_store.feature import iso_timestamp
+from service.decisioning.adaptation import NOWHERE
 from service.decisioning.catalogue import Treatment
 from service.decisioning.content import rendered
 from service.decisioning.explain import Candidate, explain
@@ -17,7 +18,7 @@ from service.runtime.tokens import Signer, packed
 
 Explanation = list[Candidate]
 encode = msgspec.json.Encoder().encode
-NO_OFFER = packed(None)
+NO_OFFER = NO_BASIS = packed(None)
 
 
 class _NoAction(msgspec.Struct, gc=False):
@@ -143,14 +144,30 @@ class DecisionEncoder:
         at, dry_run = decision.decided_at, decision.request.dry_run
         until, offers = at + self.token_seconds, decision.decisions.offered is not None
         whom = packed(decision.decision_id, decision.request.customer_key)
-        within = packed(decision.experiments, decision.account_id)
+        within, follows = packed(decision.experiments, decision.account_id), decision.scored
         filled: dict[int, list[_Action]] = {}
-        for _, slot, index, treatment, rank, bundle, position, p, c, v, lever, priority, q in picks:
+        for (
+            _,
+            slot,
+            index,
+            treatment,
+            rank,
+            bundle,
+            position,
+            p,
+            predicted,
+            c,
+            v,
+            lever,
+            priority,
+            q,
+        ) in picks:
             said = wording.said(slot, index, treatment)
             offer = decision.offer(index) if offers else None
             token = self._seal(
                 whom, said.packed, packed(rank, p, q, at, until, dry_run),
                 NO_OFFER if offer is None else packed(offer.name), within,
+                packed((said.cell, predicted)) if follows and said.cell != NOWHERE else NO_BASIS,
             )  # fmt: skip
             action = _Action(
                 rank,
@@ -179,12 +196,14 @@ class _Names(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What is the same whenever a treatment is said in a slot; `packed` is its part of a grant."""
+    """What is the same whenever a treatment is said in a slot; `packed` is its part of a grant, and `cell`
+    where its outcomes are counted."""
 
     names: _Names
     treatment: Treatment
     content: Raw
     packed: bytes
+    cell: int
 
 
 class _Wording:
@@ -193,6 +212,7 @@ class _Wording:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._catalogue, self._offers = snapshot.catalogue, snapshot.offers
+        self._adaptation = snapshot.adaptation
         self._bundles = snapshot.slate_policy.bundles
         self.versions = Raw(encode(snapshot.versions))
         self.placements = [slot.placement.id for slot in snapshot.catalogue.slots]
@@ -210,7 +230,9 @@ class _Wording:
         catalogue = self._catalogue
         where, what, how = catalogue.slots[slot], catalogue.actions[action], catalogue.treatments[treatment]
         names = _Names(what.issue, what.group, what.name, how.name)
-        return _Said(names, how, Raw(how.content), packed(where.channel, where.placement.id, *names))
+        adaptation, channel = self._adaptation, catalogue.channel_index[where.channel]
+        cell = NOWHERE if adaptation is None else adaptation.numbers[channel][action]
+        return _Said(names, how, Raw(how.content), packed(where.channel, where.placement.id, *names), cell)
 
     def content(self, said: _Said, action: int, offer: Promise) -> Raw:
         """What a treatment says, with the terms that it names."""

@@ -2,15 +2,16 @@
 another."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.schema import Feature, FeatureSchema, Source
+from service.decisioning.adaptation import Adaptation, positives
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.barriers import Barrier, Threshold
 from service.decisioning.catalogue import ALWAYS_BEGUN, NEVER_ENDS, Catalogue
@@ -72,6 +73,8 @@ class Snapshot:
     offers: OfferBook = field(default_factory=OfferBook)
     evidence: NDArray[np.float64] | None = None
     slate_policy: SlatePolicy = field(default_factory=SlatePolicy)
+    adaptation: Adaptation | None = None
+    """What follows outcomes; None: nothing does."""
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
     wordings: tuple[tuple[Wording, ...], ...] = ()
@@ -103,8 +106,25 @@ class Snapshot:
     @cached_property
     def ways(self) -> Ways:
         """The explorations as columns."""
-        known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
-        return ways_of(list(self.explorations), self.catalogue.action_keys, known)
+        return ways_of(list(self.explorations), self.catalogue.action_keys, self.trained)
+
+    @property
+    def trained(self) -> NDArray[np.float64]:
+        """A: how many positives are known of each action before any outcome."""
+        return np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
+
+    def ways_knowing(self, known: NDArray[np.int8]) -> Ways:
+        """The explorations by what is known of each action (A) with the last outcomes: made at the first
+        use, for outcomes seldom change it by a step."""
+        return self._ways_by_known(known.tobytes())
+
+    @cached_property
+    def _ways_by_known(self) -> Callable[[bytes], Ways]:
+        def made(known: bytes) -> Ways:
+            evidence = positives(np.frombuffer(known, np.int8))
+            return ways_of(list(self.explorations), self.catalogue.action_keys, evidence)
+
+        return lru_cache(maxsize=2)(made)
 
     @property
     def all_models(self) -> tuple[BoundModel | BoundCustomerModel, ...]:

@@ -199,6 +199,21 @@ EXPLORATION_COST = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
+PROPENSITY_CORRECTION = Gauge(
+    "arbiter_propensity_correction",
+    "By which the propensities of an action are multiplied in a channel after the last outcomes; 1 where its "
+    "model is right.",
+    ["issue", "group", "action", "channel"],
+    registry=REGISTRY,
+    multiprocess_mode="livemostrecent",
+)
+PROPENSITY_EVIDENCE = Gauge(
+    "arbiter_propensity_evidence",
+    "Responses that a correction is made of: older ones count less.",
+    ["issue", "group", "action", "channel"],
+    registry=REGISTRY,
+    multiprocess_mode="livemostrecent",
+)
 SCORER_INFO = Gauge(
     "arbiter_scorer_info",
     "1 for what scores each model that decides: compiled, lightgbm, onnx or scorecard.",

@@ -300,6 +300,8 @@ class Decider:
             answers = [answers[row] for row in real]
             rows = None if rows is None else rows.take(real)
         self._accounts.add(Made(answers, timer.seconds, rows, live.stored))
+        if live.following is not None:
+            live.following.note(answers)
         self.drift.note(answers)
         if self._journal is not None:
             self._journal.keep(answers)

@@ -171,6 +171,7 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
             lever=picks.lever,
             priority=picks.priority,
             selection_probability=picks.selection_probability,
+            predicted=[] if chosen.decisions.batch.corrections is None else picks.predicted,
             shadows=said,
         ),
         empty=Empty(

@@ -12,22 +12,37 @@ from feature_store.schema import STORED
 from feature_store.segments import FIELD as SEGMENTS
 from feature_store.segments import SegmentCodes
 from feature_store.store import CustomerStore
+from service.decisioning.adaptation import Learned
 from service.decisioning.challengers import TRIAL, Challenger, deciders
 from service.decisioning.draws import keys_of
 from service.decisioning.snapshot import Snapshot
+from service.runtime.following import Following
 from service.runtime.requests import RequestChecker
 
 
 @dataclass(frozen=True)
 class Live:
-    """What decides now: a snapshot, the store as its schema sees it, the names of consents, and challengers.
-    It is swapped as a whole, and a batch keeps the one that it began with."""
+    """What decides now: a snapshot, the store as its schema sees it, the names of consents, challengers, and
+    how propensities follow outcomes. It is swapped as a whole, and a batch keeps the one that it began with.
+    """
 
     snapshot: Snapshot
     store: CustomerStore
     challengers: tuple[Challenger, ...] = ()
+    followings: tuple[Following, ...] = ()
+    """Of the champions and of each challenger; empty where propensities stay as predicted."""
     arms: Mapping[str, str] = field(default_factory=dict)
     """The version that decides of each model that has challengers, as arms."""
+
+    @property
+    def following(self) -> Following | None:
+        """How the propensities of `snapshot` follow outcomes."""
+        return self.followings[0] if self.followings else None
+
+    @property
+    def learned(self) -> Learned | None:
+        """What outcomes have taught by now."""
+        return self.followings[0].learned if self.followings else None
 
     @cached_property
     def lanes(self) -> "tuple[Live, ...]":
@@ -35,10 +50,15 @@ class Live:
         versions = self.snapshot.model_versions
         arms = {TRIAL + one.model: versions[one.model] for one in self.challengers}
         return (
-            Live(self.snapshot, self.store, arms=arms),
+            Live(self.snapshot, self.store, followings=self.followings[:1], arms=arms),
             *(
-                Live(one.snapshot, self.store, arms={**arms, TRIAL + one.model: one.version})
-                for one in self.challengers
+                Live(
+                    one.snapshot,
+                    self.store,
+                    followings=self.followings[number : number + 1],
+                    arms={**arms, TRIAL + one.model: one.version},
+                )
+                for number, one in enumerate(self.challengers, start=1)
             ),
         )
 

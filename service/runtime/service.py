@@ -27,6 +27,7 @@ from service.runtime.budgets import Ledger
 from service.runtime.customers import Customers
 from service.runtime.decider import Decider
 from service.runtime.features import FeatureReader
+from service.runtime.following import Follower, Following
 from service.runtime.journal import Journal
 from service.runtime.live import Live
 from service.runtime.outcomes import OutcomeIntake
@@ -68,6 +69,7 @@ class Service:
         limits = {"max_batch": settings.max_batch, "max_waiting": settings.max_waiting}
         self.reloader = Reloader(self._load)
         self.ledger = Ledger(store.budgets)
+        self.follower = Follower(store.classroom)
         self.decider = Decider(
             Live(snapshot, store, lineup.challengers),
             FeatureReader(retry_after=settings.store_retry_ms / 1000),
@@ -175,6 +177,8 @@ class Service:
             store = store.of_schema(workspace.schema)
             await _register(store)
         await self.ledger.adopt(snapshot)
+        followings = _followings(workspace, lineup)
+        await self.follower.adopt(followings)
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(0)
         for labels in self.lineup.shares:
             metrics.MODEL_INFO.labels(*labels).set(0)
@@ -182,7 +186,8 @@ class Service:
         for model in self.snapshot.all_models:
             metrics.SCORER_INFO.labels(model.name, model.kind).set(0)
         # no await from here on: nobody sees a part of it
-        self.decider.live = Live(snapshot, store, lineup.challengers)
+        self.decider.live = live = Live(snapshot, store, lineup.challengers, followings)
+        self.outcomes.following = live.following
         self._watch(workspace, lineup)
         self._record(workspace, lineup)
         self.workspace, self.lineup, self.store = workspace, lineup, store
@@ -220,6 +225,7 @@ class Service:
         await self.outcomes.drain()
         await self.events.drain()
         await self.ledger.stop()
+        await self.follower.stop()
         await self.recorder.drain()
         if self._journal is not None:
             await self._journal.stop()
@@ -295,6 +301,11 @@ async def start_service(settings: Settings, loaded: Loaded | None = None) -> Ser
     await _register(store)
     await service.ledger.adopt(lineup.snapshot)
     service.ledger.start()
+    followings = _followings(workspace, lineup)
+    await service.follower.adopt(followings)
+    service.decider.live = live = Live(lineup.snapshot, store, lineup.challengers, followings)
+    service.outcomes.following = live.following
+    service.follower.start()
     service.reloader.start(store, seen)
     service.backlog.start()
     gc.collect()
@@ -312,6 +323,17 @@ async def _register(store: CustomerStore) -> None:
     except StoreUnavailable as error:
         metrics.STORE_ERRORS.labels("register_schema").inc()
         log.warning("store_unavailable", operation="register_schema", reason=str(error))
+
+
+def _followings(workspace: Workspace, lineup: Lineup) -> tuple[Following, ...]:
+    """How the propensities of the champions and of each challenger follow outcomes; none where they don't."""
+    deciding = (lineup.snapshot, *(challenger.snapshot for challenger in lineup.challengers))
+    rules = workspace.label_rules if lineup.snapshot.adaptation is not None else None
+    return tuple(
+        Following(snapshot, snapshot.adaptation, rules)
+        for snapshot in deciding
+        if rules is not None and snapshot.adaptation is not None
+    )
 
 
 def warm_up(snapshot: Snapshot) -> None:

@@ -20,6 +20,7 @@ from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.scoring import BoundModel
 from service.decisioning.shadows import Shadow
 from service.decisioning.snapshot import Snapshot
+from service.workspace.adaptation import compile_adaptation
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.derived import Derivations, read_derivations
@@ -177,20 +178,23 @@ def compile_snapshot(
 ) -> Snapshot:
     """Bind loaded models to the workspace's schema and catalogue, and those that score beside them."""
     catalogue, loaded = workspace.catalogue, models.responses
+    bound = tuple(_bind(model, workspace) for model in loaded.values())
+    priors = np.array(
+        [
+            action.propensity
+            if action.propensity is not None
+            else loaded[action.model or ""].manifest.metrics.base_rate
+            for action in catalogue.actions
+        ],
+        dtype=np.float64,
+    )
     return Snapshot(
         catalogue=catalogue,
         schema=workspace.schema,
-        priors=np.array(
-            [
-                action.propensity
-                if action.propensity is not None
-                else loaded[action.model or ""].manifest.metrics.base_rate
-                for action in catalogue.actions
-            ],
-            dtype=np.float64,
-        ),
+        priors=priors,
         evidence=np.array([_evidence(action, loaded) for action in catalogue.actions], dtype=np.float64),
-        models=tuple(_bind(model, workspace) for model in loaded.values()),
+        models=bound,
+        adaptation=compile_adaptation(catalogue, workspace.specs, bound, priors),
         derived=workspace.derivations.bound(models.customers),
         arbitration=workspace.arbitration,
         exploration=workspace.engagement.exploration,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pytest
 
 from feature_store.embedded import EmbeddedStore
+from feature_store.lessons import Report
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable, connect
 from service.runtime.intake import MOST_ROWS
 from service.runtime.outcomes import OutcomeIntake, OutcomeReport
@@ -29,6 +30,7 @@ class Watched(CustomerStore):
         outcomes: Sequence[Outcome],
         now: float,
         redeems: Mapping[str, Collection[str]] | None = None,
+        lessons: Sequence[Report] = (),
     ) -> list[bool]:
         assert not self.running, "a round trip was begun while another was under way"
         if self.fails_after is not None and sum(self.sizes) >= self.fails_after:
@@ -37,7 +39,7 @@ class Watched(CustomerStore):
         self.sizes.append(len(outcomes))
         self.running += 1
         try:
-            return await super().record_outcomes(outcomes, now, redeems)
+            return await super().record_outcomes(outcomes, now, redeems, lessons)
         finally:
             self.running -= 1
 
