@@ -19,12 +19,12 @@ def shadowed(
     """
     said: list[dict[str, float]] = [{} for _ in rows] if shadows else []
     for shadow in shadows:
-        decided = decisions.factors.propensity
-        propensity = shadow.propensities(decisions.batch, decided)[rows, actions]
+        predicted = decisions.predicted  # before outcomes have corrected it, as shadows are not corrected
+        propensity = shadow.propensities(decisions.batch, predicted)[rows, actions]
         scored = np.flatnonzero(~np.isnan(propensity))
         for place, found in zip(scored.tolist(), propensity[scored].tolist(), strict=True):
             said[place][shadow.model.version] = found
-        differences = np.abs(propensity - decided[rows, actions])[scored]
+        differences = np.abs(propensity - predicted[rows, actions])[scored]
         labels = shadow.model.name, shadow.model.version
         metrics.SHADOW_DIFFERENCE.labels(*labels).observe_all(differences.tolist())
     return said

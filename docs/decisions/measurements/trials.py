@@ -36,9 +36,7 @@ def main() -> None:
         decided = [decide(snapshot, batch) for batch in batches]
         ways: dict[str, Callable[[int], object]] = {
             "champions": lambda at, b=batches: decide(snapshot, b[at]),
-            "a shadow, on top": lambda at, d=decided: shadow.propensities(
-                d[at].batch, d[at].factors.propensity
-            ),
+            "a shadow, on top": lambda at, d=decided: shadow.propensities(d[at].batch, d[at].predicted),
         }
         for share in SHARES:
             own = replace(snapshot)
