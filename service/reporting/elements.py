@@ -16,8 +16,8 @@ class Html(str):
 
 
 def html(part: object) -> Html:
-    """A part of a page: HTML stays as it is, all else is escaped."""
-    return part if isinstance(part, Html) else Html(escape(str(part)))
+    """A part of a page: HTML stays as it is, all else is escaped, and no line ends before a `%`."""
+    return part if isinstance(part, Html) else Html(escape(str(part)).replace(" %", "&nbsp;%"))
 
 
 def element(tag: str, *parts: object, **attributes: object) -> Html:

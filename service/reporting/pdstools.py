@@ -49,7 +49,8 @@ _HISTORY = f"""
     )
     SELECT decision_id AS "pxInteractionID", customer_id AS "pySubjectID",
         coalesce(getvariable('outcomes')[word], word) AS "pyOutcome",
-        occurred_at::TIMESTAMP AS "pxOutcomeTime", decided_at::TIMESTAMP AS "pxDecisionTime", {_CONTEXT},
+        strftime(occurred_at::TIMESTAMP, '%Y%m%dT%H%M%S.%g GMT') AS "pxOutcomeTime",
+        decided_at::TIMESTAMP AS "pxDecisionTime", {_CONTEXT},
         propensity AS "pyPropensity", rank AS "pxRank", arm AS "ExperimentGroup"
     FROM happened ORDER BY occurred_at, decision_id, placement, rank, word
     """  # noqa: S608

@@ -20,10 +20,10 @@ from service.reporting.elements import (
 )
 
 _ACCEPTING = (
-    *("arm", "compared with", "verdict", "customers / beside", "accept / beside"),
-    *("lift (95 % interval)", "customers still needed"),
+    *("arm", "verdict", "customers / beside", "accept / beside", "lift (95 % interval)"),
+    "customers still needed",
 )
-_BRINGING = ("arm", "compared with", "value of each", "beside", "difference (95 % interval)")
+_BRINGING = ("arm", "value of each", "beside", "difference (95 % interval)")
 
 
 def arms_section(compared: Sequence[Comparison]) -> Html:
@@ -43,9 +43,9 @@ def arms_section(compared: Sequence[Comparison]) -> Html:
         lead,
         _plot(compared),
         element("h3", "How many accept something"),
-        table(_ACCEPTING, [_accepting(one) for one in compared], texts=3),
+        table(_ACCEPTING, [_accepting(one) for one in compared], texts=2),
         element("h3", "What each customer brings"),
-        table(_BRINGING, [_bringing(one) for one in compared], texts=2),
+        table(_BRINGING, [_bringing(one) for one in compared]),
         _notes(compared),
     )
 
@@ -105,8 +105,7 @@ def _plot(compared: Sequence[Comparison]) -> Html:
 
 def _accepting(one: Comparison) -> tuple[object, ...]:
     return (
-        _name(one),
-        _beside(one),
+        _arm(one),
         _verdict(one),
         f"{one.group.units:,} / {one.beside.units:,}",
         f"{percent(one.group.rate)} / {percent(one.beside.rate)}",
@@ -117,16 +116,18 @@ def _accepting(one: Comparison) -> tuple[object, ...]:
 
 def _bringing(one: Comparison) -> tuple[object, ...]:
     return (
-        _name(one),
-        _beside(one),
+        _arm(one),
         number(one.group.value),
         number(one.beside.value),
         between(one.value) if one.value else _too_few(),
     )
 
 
-def _beside(one: Comparison) -> str:
-    return f"{one.experiment}.{one.other}" if one.other else "everybody else"
+def _arm(one: Comparison) -> Html:
+    beside = f"{one.experiment}.{one.other}" if one.other else "everybody else"
+    return joined(
+        [_name(one), element("small", f"beside {beside}{', by account' if one.by_account else ''}")]
+    )
 
 
 def _too_few() -> Html:

@@ -29,7 +29,7 @@ def objectives_section(progress: Sequence[Progress]) -> Html:
         return section(
             "objectives",
             "Objectives",
-            "None are declared: write objectives.yaml in the workspace to see here whether they will be met.",
+            "No objective is declared: write objectives.yaml, and see here whether it will be reached.",
         )
     lead = "What the workspace wants to reach by when, and where it leads if it goes on as it did."
     return section("objectives", "Objectives", lead, element("div", *map(_card, progress), class_="cards"))
