@@ -138,11 +138,12 @@ def _groups(
             FROM decided WHERE decided_at >= to_timestamp($start) AND decided_at < to_timestamp($end)
         ), units AS (
             SELECT unit, min(arm) AS arm, count(DISTINCT coalesce(arm, '-')) > 1 AS moved,
-                coalesce(bool_or(accepted), false) AS responded, coalesce(sum(brought), 0) AS brought
+                coalesce(bool_or(accepted), false) AS responded, coalesce(sum(brought), 0) AS brought,
+                count(accepted) > 0 AS offered
             FROM placed LEFT JOIN came_of USING (decision_id) GROUP BY 1
         )
         SELECT arm, moved, count(*), count(*) FILTER (WHERE responded), avg(brought),
-            coalesce(var_samp(brought), 0)
+            coalesce(var_samp(brought), 0), count(*) FILTER (WHERE offered)
         FROM units GROUP BY ALL
         """  # noqa: S608
     found = answers.rows(

@@ -18,13 +18,19 @@ LEAST_RESPONDERS = 5
 
 @dataclass(frozen=True)
 class Group:
-    """Customers of one arm: how many there are, how many have responded, and the mean and the variance of
-    what each has brought."""
+    """Customers of one arm: how many there are, how many have responded, the mean and the variance of what
+    each has brought, and how many were offered anything."""
 
     units: int = 0
     responders: int = 0
     value: float = 0.0
     variance: float = 0.0
+    offered: int = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody was offered anything, so that it is no luck that they have brought nothing."""
+        return self.units > 1 and not self.offered
 
     @property
     def rate(self) -> float:
@@ -45,10 +51,11 @@ def lift(group: Group, other: Group) -> Interval | None:
 
 
 def value_difference(group: Group, other: Group) -> Interval | None:
-    """By how much more each of the group has brought, in the mean. None where too few have responded."""
+    """By how much more each of the group has brought, in the mean. None where too few have responded; who was
+    offered nothing did not fail to."""
     from scipy.stats import t
 
-    if min(group.responders, other.responders) < LEAST_RESPONDERS:
+    if any(one.responders < LEAST_RESPONDERS and not one.silent for one in (group, other)):
         return None
     one, two = group.variance / group.units, other.variance / other.units
     difference = group.value - other.value

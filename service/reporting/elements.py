@@ -84,8 +84,9 @@ def number(value: float | None, sign: str = "") -> str:
     """A number with as many digits as tell something."""
     if value is None:
         return NOTHING
-    digits = 0 if abs(value) >= 100 or value == int(value) else 2 if abs(value) >= 1 else 4
-    return f"{value:{sign},.{digits}f}"
+    if 0 < abs(value) < 1:
+        return f"{value:{sign}.3g}"
+    return f"{value:{sign},.{0 if abs(value) >= 100 or value == int(value) else 2}f}"
 
 
 def percent(share: float | None, sign: str = "") -> str:

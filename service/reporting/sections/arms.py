@@ -6,6 +6,7 @@ from service.reporting import pictures
 from service.reporting.arms import Comparison
 from service.reporting.comparison import LEAST_RESPONDERS
 from service.reporting.elements import (
+    NOTHING,
     Html,
     badge,
     between,
@@ -69,7 +70,7 @@ def control_section(compared: Sequence[Comparison]) -> Html:
             number(one.group.value),
             _scaled(one, one.beside.value),
             _scaled(one, one.group.value),
-            between(one.earned) if one.earned else _too_few(),
+            between(one.earned) if one.earned else _no_interval(one),
         )
         for one in groups
     ]
@@ -109,7 +110,7 @@ def _accepting(one: Comparison) -> tuple[object, ...]:
         _verdict(one),
         f"{one.group.units:,} / {one.beside.units:,}",
         f"{percent(one.group.rate)} / {percent(one.beside.rate)}",
-        between(one.lift, "percent") if one.lift else _too_few(),
+        between(one.lift, "percent") if one.lift else _no_interval(one),
         _missing(one),
     )
 
@@ -119,7 +120,7 @@ def _bringing(one: Comparison) -> tuple[object, ...]:
         _arm(one),
         number(one.group.value),
         number(one.beside.value),
-        between(one.value) if one.value else _too_few(),
+        between(one.value) if one.value else _no_interval(one),
     )
 
 
@@ -130,13 +131,13 @@ def _arm(one: Comparison) -> Html:
     )
 
 
-def _too_few() -> Html:
-    return element("span", "too few to tell", class_="note")
+def _no_interval(one: Comparison) -> Html:
+    return element("span", NOTHING if one.group.silent else "too few to tell", class_="note")
 
 
 def _verdict(one: Comparison) -> Html:
     if one.lift is None:
-        return badge("too few", "open")
+        return badge("offered nothing" if one.group.silent else "too few", "open")
     if one.lift.low > 0:
         return badge("more accept", "good")
     if one.lift.high < 0:
@@ -146,7 +147,7 @@ def _verdict(one: Comparison) -> Html:
 
 def _missing(one: Comparison) -> str:
     if one.lift is None or one.missing is None:
-        return "not to be said yet"
+        return NOTHING if one.group.silent else "not to be said yet"
     return f"{one.missing:,}" if one.missing else "none: enough"
 
 

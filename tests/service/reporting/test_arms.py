@@ -27,6 +27,7 @@ def test_a_customer_counts_once_however_often_they_come(shop: Workspace, log: Lo
     assert (control.group.units, control.group.responders, control.group.value) == (1, 0, 0.0)
     assert (control.beside.units, control.beside.responders, control.beside.value) == (2, 1, 25.0)
     assert control.beside.variance == pytest.approx(np.var([50.0, 0.0], ddof=1))
+    assert (control.group.offered, control.beside.offered) == (0, 2)
     assert (control.lift, control.value, control.earned) == (None, None, None)
 
 

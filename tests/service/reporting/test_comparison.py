@@ -18,9 +18,9 @@ def test_the_lift_is_the_ratio_of_shares_with_the_interval_of_katz() -> None:
 
 @pytest.mark.parametrize(("one", "other"), [(0, 0), (4, 500), (500, 4)])
 def test_of_too_few_nothing_is_told(one: int, other: int) -> None:
-    groups = Group(1_000, one, 1.0, 2.0), Group(1_000, other, 1.0, 2.0)
-    assert lift(*groups) is None
-    assert value_difference(*groups) is None
+    groups = [Group(1_000, responders, 1.0, 2.0, offered=900) for responders in (one, other)]
+    assert lift(groups[0], groups[1]) is None
+    assert value_difference(groups[0], groups[1]) is None
 
 
 def test_values_differ_by_welch_s_interval() -> None:
@@ -38,6 +38,16 @@ def test_values_that_are_all_the_same_differ_for_sure() -> None:
     found = value_difference(Group(50, 50, 3.0, 0.0), Group(50, 50, 2.0, 0.0))
     assert found is not None
     assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
+
+
+def test_who_was_offered_nothing_has_brought_nothing_for_sure() -> None:
+    others = Group(1_000, 300, 5.0, 40.0, offered=900)
+    found = value_difference(Group(100, 0, 0.0, 0.0, offered=0), others)
+    margin = stats.t.ppf(0.975, 999) * (40.0 / 1_000) ** 0.5
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((-5.0 - margin, -5.0 + margin))
+    assert value_difference(Group(100, 0, 0.0, 0.0, offered=80), others) is None
+    assert lift(Group(100, 0, 0.0, 0.0, offered=0), others) is None
 
 
 def test_the_size_is_that_of_the_textbook() -> None:
