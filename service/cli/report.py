@@ -55,7 +55,9 @@ def report(
         checked = load_workspace(workspace)
         with open_answers(checked, log or log_folder(Settings()), begins, ends) as answers:
             found = found_in(answers, checked, remarks(answers.findings))
-            file.write_text(page(found), encoding="utf-8")
+            draft = file.with_name(f"{file.name}.partial")
+            draft.write_text(page(found), encoding="utf-8")
+            draft.replace(file)
             counts = found.funnel.counts
             numbers = f"{counts.seen:,} offers seen, {counts.accepted:,} accepted"
             out.print(f"{file}: {found.funnel.decisions:,} decisions, {numbers}")

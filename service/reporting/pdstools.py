@@ -41,11 +41,9 @@ _HISTORY = f"""
         SELECT o.*, m.outcome AS word, m.occurred_at FROM offers o
         JOIN matched m USING (decision_id, placement, rank) WHERE o.seen AND m.place = 'within'
         UNION ALL
-        SELECT o.*, '{IMPRESSION}', o.decided_at FROM offers o
-        WHERE o.seen AND (decision_id, placement, rank) NOT IN (
-            SELECT (decision_id, placement, rank) FROM matched
-            WHERE place = 'within' AND outcome = '{IMPRESSION}'
-        )
+        SELECT o.*, '{IMPRESSION}', o.decided_at FROM offers o ANTI JOIN (
+            FROM matched WHERE place = 'within' AND outcome = '{IMPRESSION}'
+        ) m USING (decision_id, placement, rank) WHERE o.seen
     )
     SELECT decision_id AS "pxInteractionID", customer_id AS "pySubjectID",
         coalesce(getvariable('outcomes')[word], word) AS "pyOutcome",

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from math import ceil
 
 from service.reporting import pictures
 from service.reporting.elements import Html, badge, bar, element, note, number, percent, section
@@ -89,9 +88,7 @@ def _why_not(objective: Objective) -> str:
 
 
 def _figure(objective: Objective, value: float) -> str:
-    if objective.is_rate:
-        return percent(value)
-    return number(float(ceil(value)) if objective.metric != "value" else round(value))
+    return percent(value) if objective.is_rate else number(round(value))
 
 
 def _day(seconds: float) -> date:

@@ -52,7 +52,8 @@ def test_actions_that_say_nothing(shop: Workspace, log: Log) -> None:
     assert [action.name for action in found.never_offered] == ["poems"]  # `gone` is switched off
     assert [action.name for action in found.never_seen] == ["atlas"]
     [silent] = found.never_answered
-    assert (silent.action.name, silent.seen, silent.promised) == ("novel", 40, pytest.approx(8.0))
+    assert (silent.action.name, silent.seen) == ("novel", 40)
+    assert silent.promised == pytest.approx(8.0)
     assert silent.surprising
 
 

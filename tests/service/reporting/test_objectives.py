@@ -24,13 +24,13 @@ def found(shop: Workspace, log: Log, text: str, until: float) -> Progress:
     return one
 
 
-def accept_daily(log: Log, days: int, each: int = 2, **columns: float) -> None:
+def accept_daily(log: Log, days: int, each: int = 2, value: float = 10.0) -> None:
     for day in range(days):
         for number in range(each):
             log.decide(
                 f"d{day}-{number}",
                 f"c{day}-{number}",
-                offer(outcomes={"impression": 1.0, "click": 2.0, "accept": 60.0}, **columns),
+                offer(outcomes={"impression": 1.0, "click": 2.0, "accept": 60.0}, value=value),
                 at=NOON + day * DAY,
             )
 
