@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from models.metrics import Metrics
 from service.reporting.health import health
 from service.workspace.loading import Workspace
 
@@ -61,3 +62,13 @@ def test_a_click_is_an_answer(shop: Workspace, log: Log) -> None:
     log.decide("d", "ada", offer("novel", {"impression": 1.0, "click": 3.0}))
     with answers_of(shop, log) as answers:
         assert health(answers, shop).never_answered == ()
+
+
+def test_the_model_that_serves_says_how_it_was_at_training(world: Workspace, log: Log) -> None:
+    with answers_of(world, log) as answers:
+        models = health(answers, world).models
+    assert models
+    for model in models:
+        metrics = world.registry.manifest(model.name, world.registry.champion(model.name)).metrics
+        assert isinstance(metrics, Metrics)
+        assert model.at_training == metrics.auc

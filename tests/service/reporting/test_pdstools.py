@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from service.reporting.pdstools import MOST_SNAPSHOTS, export
+from service.reporting.pdstools import GRADIENT_BOOST, MOST_SNAPSHOTS, export
 from service.workspace.loading import Workspace
 
 from .conftest import DAY, NOON, Log, answers_of, offer
@@ -102,3 +102,13 @@ def test_of_many_days_some_are_taken_and_the_last(shop: Workspace, log: Log, tmp
 def test_an_empty_log_makes_tables_without_rows(shop: Workspace, log: Log, tmp_path: Path) -> None:
     with answers_of(shop, log) as answers:
         assert set(export(answers, shop, tmp_path / "pds").values()) == {0}
+
+
+def test_the_technique_is_that_of_the_model_that_serves(world: Workspace, log: Log, tmp_path: Path) -> None:
+    action = next(action for action in world.catalogue.actions if action.model)
+    log.decide("d", "ada", offer(action.name))
+    with answers_of(world, log) as answers:
+        export(answers, world, tmp_path / "pds")
+    assert [row["pyModelTechnique"] for row in rows_of(tmp_path / "pds", "model_snapshots")] == [
+        GRADIENT_BOOST
+    ]
