@@ -49,10 +49,14 @@ class Drift:
         self._next = 0.0
 
     def adopt(self, snapshot: Snapshot, references: Mapping[str, Reference]) -> None:
-        """Watch the models of a snapshot that have a reference, from now on."""
+        """Watch the models of a snapshot that have a reference, from now on; what was counted of the same
+        versions counts on."""
         self._snapshot = snapshot
+        counted = {(w.model.name, w.model.version): w.counts for w in self._watched}
         self._watched = [
-            _watched(model, references[model.name]) for model in snapshot.models if model.name in references
+            _watched(model, references[model.name], counted.get((model.name, model.version)))
+            for model in snapshot.models
+            if model.name in references
         ]
 
     def note(self, decisions: Sequence[Decision]) -> None:
@@ -92,9 +96,10 @@ class Drift:
                 _missing_trained(*labels).set(trained[place])
 
 
-def _watched(model: BoundModel, reference: Reference) -> _Watched:
+def _watched(model: BoundModel, reference: Reference, counts: FadingCounts | None) -> _Watched:
     bins = reference.bins
-    counts = FadingCounts(f"drift_{model.name}_{model.version}", bins.shape, shared_folder())
+    if counts is None:
+        counts = FadingCounts(f"drift_{model.name}_{model.version}", bins.shape, shared_folder())
     return _Watched(model, tuple(reference.features), bins, counts)
 
 

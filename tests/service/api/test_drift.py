@@ -41,7 +41,8 @@ def test_a_context_that_training_has_not_met_is_told(counted: httpx.Client, cust
         context = {} if page is None else {"page": page}
         for _ in range(ROUNDS):
             decide(counted, customer_ids, cart_value=1e6, **context)
-    assert metric(counted, "arbiter_drift_offers", model=MODEL) >= 200
+    assert counted.post("/v1/admin/reload").status_code == 200
+    assert metric(counted, "arbiter_drift_offers", model=MODEL) >= 200, "a reload forgets nothing"
     assert metric(counted, "arbiter_feature_psi", model=MODEL, feature="cart_value") > 0.2
     assert metric(counted, "arbiter_score_psi", model=MODEL) > 0.0
     shares = [
