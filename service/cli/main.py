@@ -14,6 +14,7 @@ try:
     from service.cli.log import log
     from service.cli.models import challenge, models, promote, rollback, shadow, withdraw
     from service.cli.replay import replay
+    from service.cli.report import report
     from service.cli.run import run
     from service.cli.serve import serve
     from service.cli.train import train
@@ -50,6 +51,7 @@ for command in (
     batch,
     log,
     labels,
+    report,
 ):
     app.command()(command)
 app.command(

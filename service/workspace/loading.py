@@ -25,12 +25,17 @@ from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.derived import Derivations, read_derivations
 from service.workspace.experiments import load_experiments
+from service.workspace.objectives import Objective, load_objectives
 from service.workspace.policies import Engagement, PolicyFile, compile_engagement, read_policies
 from service.workspace.reasons import Wordings, compile_reasons
 
 Result = TypeVar("Result")
 
 MOST_READS = 3
+NO_MODEL = "no model"
+"""Stands for the model of an action that has none; no model can be called that."""
+ACCEPTING = ("accept", "convert")
+"""The outcomes that are a response to such an action."""
 
 
 class LoadedModels(NamedTuple):
@@ -53,6 +58,7 @@ class Workspace:
     wordings: Wordings
     archive: Archive
     derivations: Derivations
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -88,11 +94,26 @@ class Workspace:
         Raises:
             ValueError: there is no model that says so.
         """
+        return self._label_rules(self._families)
+
+    @property
+    def acceptance_rules(self) -> LabelRules:
+        """The same for all actions: without a model that says more, `accept` and `convert` are a response."""
+        return self._label_rules({**self._families, NO_MODEL: ACCEPTING}, otherwise=NO_MODEL)
+
+    @property
+    def _families(self) -> dict[str, tuple[str, ...]]:
+        return {name: spec.positive for name, spec in self.specs.items() if spec.positive}
+
+    def _label_rules(
+        self, families: Mapping[str, tuple[str, ...]], otherwise: str | None = None
+    ) -> LabelRules:
         return LabelRules(
-            families={name: spec.positive for name, spec in self.specs.items() if spec.positive},
+            families=families,
             actions=self.action_models,
             windows=self.outcome_windows,
             impressions=[c.name for c in self.catalogue.channels if c.reports_impressions],
+            otherwise=otherwise,
         )
 
     def snapshot(self, versions: Mapping[str, str] | None = None, scorer: Choice = "auto") -> Snapshot:
@@ -168,9 +189,12 @@ def _load(folder: Path) -> Workspace:
     found.problems += _model_problems(folder, specs, files)
     conditions = policies.policies.conditions
     derivations = found.try_to(lambda: read_derivations(folder, schema, specs, conditions))
-    if found.problems or engagement is None or wordings is None or derivations is None:
+    objectives = found.try_to(lambda: load_objectives(folder, files.catalogue, files.groups))
+    if found.problems or engagement is None or wordings is None or derivations is None or objectives is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive, derivations)
+    return Workspace(
+        folder, schema, specs, files, policies, engagement, wordings, archive, derivations, objectives
+    )
 
 
 def compile_snapshot(
