@@ -285,7 +285,7 @@ MODEL_RESPONSES = Counter(
 )
 SHADOW_DIFFERENCE = BatchHistogram(
     "arbiter_shadow_difference",
-    "How far the propensity that a shadow gives an offered action lies from the one that it was decided by.",
+    "How far the propensity that a shadow gives an offered action lies from what the champion predicts.",
     ["model", "version"],
     buckets=DIFFERENCE_BUCKETS,
     registry=REGISTRY,

@@ -19,7 +19,7 @@ def shadowed(
     """
     said: list[dict[str, float]] = [{} for _ in rows] if shadows else []
     for shadow in shadows:
-        decided = decisions.factors.propensity
+        decided = decisions.predicted
         propensity = shadow.propensities(decisions.batch, decided)[rows, actions]
         scored = np.flatnonzero(~np.isnan(propensity))
         for place, found in zip(scored.tolist(), propensity[scored].tolist(), strict=True):
