@@ -33,6 +33,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: float
     expires_at: float
     account_id: str | None = None
+    predicted: float | None = None
+    """The propensity before it was corrected by outcomes; None where it does not follow any."""
     offer: str | None = None
     """The name of the offer that the action was made on."""
     experiments: dict[str, str] = {}

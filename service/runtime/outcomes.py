@@ -146,6 +146,7 @@ def _outcome(report: OutcomeReport, grant: Grant, occurred_at: float) -> Outcome
         treatment=grant.treatment,
         rank=grant.rank,
         propensity=grant.propensity,
+        predicted=None if grant.basis is None else grant.basis[1],
         selection_probability=grant.selection_probability,
         value=report.value,
         occurred_at=occurred_at,

@@ -36,7 +36,9 @@ class _Table(NamedTuple):
 class Responses:
     """Counts both by model, version and channel, of models that predict responses.
 
-    In a channel that reports impressions a response is promised by what was seen, else by what was offered.
+    What a model promises is what it has predicted, before outcomes correct it: else they would hide that it
+    is wrong. In a channel that reports impressions a response is promised by what was seen, else by what was
+    offered.
     """
 
     def __init__(self) -> None:
@@ -70,8 +72,8 @@ class Responses:
             table = self._tables.get(snapshot) or self._table(snapshot)
             sums = promised.setdefault(snapshot, [0.0] * (len(table.labels) + 1))
             picks, _ = decisions[0].chosen.among([decision.row for decision in decisions])
-            for slot, action, propensity in zip(picks.slot, picks.action, picks.propensity, strict=True):
-                sums[table.places[slot][action]] += propensity
+            for slot, action, predicted in zip(picks.slot, picks.action, picks.predicted, strict=True):
+                sums[table.places[slot][action]] += predicted
         for snapshot, sums in promised.items():
             for labels, responses in zip(self._tables[snapshot].labels, sums, strict=False):
                 if responses:
@@ -99,7 +101,7 @@ class Responses:
             version = outcome.experiments.get(TRIAL + model, self._versions[model])
             labels = model, version, outcome.channel
             if outcome.outcome == IMPRESSION and outcome.channel in self._by_impressions:
-                _expected(*labels).inc(outcome.propensity)
+                _expected(*labels).inc(outcome.predicted or outcome.propensity)
             if outcome.outcome in self._positive[model] and self._is_first(outcome):
                 metrics.MODEL_RESPONSES.labels(*labels).inc()
 
