@@ -1,7 +1,6 @@
 """Taking in outcomes: verified by their token, durable before they are acknowledged, counted once."""
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from datetime import datetime
 
 from feature_store.documents import did_you_mean
 from feature_store.store import CustomerStore, Outcome
+from service import clock
 from service.observability import metrics
 from service.runtime.faults import Fault
 from service.runtime.intake import Intake
@@ -63,7 +63,7 @@ class OutcomeIntake:
             StoreUnavailable: nothing is acknowledged; the same call may be made again, what was counted
             stays counted once. Overloaded: too many reports are waiting.
         """
-        now = time.time()
+        now = clock.now()
         faults: list[tuple[int, Fault]] = []
         outcomes: list[Outcome] = []
         dry_run = 0
@@ -102,7 +102,7 @@ class OutcomeIntake:
         return grant, occurred_at
 
     async def _record(self, outcomes: list[Outcome]) -> list[bool]:
-        return await self._store.record_outcomes(outcomes, time.time(), self.redeems)
+        return await self._store.record_outcomes(outcomes, clock.now(), self.redeems)
 
     @staticmethod
     def _count(outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:

@@ -15,6 +15,7 @@ from feature_store.decisions import DecisionRecords
 from feature_store.documents import WorkspaceError
 from feature_store.store import CustomerStore, StoreUnavailable, announced, connect
 from models.errors import ModelError
+from service import clock
 from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
@@ -267,7 +268,7 @@ def warm_up(snapshot: Snapshot) -> None:
         limits[row, list(catalogue.channel_slots[channel])] = 1
     batch = Batch(
         X=np.tile(snapshot.schema.defaults, (len(channels), 1)),
-        now=np.full(len(channels), time.time()),
+        now=np.full(len(channels), clock.now()),
         channel=np.arange(len(channels)),
         limits=limits,
         scored=np.ones(len(channels), dtype=np.bool_),
