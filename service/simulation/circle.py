@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,99 +11,123 @@ from typing import NamedTuple
 from feature_store.logbook.keeping import drain_log
 from feature_store.progress import Progress
 from models.errors import TrainingError
+from models.labels import FINAL, LabelRules, labels
 from models.logged_history import LogSource
 from models.model import CustomerModel
+from models.registry import Registry
 from models.table import Derive
 from models.workshop import TrainingReport, train_workspace
 from service.simulation.client import Client
 from service.simulation.draft import Draft
 from service.simulation.errors import SimulationError
-from service.workspace.loading import Workspace, load_workspace
+from service.workspace.loading import Workspace
 
 WRITTEN_WITHIN = 60.0
 """Seconds within which a service has handed its decisions to the store."""
+LEAST_RESPONSES = 60
+"""Before a model has so many to learn from, its actions go on with their priors."""
 
 
 class Night(NamedTuple):
-    """What came of a night after a day, from 0: the models that were trained, or why none was."""
+    """What came of a night after a day, from 0: the models that were trained, those that have too little to
+    learn from yet, and what went wrong."""
 
     day: int
     trained: tuple[TrainingReport, ...]
+    waiting: tuple[str, ...]
     failed: str | None = None
 
 
-def set_up_models(draft: Draft, data: Path, progress: Progress) -> None:
-    """Train the models of customers, which derived features need; none of responses is there yet."""
-    workspace = load_workspace(draft.folder)
+def train_customer_models(workspace: Workspace, data: Path, registry: Registry, progress: Progress) -> None:
+    """Train the models that derived features need; none of responses is there yet."""
     train_workspace(
         workspace.specs,
         workspace.schema,
         {},
         data,
-        workspace.registry,
+        registry,
         progress=progress,
         derivations=workspace.derivations,
     )
 
 
-@dataclass
+def keep_log(store_url: str, log: Path, decided: int) -> None:
+    """Have the log's consumer write what has come, until so many decisions more are in its files.
+
+    Raises:
+        SimulationError: they do not come.
+    """
+    deadline = time.monotonic() + WRITTEN_WITHIN
+    written = 0
+    while True:
+        consumer = asyncio.run(drain_log(store_url, log))
+        written += consumer.written["decisions"]
+        if written >= decided:
+            return
+        if time.monotonic() > deadline:
+            raise SimulationError(f"{log}: only {written:,} of {decided:,} decisions were logged")
+        time.sleep(0.2)
+
+
+@dataclass(frozen=True)
 class Circle:
-    """Simulated services log at a time ahead of the machine's: `now` is theirs, in epoch seconds."""
+    """What goes round: the log of a service, the models of a workspace, and the draft that it serves."""
 
+    workspace: Workspace
+    rules: LabelRules
     draft: Draft
+    registry: Registry
     log: Path
-    store_url: str
     client: Client
-    written: int = 0
 
-    def turn(self, day: int, decided: int, now: float, seed: int, progress: Progress) -> Night:
-        """Once around: what serves afterwards are the champions that the gate has let pass."""
-        self.keep_log(decided)
-        self.draft.declare_models()
-        workspace = load_workspace(self.draft.folder)
+    def turn(self, day: int, now: float, seed: int, progress: Progress) -> Night:
+        """Once around, by the simulation's time `now`, in epoch seconds: what serves afterwards are the
+        champions that the gate has let pass."""
+        models = self.workspace.action_models
+        enough = self._enough(now)
+        waiting = tuple(sorted(set(models.values()) - enough))
+        if not enough:
+            return Night(day, (), waiting)
         try:
             reports = train_workspace(
-                workspace.specs,
-                workspace.schema,
-                workspace.action_models,
+                self.workspace.specs,
+                self.workspace.schema,
+                {action: model for action, model in models.items() if model in enough},
                 None,
-                workspace.registry,
-                log=LogSource(self.log, workspace.label_rules, now),
+                self.registry,
+                log=LogSource(self.log, self.rules, now),
                 progress=progress,
                 seed=seed,
-                derivations=_AsTheyServe(workspace),
+                derivations=_AsTheyServe(self.workspace, self.registry),
             ).responses
         except TrainingError as error:
-            return Night(day, (), str(error))
+            return Night(day, (), waiting, str(error))
         if any(report.promoted for report in reports):
+            self.draft.declare(models, enough)
             self.client.reload()
-        return Night(day, tuple(reports))
+        return Night(day, tuple(reports), waiting)
 
-    def keep_log(self, decided: int) -> None:
-        """Have the log's consumer write all that was decided, and what came of it.
-
-        Raises:
-            SimulationError: some of the decisions do not come.
-        """
-        deadline = time.monotonic() + WRITTEN_WITHIN
-        while True:
-            consumer = asyncio.run(drain_log(self.store_url, self.log))
-            self.written += consumer.written["decisions"]
-            if self.written >= decided:
-                return
-            if time.monotonic() > deadline:
-                raise SimulationError(f"{self.log}: {self.written:,} of {decided:,} decisions were logged")
-            time.sleep(0.2)
+    def _enough(self, now: float) -> set[str]:
+        """The models that have something to learn from."""
+        responses: Counter[str] = Counter()
+        with labels(self.log, self.rules, now) as found:
+            for batch in found.rows:
+                columns = (batch.column(name).to_pylist() for name in ("action", "responded", "state"))
+                for action, responded, state in zip(*columns, strict=True):
+                    if responded and state == FINAL:
+                        responses[self.workspace.action_models[action]] += 1
+        return {model for model, count in responses.items() if count >= LEAST_RESPONSES}
 
 
 @dataclass(frozen=True)
 class _AsTheyServe:
-    """Derived features by the champions that the workspace has: they are not trained again every night."""
+    """Derived features by the champions that there are: they are not trained again every night."""
 
     workspace: Workspace
+    registry: Registry
     models: Sequence[str] = ()
 
     def derive(self, models: Mapping[str, CustomerModel]) -> Derive:
-        derivations, registry = self.workspace.derivations, self.workspace.registry
-        found = registry.preload_customer_models(derivations.models, self.workspace.schema)
+        derivations = self.workspace.derivations
+        found = self.registry.preload_customer_models(derivations.models, self.workspace.schema)
         return derivations.derive(found)

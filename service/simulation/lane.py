@@ -16,7 +16,7 @@ from service.world.history import Recorder, Shown, Visits
 from service.world.living import LivingWorld
 
 DAY = 86_400.0
-TICK = 900.0
+TICK = 1800.0
 """Seconds of simulated time that are decided at once: the clock goes on in such steps."""
 REPEATED = 0.01
 """Of the reports of outcomes that a channel sends twice."""
@@ -120,9 +120,9 @@ class Lane:
                 number = len(self.visited.day) - len(rows) + at
                 placement = visits.placement[rows[at]]
                 self._contest(number, day, answer["explanation"], X[at], placement, offers[0]["action"])
-        at = np.flatnonzero([bool(one) for one in offered])
-        if len(at):
-            self._react(day, now, visits, rows[at], X[at], [offered[place][0] for place in at])
+        some = np.flatnonzero([bool(one) for one in offered])
+        if len(some):
+            self._react(day, now, visits, rows[some], X[some], [offered[place][0] for place in some])
 
     def _requests(self, visits: Visits, rows: Indices, asked: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
         schema, world = self._recorder.context_schema, self.world

@@ -3,9 +3,9 @@
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from feature_store.client import connect
 from feature_store.ingestion import load_customers
 from feature_store.progress import Progress, silent
 from feature_store.store import CustomerStore
-from service.simulation.circle import Circle, Night, set_up_models
+from models.registry import Registry
+from service.simulation.circle import Circle, Night, keep_log, train_customer_models
 from service.simulation.contests import Earned
 from service.simulation.draft import Draft
 from service.simulation.drift import DAILY, Drift
@@ -26,14 +27,14 @@ from service.workspace.loading import Workspace, load_workspace
 from service.world.history import Visits
 from service.world.living import LivingWorld
 
-WINDOW = "12h"
-"""For how long outcomes count, where the workspace says nothing: seven days would be most of a simulation."""
+WINDOW = 43_200.0
+"""Seconds for which outcomes count, where the workspace says nothing: seven days would be all of it."""
+LOG = "log"
 JOINS = 2
 """The day, from 0, on which the newcomer comes in."""
 LATEST = 3.0
 """Days after the last one in which outcomes still come."""
 BULK_TIMEOUT = 60.0
-LEARNS, STAYS = 0, 1
 NAMES = ("learns", "stays")
 
 
@@ -93,58 +94,46 @@ def simulate(
     Raises:
         SimulationError: a part of it is not fit for it, or a service refuses what it is asked.
     """
+    workspace = load_workspace(source)
+    rules = replace(workspace.label_rules, default_window=WINDOW)
+    learns, stays = (folder / name for name in NAMES)
     joins = plan.begins + JOINS * DAY
-    draft = Draft(source, folder / "workspace", newcomer=world.newcomer, joins=joins, window=WINDOW)
-    set_up_models(draft, data, progress)
-    stays = folder / "stays"
+    draft = Draft(source, learns / "workspace", newcomer=world.newcomer, joins=joins)
+    registry = Registry(draft.folder / "models")
+    train_customer_models(workspace, data, registry, progress)
     shutil.copytree(draft.folder, stays / "workspace")
-    (folder / NAMES[LEARNS]).mkdir()
     with (
-        live_service(draft.folder, folder / NAMES[LEARNS], plan.begins) as learning,
+        live_service(draft.folder, learns, plan.begins) as learning,
         live_service(stays / "workspace", stays, plan.begins) as staying,
     ):
-        workspace = load_workspace(draft.folder)
-        services = (learning, staying)
-        for service in services:
+        for service in (learning, staying):
             asyncio.run(_put(service, workspace, data / "customers.parquet", progress))
-        lanes = tuple(
-            _lane(world, service, workspace, plan, number) for number, service in enumerate(services)
-        )
-        circles = tuple(
-            Circle(draft, folder / name / "log", service.store_url, service.client)
-            for name, service in zip(NAMES, services, strict=True)
-        )
+        lanes = _lane(world, learning, workspace, plan, 0), _lane(world, staying, workspace, plan, 1)
+        circle = Circle(workspace, rules, draft, registry, learns / LOG, learning.client)
         nights = []
-        for day, parts in enumerate(_days(world, plan)):
+        kept = 0
+        for day, visits in enumerate(_days(world, plan)):
             midnight = plan.begins + day * DAY
-            _both(lambda lane, part, at=midnight, d=day: lane.live_day(d, at, part), lanes, parts)
+            _both(Lane.live_day, lanes, [(day, midnight, part) for part in visits])
             progress("Days", day + 1, plan.days)
             if day + 1 < plan.days:
-                decided = len(lanes[LEARNS].visited.day)
-                night = circles[LEARNS].turn(day, decided, midnight + DAY, plan.seed, progress)
-                nights.append(night)
-                told(night)
+                keep_log(learning.store_url, circle.log, len(lanes[0].visited.day) - kept)
+                kept = len(lanes[0].visited.day)
+                nights.append(circle.turn(day, midnight + DAY, plan.seed, progress))
+                told(nights[-1])
         over = plan.begins + (plan.days + LATEST) * DAY
-        _both(lambda lane, _: lane.live_on(over), lanes, lanes)
-        draft.declare_models()
-        rules = load_workspace(draft.folder).label_rules
-        for circle, lane in zip(circles, lanes, strict=True):
-            circle.keep_log(len(lane.visited.day))
-        return Simulated(
-            plan,
-            world,
-            tuple(nights),
-            *(
-                Part(
-                    Outcomes.of(circle.log, rules, over, lane.visited, world.households, lane.clickable),
-                    lane.reported,
-                    lane.visited,
-                    Earned.of(lane.contests),
-                    lane.degraded,
-                )
-                for circle, lane in zip(circles, lanes, strict=True)
-            ),
-        )
+        _both(Lane.live_on, lanes, [(over,), (over,)])
+        keep_log(learning.store_url, learns / LOG, len(lanes[0].visited.day) - kept)
+        keep_log(staying.store_url, stays / LOG, len(lanes[1].visited.day))
+    found = (
+        _part(lane, Outcomes.of(log / LOG, rules, over, lane.visited, world.households, lane.clickable))
+        for log, lane in zip((learns, stays), lanes, strict=True)
+    )
+    return Simulated(plan, world, tuple(nights), *found)
+
+
+def _part(lane: Lane, outcomes: Outcomes) -> Part:
+    return Part(outcomes, lane.reported, lane.visited, Earned.of(lane.contests), lane.degraded)
 
 
 async def _put(service: LiveService, workspace: Workspace, customers: Path, progress: Progress) -> None:
@@ -192,7 +181,10 @@ def _chosen(visits: Visits, rows: NDArray[np.bool_]) -> Visits:
     )
 
 
-def _both(work: Callable[..., None], lanes: tuple[Lane, ...], parts: tuple[object, ...]) -> None:
+def _both(work: Callable[..., None], lanes: Sequence[Lane], arguments: Sequence[tuple[object, ...]]) -> None:
     """Both lanes at the same time, each in a thread of its own."""
     with ThreadPoolExecutor(len(lanes)) as threads:
-        list(threads.map(work, lanes, parts))
+        for done in [
+            threads.submit(work, *each) for each in zip(lanes, *zip(*arguments, strict=True), strict=True)
+        ]:
+            done.result()
