@@ -24,8 +24,6 @@ from service.workspace.loading import Workspace
 
 WRITTEN_WITHIN = 60.0
 """Seconds within which a service has handed its decisions to the store."""
-LEAST_RESPONSES = 60
-"""Before a model has so many to learn from, its actions go on with their priors."""
 
 
 class Night(NamedTuple):
@@ -71,7 +69,8 @@ def keep_log(store_url: str, log: Path, decided: int) -> None:
 
 @dataclass(frozen=True)
 class Circle:
-    """What goes round: the log of a service, the models of a workspace, and the draft that it serves."""
+    """What goes round: the log of a service, the models of a workspace, and the draft that it serves. A model
+    is trained when there are `least_responses` to learn from."""
 
     workspace: Workspace
     rules: LabelRules
@@ -79,6 +78,7 @@ class Circle:
     registry: Registry
     log: Path
     client: Client
+    least_responses: int
 
     def turn(self, day: int, now: float, seed: int, progress: Progress) -> Night:
         """Once around, by the simulation's time `now`, in epoch seconds: what serves afterwards are the
@@ -116,7 +116,7 @@ class Circle:
                 for action, responded, state in zip(*columns, strict=True):
                     if responded and state == FINAL:
                         responses[self.workspace.action_models[action]] += 1
-        return {model for model, count in responses.items() if count >= LEAST_RESPONSES}
+        return {model for model, count in responses.items() if count >= self.least_responses}
 
 
 @dataclass(frozen=True)

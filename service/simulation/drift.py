@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-DAILY = 0.2
-"""Deviation of a day's step, in log-odds: after nine days, as likely as not, odds are up or down by half."""
+DAILY = 0.1
+"""Deviation of a day's step, in log-odds: after nine days odds are up or down by a third, as a rule."""
 
 
 @dataclass(frozen=True)

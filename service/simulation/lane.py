@@ -155,6 +155,7 @@ class Lane:
     ) -> None:
         offers = self.world.offers
         rivals = [one for one in explanation if one["stage"] is None or one["rule"] == "outranked"]
+        rivals.sort(key=lambda one: offers.position(one["action"]))  # else who is equal has Arbiter's order
         actions = np.array([offers.position(one["action"]) for one in rivals], np.intp)
         classes = np.where([one["mandatory"] for one in rivals], -1, self.classes[actions])
         first = np.flatnonzero(classes == classes.min())

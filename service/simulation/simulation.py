@@ -46,15 +46,18 @@ class Plan:
     stayed     share of the households whose service stays as it was on the first day
     explained  share of the decisions whose candidates are looked at
     drift      deviation of a day's step of each action's log-odds
+    least_responses  before a model has so many to learn from, its actions go on with their priors: the first
+               version passes the gate, since there is no champion, and one that has learnt from 100 is worse
     """
 
     decisions: int
     days: int
     begins: float
     seed: int = 0
-    stayed: float = 0.25
+    stayed: float = 0.2
     explained: float = 0.05
     drift: float = DAILY
+    least_responses: int = 300
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ def simulate(
         for service in (learning, staying):
             asyncio.run(_put(service, workspace, data / "customers.parquet", progress))
         lanes = _lane(world, learning, workspace, plan, 0), _lane(world, staying, workspace, plan, 1)
-        circle = Circle(workspace, rules, draft, registry, learns / LOG, learning.client)
+        circle = Circle(
+            workspace, rules, draft, registry, learns / LOG, learning.client, plan.least_responses
+        )
         nights = []
         kept = 0
         for day, visits in enumerate(_days(world, plan)):
