@@ -10,7 +10,6 @@ import typer
 from service.cli.console import ProgressDisplay, fail, out, table
 from service.cli.demo import imagined
 from service.cli.errors import explained
-from service.cli.options import Seed
 from service.cli.train import show_responses
 from service.settings import Settings
 from service.simulation.circle import Night
@@ -52,7 +51,15 @@ def simulate(
         float,
         typer.Option(help="By how much the log-odds of each action move in a day.", min=0.0, max=2.0),
     ] = Plan.drift,
-    seed: Seed = 7,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="The same seed gives the same customers, visits and tastes; what chance decides in the "
+            "service hangs on the ids of decisions, which are new each time.",
+        ),
+    ] = 7,
     folder: Annotated[
         Path | None,
         typer.Option(

@@ -99,11 +99,12 @@ class Circle:
                 progress=progress,
                 seed=seed,
                 derivations=_AsTheyServe(self.workspace, self.registry),
+                priors={action.name: action.propensity or 0.0 for action in self.workspace.catalogue.actions},
             ).responses
         except TrainingError as error:
             return Night(day, (), waiting, str(error))
         if any(report.promoted for report in reports):
-            self.draft.declare(models, enough)
+            self.draft.declare(models, {name for name in enough if self.registry.serving(name)})
             self.client.reload()
         return Night(day, tuple(reports), waiting)
 

@@ -46,8 +46,7 @@ class Plan:
     stayed     share of the households whose service stays as it was on the first day
     explained  share of the decisions whose candidates are looked at
     drift      deviation of a day's step of each action's log-odds
-    least_responses  before a model has so many to learn from, its actions go on with their priors: the first
-               version passes the gate, since there is no champion, and one that has learnt from 100 is worse
+    least_responses  before a model has so many to learn from, its actions go on with their priors
     """
 
     decisions: int
@@ -57,7 +56,7 @@ class Plan:
     stayed: float = 0.2
     explained: float = 0.05
     drift: float = DAILY
-    least_responses: int = 300
+    least_responses: int = 100
 
 
 @dataclass(frozen=True)
