@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
+
 from feature_store.logbook.keeping import drain_log
+from feature_store.logbook.reading import open_log
+from feature_store.logbook.tables import OUTCOMES
 from feature_store.progress import Progress
 from models.errors import TrainingError
-from models.labels import FINAL, LabelRules, labels
+from models.labels import LabelRules
 from models.logged_history import LogSource
 from models.model import CustomerModel
 from models.registry import Registry
@@ -84,7 +88,7 @@ class Circle:
         """Once around, by the simulation's time `now`, in epoch seconds: what serves afterwards are the
         champions that the gate has let pass."""
         models = self.workspace.action_models
-        enough = self._enough(now)
+        enough = self._enough()
         waiting = tuple(sorted(set(models.values()) - enough))
         if not enough:
             return Night(day, (), waiting)
@@ -108,15 +112,18 @@ class Circle:
             self.client.reload()
         return Night(day, tuple(reports), waiting)
 
-    def _enough(self, now: float) -> set[str]:
+    def _enough(self) -> set[str]:
         """The models that have something to learn from."""
+        with open_log(self.log) as reader, duckdb.connect() as connection:
+            relation = reader.relation(OUTCOMES)
+            came = connection.execute(
+                f"SELECT action, outcome, count(DISTINCT outcome_id) FROM {relation} GROUP BY ALL"  # noqa: S608
+            ).fetchall()
         responses: Counter[str] = Counter()
-        with labels(self.log, self.rules, now) as found:
-            for batch in found.rows:
-                columns = (batch.column(name).to_pylist() for name in ("action", "responded", "state"))
-                for action, responded, state in zip(*columns, strict=True):
-                    if responded and state == FINAL:
-                        responses[self.workspace.action_models[action]] += 1
+        for action, outcome, count in came:
+            model = self.rules.actions.get(action)
+            if model and outcome in self.rules.families[model]:
+                responses[model] += count
         return {model for model, count in responses.items() if count >= self.least_responses}
 
 

@@ -9,7 +9,7 @@ from models.evaluation.bootstrap import Interval, resampled
 from service.simulation.circle import Night
 from service.simulation.contests import ARBITER, ORACLE, POLICIES, RANDOM, Earned, gain_of, reached
 from service.simulation.lift import MEASURES, lift
-from service.simulation.simulation import JOINS, Part, Simulated
+from service.simulation.simulation import Part, Simulated
 
 AIM = 0.8
 """Of what an oracle earns more than chance."""
@@ -131,7 +131,7 @@ def _newcomer(simulated: Simulated, part: Part, day: int) -> float:
     offered = np.array(part.visited.action)[np.array(part.visited.day) == day]
     offered = offered[offered >= 0]
     newcomer = simulated.world.offers.position(simulated.world.newcomer)
-    return float((offered == newcomer).mean()) if len(offered) and day >= JOINS else 0.0
+    return float((offered == newcomer).mean()) if len(offered) else 0.0
 
 
 def _night(night: Night) -> NightFigures:

@@ -89,7 +89,7 @@ class Lane:
         """The visits of one day, from a midnight on, and the outcomes that come meanwhile."""
         tick_of = np.floor((visits.at - midnight) / TICK).astype(np.intp)
         for tick in range(round(DAY / TICK)):
-            now = midnight + (tick + 1) * TICK
+            now = midnight + (tick + 0.5) * TICK
             self.service.turn_clock(now)
             self._report_until(now)
             rows = np.flatnonzero(tick_of == tick)

@@ -87,7 +87,7 @@ def test_the_value_is_told_where_chance_has_chosen(champion: PropensityModel, ta
 def test_a_first_version_has_to_be_better_than_what_was_declared(
     champion: PropensityModel, table: TrainingTable
 ) -> None:
-    far_off = {name: 0.9 for name in SALES}
+    far_off = dict.fromkeys(SALES, 0.9)
     passes = beside_priors(champion, table, far_off)
     assert passes.passed
     assert passes.champion == PRIORS
