@@ -19,7 +19,7 @@ run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_P
 
 test: ## Run the tests
 	@sh requirements/setup.sh dev
-	@exec .venv/bin/pytest $(ARGS)
+	@exec .venv/bin/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: ## Lint, formatting, types and import contracts
 	@sh requirements/setup.sh dev

@@ -23,6 +23,11 @@ def customer_keys(customer_ids: Sequence[str]) -> list[bytes]:
     return [b"arb:{%b}" % customer_id.encode("utf-8", "surrogatepass") for customer_id in customer_ids]
 
 
+def customer_of(key: bytes) -> str:
+    """Whose key it is."""
+    return key[len(b"arb:{") : -len(b"}")].decode("utf-8", "surrogatepass")
+
+
 def account_key(account_id: str) -> bytes:
     """The key of an account's hash: the contact history of all its customers."""
     return b"arb:account:{%b}" % account_id.encode("utf-8", "surrogatepass")

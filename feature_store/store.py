@@ -298,9 +298,10 @@ class CustomerStore:
     async def delete(self, customer_id: str, *, now: float) -> bool:
         """Forget all of a customer, and of the visitors that they were; whether there was something here.
         What lies in the log's files goes with their next upkeep."""
-        await self.events.visitors.forget(customer_id)
-        erasure = erasure_command(customer_id, now)
-        return bool((await self._run([erasure, ("DEL", customer_key(customer_id))]))[1])
+        visitors = await self.events.visitors.of(customer_id)
+        await self._run([erasure_command(id_, now) for id_ in (customer_id, *visitors)])
+        await self.events.visitors.forget(visitors)
+        return bool((await self._run([("DEL", customer_key(customer_id))]))[0])
 
     async def record_outcomes(
         self,

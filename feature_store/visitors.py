@@ -17,7 +17,7 @@ from feature_store import history
 from feature_store.client import Client, all_good
 from feature_store.event import MOST_ID_BYTES
 from feature_store.event_scripts import BELONGS, LINK, MERGE, UNLINK_HISTORY
-from feature_store.keys import ANONYMOUS_PREFIX, customer_key
+from feature_store.keys import ANONYMOUS_PREFIX, customer_key, customer_keys, customer_of
 from feature_store.offers import pack_offers, unpack_offers
 from feature_store.script import Script, run_calls
 from feature_store.scripts import KEEP_OFFERS
@@ -78,10 +78,14 @@ class Visitors:
                 ("EVAL", KEEP_OFFERS, 1, customer_key(customer_id), self._ttl, now, pack_offers(kept))
             )
 
-    async def forget(self, customer_id: str) -> None:
-        """Forget all that is kept under the ids of the visitors that a customer was."""
+    async def of(self, customer_id: str) -> list[str]:
+        """The visitors that a customer was, by the ids that the store has for them."""
         names = await self._one(("HGET", customer_key(customer_id), FIELD))
-        all_good(await self._client.run([("DEL", key) for key in _keys(names or b"")]))
+        return [customer_of(key) for key in _keys(names or b"")]
+
+    async def forget(self, visitors: Sequence[str]) -> None:
+        """Forget all that is kept under the ids of some visitors."""
+        all_good(await self._client.run([("DEL", key) for key in customer_keys(visitors)]))
 
     async def _one(self, command: tuple[object, ...]) -> Any:
         return all_good(await self._client.run([command]))[0]

@@ -85,9 +85,10 @@ def evaluate(
 
 def _reward(draft: Loaded, kind: str) -> Reward:
     if kind == "value":
-        return Reward()
+        return Reward(windows=draft.outcome_windows)
     positive = {action: draft.specs[model].positive for action, model in draft.action_models.items()}
-    return Reward(positive, tuple({outcome for spec in draft.specs.values() for outcome in spec.positive}))
+    anything = {outcome for spec in draft.specs.values() for outcome in spec.positive}
+    return Reward(positive, tuple(anything), draft.outcome_windows)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

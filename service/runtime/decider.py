@@ -38,6 +38,8 @@ from service.runtime.timing import StageTimer
 
 BULK_DEADLINE = 30.0
 """Seconds until a request among many is answered, if it says nothing: its caller waits for the last one."""
+MOST_OF_MANY = 32
+"""Requests among many that are decided together, at most: single ones wait meanwhile."""
 ADMITTED = 0.5
 """Of the deadline: who can be expected to wait longer is turned away at once. The rest is for what can't be
 foreseen, so that those who are let in are decided in full."""
@@ -76,7 +78,9 @@ class Decider:
         self._batcher = NaturalBatcher(
             self._work, max_batch=max_batch, max_waiting=max_waiting, within=ADMITTED * deadline
         )
-        self._bulk = NaturalBatcher(self._work_alone, max_batch=max_batch, max_waiting=max_waiting)
+        self._bulk = NaturalBatcher(
+            self._work_alone, max_batch=min(MOST_OF_MANY, max_batch), max_waiting=max_waiting
+        )
 
     @property
     def has_room(self) -> bool:

@@ -6,7 +6,7 @@ day and hour), or as the tables that models are trained on (`customers.parquet`,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from feature_store.columns import columns_from_arrow
 from feature_store.schema import FeatureSchema, Source
 from models.errors import ModelError
+from models.labels import DEFAULT_WINDOW
 from models.profiles import CUSTOMERS
 from models.table import DECISIONS, OUTCOMES
 
 OFFERED = ("decision_id", "placement", "rank", "action", "selection_probability")
-CAME = ("decision_id", "action", "outcome", "value")
+CAME = ("decision_id", "action", "outcome", "value", "occurred_at")
 _ONE_OFFER = "\x1f"
 """Stands between a decision and an action; no name has it."""
 
@@ -66,25 +67,23 @@ class LoggedOffers:
 @dataclass(frozen=True)
 class Reward:
     """What counts as one: the sum of the values that channels have reported, or, with `positive`, 1 where an
-    outcome came that its action is offered for (a name without an entry: any of `otherwise`)."""
+    outcome came that its action is offered for (a name without an entry: any of `otherwise`). What came after
+    the window of its action, in seconds from the decision, does not count."""
 
     positive: Mapping[str, Sequence[str]] | None = None
     otherwise: Sequence[str] = ()
+    windows: Mapping[str, float] = field(default_factory=dict)
+    default_window: float = DEFAULT_WINDOW
 
     def of(self, offers: pa.Table, outcomes: pa.Table) -> NDArray[np.float64]:
-        """The reward of each offer."""
-        if self.positive is not None:
-            wanted = [
-                outcome in self.positive.get(str(action), self.otherwise)
-                for action, outcome in zip(
-                    outcomes["action"].to_pylist(), outcomes["outcome"].to_pylist(), strict=True
-                )
-            ]
-            outcomes = outcomes.filter(pa.array(wanted, pa.bool_()))
+        """The reward of each offer, of which `decided_at` is known."""
+        actions = outcomes["action"].to_pylist()
         place = (
             pc.index_in(_key(outcomes), value_set=_key(offers)).fill_null(-1).to_numpy(zero_copy_only=False)
         )
-        met = place >= 0
+        delay = _seconds(outcomes["occurred_at"]) - _seconds(offers["decided_at"])[place]
+        window = np.array([self.windows.get(action, self.default_window) for action in actions], np.float64)
+        met = (place >= 0) & (delay < window) & self._wanted(actions, outcomes["outcome"].to_pylist())
         values = np.nan_to_num(outcomes["value"].cast(pa.float64()).to_numpy())
         found = np.zeros(offers.num_rows)
         if self.positive is None:
@@ -92,6 +91,13 @@ class Reward:
         else:
             found[place[met]] = 1.0
         return found
+
+    def _wanted(self, actions: Sequence[str], outcomes: Sequence[str]) -> NDArray[np.bool_]:
+        if self.positive is None:
+            return np.ones(len(actions), np.bool_)
+        came = zip(actions, outcomes, strict=True)
+        wanted = [outcome in self.positive.get(action, self.otherwise) for action, outcome in came]
+        return np.array(wanted, np.bool_)
 
 
 def read_logged(
@@ -116,13 +122,14 @@ def read_logged(
     if offers["selection_probability"].null_count:
         raise LogUnfit(f"{folder}: 'selection_probability' is null in an offer: it can't be evaluated by")
     offers = offers.sort_by([("decision", "ascending"), ("placement", "ascending"), ("rank", "ascending")])
+    offers = offers.append_column("decided_at", decisions["decided_at"].take(offers["decision"]))
     X, _ = columns_from_arrow(decisions, schema, tuple(Source))
     np.copyto(X, schema.defaults, where=np.isnan(X))
     owners = pc.coalesce(decisions["customer_id"], decisions["decision_id"])
     _, customer = np.unique(_texts(owners), return_inverse=True)
     return LoggedOffers(
         X=X,
-        now=decisions["decided_at"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() / 1e6,
+        now=_seconds(decisions["decided_at"]),
         channel=_texts(decisions["channel"]),
         ids=_texts(decisions["decision_id"]),
         customer=customer.astype(np.intp),
@@ -144,8 +151,8 @@ def _log(folder: Path) -> _Tables:
         folder / "decisions", ("decision_id", "customer_id", "decided_at", "channel", "features")
     )
     features = decisions["features"].combine_chunks()
-    for place, field in enumerate(features.type):
-        decisions = decisions.append_column(field.name, pc.struct_field(features, [place]))
+    for place, feature in enumerate(features.type):
+        decisions = decisions.append_column(feature.name, pc.struct_field(features, [place]))
     decisions = decisions.drop_columns(["features"])
     return decisions, _read(folder / "offers", OFFERED), _read(folder / "outcomes", CAME)
 
@@ -195,6 +202,11 @@ def _key(table: pa.Table) -> Any:
     join: Any = pc.binary_join_element_wise
     texts = [table[name].cast(pa.string()).combine_chunks() for name in ("decision_id", "action")]
     return join(*texts, _ONE_OFFER)
+
+
+def _seconds(moments: Any) -> NDArray[np.float64]:
+    seconds: NDArray[np.float64] = moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() / 1e6
+    return seconds
 
 
 def _texts(column: Any) -> NDArray[np.str_]:

@@ -177,6 +177,7 @@ class Service:
         if self._journal is not None:
             await self._journal.stop()
         await self.store.close()
+        gc.unfreeze()  # libraries look at what is left when the process ends
 
 
 class Loaded(NamedTuple):

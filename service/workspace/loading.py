@@ -70,6 +70,11 @@ class Workspace:
         return {action.name: action.model for action in self.catalogue.actions if action.model}
 
     @property
+    def outcome_windows(self) -> dict[str, float]:
+        """For how many seconds after its decision an outcome counts, of each action that says so."""
+        return {a.name: a.outcome_window for a in self.catalogue.actions if a.outcome_window}
+
+    @property
     def models(self) -> frozenset[str]:
         """The models that actions and derived features use."""
         return frozenset({*self.action_models.values(), *self.derivations.models})
@@ -84,7 +89,7 @@ class Workspace:
         return LabelRules(
             families={name: spec.positive for name, spec in self.specs.items() if spec.positive},
             actions=self.action_models,
-            windows={a.name: a.outcome_window for a in self.catalogue.actions if a.outcome_window},
+            windows=self.outcome_windows,
             impressions=[c.name for c in self.catalogue.channels if c.reports_impressions],
         )
 

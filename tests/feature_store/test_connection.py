@@ -187,10 +187,10 @@ def test_a_store_behind_tls_is_reached_and_a_stranger_is_not_trusted(
         context.load_cert_chain(certificate, certificate.with_suffix(".key"))
         server = await asyncio.start_server(forward, "localhost", 0, ssl=context)
         address = f"rediss://localhost:{server.sockets[0].getsockname()[1]}/0"
-        client = connect(f"{address}?ssl_ca_certs={certificate}")
+        client = connect(f"{address}?ssl_ca_certs={certificate}", timeout=30)
         assert await client.run([("ECHO", "secret")]) == [b"secret"]
         await client.close()
-        stranger = connect(address)
+        stranger = connect(address, timeout=30)
         with pytest.raises(StoreUnavailable, match="certificate"):
             await stranger.run([("ECHO", "secret")])
         await stranger.close()

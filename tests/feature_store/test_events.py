@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from feature_store.client import Command, StoreUnavailable
+from feature_store.erasures import Erasures
 from feature_store.event import Event
 from feature_store.keys import customer_key
 from feature_store.outcomes import Outcome
@@ -194,6 +195,8 @@ def test_an_erasure_takes_the_links_too(run_with_store: RunWithStore, viewed: Fe
         keys = (customer_key(customer), visitor_key(visitor))
         assert await store.client.run([("EXISTS", key) for key in keys]) == [0, 0]
         assert not await store.delete(customer, now=time.time())
+        due = await Erasures(store.client).all()
+        assert {customer, f"anonymous:{visitor}"} <= {id_.decode() for id_ in due}
 
     run_with_store(scenario, viewed)
 

@@ -22,7 +22,9 @@ def test_help_is_the_default_and_names_every_command(root: Path) -> None:
 
 def test_arguments_are_passed_on_to_the_command(root: Path) -> None:
     planned = make(root, "--dry-run", "test", "ARGS=-k store")
-    assert planned.splitlines() == ["sh requirements/setup.sh dev", "exec .venv/bin/pytest -k store"]
+    assert planned.splitlines()[0] == "sh requirements/setup.sh dev"
+    assert planned.splitlines()[1].startswith("exec .venv/bin/pytest ")
+    assert planned.endswith(" -k store\n")
 
 
 def test_every_command_sets_itself_up_first(root: Path) -> None:

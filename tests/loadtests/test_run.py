@@ -24,7 +24,7 @@ def test_the_budget_decides_whether_a_real_load_test_fails(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], budget: str, status: int
 ) -> None:
     (tmp_path / "budgets.yaml").write_text(budget)
-    arguments = ["--workspace", str(root / "examples" / "telco"), "--users", "10", "--seconds", "4"]
+    arguments = ["--workspace", str(root / "examples" / "telco"), "--users", "10", "--seconds", "6"]
     arguments += ["--budgets", str(tmp_path / "budgets.yaml"), "--results", str(tmp_path)]
     ended = run.main(arguments)
     shown = capsys.readouterr()

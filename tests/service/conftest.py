@@ -43,6 +43,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="session")
 def world_store(world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """An embedded store that holds the world's customers and that all tests share."""
+    with holding_customers(world, tmp_path_factory.mktemp("world-store")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_store(world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """A store with the world's customers that a file's tests have for themselves: they may stop it, and they
+    find its customers as they were loaded."""
+    with holding_customers(world, tmp_path_factory.mktemp("own-store")) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def holding_customers(world: Workspace, folder: Path) -> Iterator[EmbeddedStore]:
     """An embedded store that holds the world's customers."""
 
     async def fill(url: str) -> None:
@@ -52,7 +67,7 @@ def world_store(world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
         assert report.loaded == CUSTOMERS
         await store.close()
 
-    with EmbeddedStore(tmp_path_factory.mktemp("world-store")) as server:
+    with EmbeddedStore(folder) as server:
         asyncio.run(fill(server.url))
         yield server
 

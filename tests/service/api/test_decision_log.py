@@ -13,6 +13,7 @@ import redis
 from feature_store.decision_log import DECISION_LOG, DecisionEntry
 from feature_store.embedded import EmbeddedStore
 from feature_store.schema import Source
+from service.runtime.decider import MOST_OF_MANY
 from service.workspace.loading import Workspace
 
 from .conftest import metric
@@ -89,10 +90,10 @@ def test_an_entry_has_the_features_as_they_were_decided_on(
 def test_the_decisions_of_one_call_for_many_share_entries(
     client: httpx.Client, world_store: EmbeddedStore
 ) -> None:
-    requests = [{**ASKED, "customer_id": f"c{number}"} for number in range(40)]
+    requests = [{**ASKED, "customer_id": f"c{number}"} for number in range(MOST_OF_MANY + 8)]
     answers = client.post("/v1/decisions/batch", json={"requests": requests}).json()["decisions"]
     found = [logged(world_store, answer["decision_id"]) for answer in answers]
-    assert {len(entry) for entry, _ in found} == {40}
+    assert [len(entry) for entry, _ in found] == [MOST_OF_MANY] * MOST_OF_MANY + [8] * 8
     assert [entry.customer_id[index] for entry, index in found] == [r["customer_id"] for r in requests]
 
 

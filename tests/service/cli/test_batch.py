@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from feature_store.embedded import EmbeddedStore
 from service.cli.main import app
 from service.runtime.outbound.rows import COLUMNS
 from service.workspace.loading import Workspace
@@ -81,10 +82,10 @@ def test_each_customer_has_an_answer_for_each_placement_in_the_order_of_the_tabl
 
 
 def test_answers_are_those_of_the_service(
-    world: Workspace, tmp_path: Path, serve: Serve, customer_ids: list[str]
+    world: Workspace, own_store: EmbeddedStore, tmp_path: Path, serve: Serve, customer_ids: list[str]
 ) -> None:
     ask = {"channel": "web", "context": {"page": "cart"}, "deadline_ms": 30_000}
-    with serve() as client:
+    with serve(redis_url=own_store.url) as client:  # its customers are those of the file
         moment = datetime.now(UTC)  # timestamps count from now: a moment later other branches may be taken
         requests = [ask | {"customer_id": customer} for customer in customer_ids[:40]]
         answers = client.post("/v1/decisions/batch", json={"requests": requests}).json()["decisions"]

@@ -1,6 +1,5 @@
 """Decisions with a store that is away, hangs or comes back: always answered, saying what was missing."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -15,8 +14,6 @@ import httpx
 import pytest
 
 from feature_store.embedded import EmbeddedStore
-from feature_store.ingestion import load_customers
-from feature_store.store import CustomerStore, connect
 from service.workspace.loading import Workspace
 
 Serve = Callable[..., Any]
@@ -43,17 +40,9 @@ def hanging() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def store(world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    """A store of this file's own, which its tests may stop: with the world's customers."""
-
-    async def fill(url: str) -> None:
-        customers = CustomerStore(connect(url, timeout=30), world.schema)
-        await load_customers(world.folder / "customers.parquet", world.schema, customers)
-        await customers.close()
-
-    with EmbeddedStore(tmp_path_factory.mktemp("own-store")) as server:
-        asyncio.run(fill(server.url))
-        yield server
+def store(own_store: EmbeddedStore) -> EmbeddedStore:
+    """A store which its tests may stop."""
+    return own_store
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from numpy.testing import assert_array_equal
 
 from feature_store.schema import Source
 from models import training
@@ -208,6 +209,31 @@ def test_values_are_summed(world: Path, workspace: Workspace) -> None:
     found = read_logged(world, workspace.schema, Reward())
     values = pq.read_table(world / "outcomes.parquet")["value"]
     assert found.reward.sum() == pytest.approx(pc.sum(values).as_py())
+
+
+def test_what_comes_after_the_window_of_its_action_does_not_count(
+    world: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    shutil.copytree(world, tmp_path / "late")
+    outcomes = pq.read_table(world / "outcomes.parquet")
+    decisions = pq.read_table(world / "decisions.parquet")
+    decided = dict(zip(*(decisions[name].to_pylist() for name in ("decision_id", "decided_at")), strict=True))
+    [action, other] = list(dict.fromkeys(outcomes["action"].to_pylist()))[:2]
+    late = {action: timedelta(days=2), other: timedelta(days=2)}
+    moments = [
+        decided[decision] + late.get(name, timedelta())
+        for decision, name in zip(
+            outcomes["decision_id"].to_pylist(), outcomes["action"].to_pylist(), strict=True
+        )
+    ]
+    place = outcomes.column_names.index("occurred_at")
+    changed = outcomes.set_column(place, "occurred_at", pa.array(moments, outcomes["occurred_at"].type))
+    pq.write_table(changed, tmp_path / "late/outcomes.parquet")
+    windows = {action: 86_400.0, other: 3 * 86_400.0}
+    found = read_logged(tmp_path / "late", workspace.schema, replace(_reward(workspace), windows=windows))
+    before = read_logged(world, workspace.schema, _reward(workspace))
+    assert before.reward[before.action == action].sum() > 0 == found.reward[found.action == action].sum()
+    assert_array_equal(found.reward[found.action != action], before.reward[before.action != action])
 
 
 def test_a_log_that_is_not_there_is_told(workspace: Workspace, tmp_path: Path) -> None:
