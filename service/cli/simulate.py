@@ -51,6 +51,14 @@ def simulate(
         float,
         typer.Option(help="By how much the log-odds of each action move in a day.", min=0.0, max=2.0),
     ] = Plan.drift,
+    misjudged: Annotated[
+        float,
+        typer.Option(
+            help="By how much the true log-odds of each action differ from its declared prior.",
+            min=0.0,
+            max=3.0,
+        ),
+    ] = Plan.misjudged,
     seed: Annotated[
         int,
         typer.Option(
@@ -86,6 +94,7 @@ def simulate(
                 stayed=stayed,
                 explained=min(1.0, CONTESTS / decisions),
                 drift=drift,
+                misjudged=misjudged,
             )
             found = run(world, source, place / "demo", place, plan, progress=display.update, told=_tell)
         figures = Figures.of(found)

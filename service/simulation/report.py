@@ -15,6 +15,7 @@ from service.simulation.simulation import NAMES
 
 REPORT, FIGURES = "report.md", "figures.json"
 DRAWN = (RANDOM, PROPENSITY, RULES, ARBITER, ORACLE)
+THOUSAND = 1_000.0
 POINTS = 200
 """Of a curve at most."""
 
@@ -69,17 +70,18 @@ def headlines(figures: Figures) -> Iterator[str]:
 
 
 def by_day(figures: Figures) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """A table: its header, and a row for each day."""
+    """A table: its header, and a row for each day: of the oracle's gain what three policies reach, what a
+    visit was worth, and the newcomer's share of what was offered."""
     header = (
         "day",
         "decisions",
-        "gain: Arbiter",
-        "rules only",
-        "propensity only",
+        "Arbiter",
+        "rules",
+        "propensity",
         "explored",
-        *(f"value a visit, {name}" for name in NAMES),
+        *(f"value {name}" for name in NAMES),
         "lift of value",
-        *(f"newcomer, {name}" for name in NAMES),
+        "newcomer",
     )
     rows = [
         (
@@ -89,7 +91,7 @@ def by_day(figures: Figures) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             f"{day.explored:.1%}",
             *(f"{value:.2f}" for value in day.value),
             signed(day.value_lift),
-            *(f"{share:.1%}" for share in day.newcomer),
+            f"{day.newcomer[0]:.1%}",
         )
         for day in figures.by_day
     ]
@@ -135,7 +137,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[
 
 
 def _plots(figures: Figures, earned: Earned) -> Mapping[str, bytes]:
-    decisions = figures.decisions[0]
+    decisions, thousands = figures.decisions[0], figures.decisions[0] / THOUSAND
     summed = earned.cumulative(decisions)
     regret = summed[:, [ORACLE]] - summed
     days = [day.day for day in figures.by_day]
@@ -144,19 +146,19 @@ def _plots(figures: Figures, earned: Earned) -> Mapping[str, bytes]:
         for place, name in enumerate(NAMES)
     }
     gains = {
-        "Arbiter": [(float(at), share) for at, share in figures.blocks],
-        "the aim": [(0.0, AIM), (float(decisions), AIM)],
+        "Arbiter": [(at / THOUSAND, share) for at, share in figures.blocks],
+        "the aim": [(0.0, AIM), (thousands, AIM)],
     }
     dearest = max(value for day in figures.by_day for value in day.value)
     return {
-        "reward.svg": _curves("Cumulative reward", "reward", earned, summed, decisions),
-        "regret.svg": _curves("Cumulative regret beside the oracle", "regret", earned, regret, decisions),
+        "reward.svg": _curves("Cumulative reward", "thousand", earned, summed, thousands),
+        "regret.svg": _curves("Cumulative regret beside the oracle", "thousand", earned, regret, thousands),
         "gain.svg": lines(
             "Share of the oracle's gain over random",
-            "decisions",
+            "thousand decisions",
             "share",
             gains,
-            most=(float(decisions), 1.0),
+            most=(thousands, 1.0),
         ),
         "value.svg": lines(
             "Value of a visit, as it came in",
@@ -168,14 +170,12 @@ def _plots(figures: Figures, earned: Earned) -> Mapping[str, bytes]:
     }
 
 
-def _curves(title: str, up: str, earned: Earned, summed: NDArray[np.float64], decisions: int) -> bytes:
+def _curves(title: str, up: str, earned: Earned, summed: NDArray[np.float64], thousands: float) -> bytes:
     places = np.unique(np.linspace(0, len(summed) - 1, POINTS).astype(np.intp))
+    across, heights = earned.number[places] / THOUSAND, summed[places] / THOUSAND
     series: dict[str, list[Point]] = {
-        POLICIES[policy]: [
-            (0.0, 0.0),
-            *zip(earned.number[places].tolist(), summed[places, policy].tolist(), strict=True),
-        ]
+        POLICIES[policy]: [(0.0, 0.0), *zip(across.tolist(), heights[:, policy].tolist(), strict=True)]
         for policy in DRAWN
     }
-    highest = rounded_up(float(summed[:, list(DRAWN)].max()))
-    return lines(title, "decisions", up, series, most=(float(decisions), highest))
+    highest = rounded_up(float(heights[:, list(DRAWN)].max()))
+    return lines(title, "thousand decisions", up, series, most=(thousands, highest))

@@ -19,7 +19,7 @@ from models.registry import Registry
 from service.simulation.circle import Circle, Night, keep_log, train_customer_models
 from service.simulation.contests import Earned
 from service.simulation.draft import Draft
-from service.simulation.drift import DAILY, Drift
+from service.simulation.drift import DAILY, MISJUDGED, Drift
 from service.simulation.lane import DAY, Lane, Reported, Visited
 from service.simulation.lift import Outcomes
 from service.simulation.serving import LiveService, live_service
@@ -46,6 +46,7 @@ class Plan:
     stayed     share of the households whose service stays as it was on the first day
     explained  share of the decisions whose candidates are looked at
     drift      deviation of a day's step of each action's log-odds
+    misjudged  deviation of the true log-odds of each action from what the declared priors take them for
     least_responses  before a model has so many to learn from, its actions go on with their priors
     """
 
@@ -56,6 +57,7 @@ class Plan:
     stayed: float = 0.2
     explained: float = 0.05
     drift: float = DAILY
+    misjudged: float = MISJUDGED
     least_responses: int = 100
 
 
@@ -155,7 +157,11 @@ def _lane(world: LivingWorld, service: LiveService, workspace: Workspace, plan: 
     return Lane(
         world=world,
         drift=Drift.drawn(
-            np.random.default_rng([plan.seed, 1]), plan.days, len(world.offers.actions), plan.drift
+            np.random.default_rng([plan.seed, 1]),
+            plan.days,
+            len(world.offers.actions),
+            plan.drift,
+            plan.misjudged,
         ),
         service=service,
         rng=np.random.default_rng([plan.seed, 2, number]),

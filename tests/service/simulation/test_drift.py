@@ -19,6 +19,12 @@ def test_odds_move_by_steps_of_the_given_size_and_stay_chances() -> None:
     assert np.allclose(np.log(moved / (1 - moved)), drift.shift[199])
 
 
+def test_what_was_declared_may_be_wrong_from_the_first_day_on() -> None:
+    drift = Drift.drawn(np.random.default_rng(4), days=2, actions=2_000, daily=0.0, misjudged=0.7)
+    assert abs(drift.shift[0].std() - 0.7) < 0.03
+    assert (drift.shift[1] == drift.shift[0]).all()
+
+
 def test_without_drift_nothing_moves() -> None:
     drift = Drift.drawn(np.random.default_rng(3), days=4, actions=2, daily=0.0)
     assert not drift.shift.any()
