@@ -17,8 +17,8 @@ from feature_store.vectors import schema_key
 
 DECISION_LOG = "arb:decisions"
 FIELD = "decisions"
-VERSION = 2
-"""Since 2 timestamps are told from the time of the decision on."""
+VERSION = 3
+"""Since 2 timestamps are told from the time of the decision on; since 3 there is what shadows have said."""
 WITHIN = 5.0
 """Seconds for a write: nobody waits for it, and it may be megabytes."""
 
@@ -28,7 +28,9 @@ class Picks(msgspec.Struct, frozen=True, kw_only=True):
 
     `decision` is the index of the decision in its entry; `rank` counts from 1. The five factors are those of
     the contract (propensity, context weight, value, lever and the priority that they make), and
-    `selection_probability` is the exact probability of this choice at this rank's turn.
+    `selection_probability` is the exact probability of this choice at this rank's turn. `predicted` is the
+    propensity before it was corrected by outcomes; empty where nothing was. `shadows` has the propensities of
+    versions that only watch, by version, and no element where there are none.
     """
 
     decision: list[int]
@@ -42,6 +44,8 @@ class Picks(msgspec.Struct, frozen=True, kw_only=True):
     lever: list[float]
     priority: list[float]
     selection_probability: list[float]
+    predicted: list[float] = []
+    shadows: list[dict[str, float]] = []
 
 
 class Empty(msgspec.Struct, frozen=True, kw_only=True):

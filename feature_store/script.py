@@ -27,18 +27,23 @@ class Script:
 
 
 async def run_calls(
-    client: Client, script: Script, calls: Sequence[Command], before: Sequence[Command] = ()
+    client: Client,
+    script: Script,
+    calls: Sequence[Command],
+    before: Sequence[Command] = (),
+    within: float | None = None,
 ) -> list[Any]:
     """The replies to calls of a script, in one round trip with the commands `before` them, whose replies come
-    first; a server that has not met the script is told it.
+    first; a server that has not met the script is told it. `within`, in seconds, stands in for the client's
+    own.
 
     Raises:
         StoreUnavailable: see `Client.run`.
     """
-    replies = await client.run([*before, *calls])
+    replies = await client.run([*before, *calls], within)
     strangers = [row for row, reply in enumerate(replies) if _is_stranger(reply)]
     if strangers:
-        again = await client.run([script.told(calls[row - len(before)]) for row in strangers])
+        again = await client.run([script.told(calls[row - len(before)]) for row in strangers], within)
         for row, reply in zip(strangers, again, strict=True):
             replies[row] = reply
     return replies

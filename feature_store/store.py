@@ -1,13 +1,14 @@
 """The customer store: one hash per customer, under one key.
 
-The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p`
-the profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `r`
+The key is `arb:{customer_id}`, braces included, which makes the id the hash tag in a cluster. Fields: `p` the
+profile vector, `b` the behaviour vector, `a` the account, `c` the consents, `h` the contact history, `r`
 reservations, `n` how often these two were changed, `s` the ids of outcomes already counted, `o` the offers
 that were made, `e` what events add up to and `m` their ids, `v` the visitors that the customer was, and `k`
-the mergers with them. A visitor has `l`, whom they have become, and `g`, a merger that is not ended. An
-account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`. Definitions of vectors stand under
-`arb:schema:<fingerprint>`, the logs of outcomes and events in the streams `arb:outcomes` and `arb:events`,
-`arb:erasures` has who is to go out of the log's files, and `arb:reload` names the last change of a workspace.
+the mergers with them; `x` marks the offers that were learned from. A visitor has `l`, whom they have become,
+and `g`, a merger that is not ended. An account has `h`, `r`, `n` and `s` under `arb:account:{account_id}`.
+Definitions of vectors stand under `arb:schema:<fingerprint>`, the logs of outcomes and events in the streams
+`arb:outcomes` and `arb:events`, `arb:erasures` has who is to go out of the log's files, and `arb:reload`
+names the last change of a workspace. `arb:lessons` and `arb:learned` are what outcomes teach, see `lessons`.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ from feature_store.erasures import erasure_command
 from feature_store.event import Event
 from feature_store.events import IDS, Events
 from feature_store.keys import account_key, customer_key, customer_keys
+from feature_store.lessons import Classroom, Lessons, Report
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import KeptOffer, pack_offers, unpack_offers
 from feature_store.outcomes import OUTCOME_ID_BYTES, OUTCOME_LOG, Outcome, pack_outcomes
@@ -111,6 +113,11 @@ class CustomerStore:
     def budgets(self) -> Budgets:
         """The budgets that workers share, over the same connections."""
         return Budgets(self._client)
+
+    @property
+    def classroom(self) -> Classroom:
+        """What outcomes teach, over the same connections."""
+        return Classroom(self._client)
 
     async def announce(self, version: str) -> None:
         """Leave word for all who share the store that there is something new to load."""
@@ -308,9 +315,11 @@ class CustomerStore:
         outcomes: Sequence[Outcome],
         now: float,
         redeems: Mapping[str, Collection[str]] | None = None,
+        lessons: Sequence[Report] = (),
     ) -> list[bool]:
         """Log outcomes and add each to the contact history of its customer, and of its account if it names
-        one, in one round trip. `redeems` has by outcome the policies whose reservations it stands in for.
+        one, in one round trip. `redeems` has by outcome the policies whose reservations it stands in for,
+        and `lessons` what outcomes teach.
 
         Returns for each whether it was new; a duplicate is not counted again. When this fails, call it
         again with the same outcomes: the history counts each once, and the log, whose readers drop what
@@ -340,7 +349,8 @@ class CustomerStore:
             for outcome, ids in zip(outcomes, redeemed, strict=True)
             if outcome.account_id is not None
         ]
-        replies = (await self._run([log, *customers, *accounts]))[1 : 1 + len(customers)]
+        taught = [Lessons(list(lessons)).add()] if lessons else []
+        replies = (await self._run([log, *customers, *accounts, *taught]))[1 : 1 + len(customers)]
         moved = [row for row, reply in enumerate(replies) if isinstance(reply, bytes)]
         if moved:
             commands = [

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.kinds import KINDS
 from models.layout import Inputs
 from models.manifest import Manifest
-from models.metrics import ECE_BINS, Metrics, UpliftMetrics
+from models.metrics import Metrics, UpliftMetrics, reliability
 from models.package import StagedModel
 from models.plots import Point, bars, curve, rounded_up
 from models.scorers import Attributing, Scorer
@@ -54,7 +54,7 @@ class Evidence:
         if manifest.uplift is not None:
             return cls((), (), importance)
         scores = manifest.calibration.apply(scorer.margins(rows))
-        return cls(tuple(_reliability(labels, scores)), tuple(_roc(labels, scores)), importance)
+        return cls(tuple(reliability(labels, scores)), tuple(_roc(labels, scores)), importance)
 
 
 def card(manifest: Manifest, evidence: Evidence, verdict: Verdict | None) -> Mapping[str, bytes]:
@@ -70,12 +70,6 @@ def card(manifest: Manifest, evidence: Evidence, verdict: Verdict | None) -> Map
         plots["importance.svg"] = bars("What moves the prediction", evidence.importance)
     text = "\n".join(_lines(manifest, verdict, list(plots)))
     return {CARD: f"{text}\n".encode(), **plots}
-
-
-def _reliability(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> Iterator[Point]:
-    for part in np.array_split(np.argsort(scores, kind="stable"), ECE_BINS):
-        if len(part):
-            yield float(scores[part].mean()), float(labels[part].mean())
 
 
 def _roc(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> Iterator[Point]:

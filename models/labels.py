@@ -37,6 +37,7 @@ class LabelRules:
     actions     by name of an action, its family; an action that has none is left out
     windows     by name of an action, for how many seconds after its decision an outcome counts
     impressions the channels that report impressions
+    otherwise   the family of an action that has none; without it, such an action has no response
     """
 
     families: Mapping[str, Sequence[str]]
@@ -44,6 +45,7 @@ class LabelRules:
     windows: Mapping[str, float] = field(default_factory=dict)
     impressions: Collection[str] = ()
     default_window: float = DEFAULT_WINDOW
+    otherwise: str | None = None
 
     def __post_init__(self) -> None:
         if not self.families:
@@ -102,16 +104,28 @@ def labels(
     Raises:
         BadLog: there is no log, or one of its files can't be used.
     """
-    with open_log(log) as reader, TemporaryDirectory() as spill, duckdb.connect() as connection:
-        connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{spill}'")
-        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-        join = _Join(connection, reader, rules, as_of, since, min(until, as_of))
+    with joined(log, rules, as_of, since, until) as join:
         findings = join.match()
         yield Labels(join.rows(), findings)
 
 
+@contextmanager
+def joined(
+    log: Path, rules: LabelRules, as_of: float, since: float = -inf, until: float = inf
+) -> Iterator["Join"]:
+    """The join itself, for who counts offers and not rows with features.
+
+    Raises:
+        BadLog: there is no log, or one of its files can't be used.
+    """
+    with open_log(log) as reader, TemporaryDirectory() as spill, duckdb.connect() as connection:
+        connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{spill}'")
+        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+        yield Join(connection, reader, rules, as_of, since, min(until, as_of))
+
+
 @dataclass(frozen=True)
-class _Join:
+class Join:
     """The join in two steps: offers with their outcomes, which are narrow, and then the rows with features,
     which are streamed."""
 
@@ -124,12 +138,14 @@ class _Join:
 
     def match(self) -> Findings:
         """Make the tables `offered`, with a row for each offer, and `matched`, with one for each outcome of
-        them that counts."""
+        them, of which those `within` the window count; and the view `answered`: each offer, whether it was
+        `shown`, and what came of it."""
         longest = max([self.rules.default_window, *self.rules.windows.values()])
         self.connection.register("declared", self._declared())
         # offers are listed first: a decision is in its file before what it has offered
         offers = self.reader.relation(OFFERS, self.since, self.until)
         outcomes = self.reader.relation(OUTCOMES, self.since - longest, self.until + longest)
+        otherwise = "NULL" if self.rules.otherwise is None else _text(self.rules.otherwise)
         self.connection.execute(
             f"""
             CREATE TEMP VIEW all_offers AS SELECT * FROM {offers}
@@ -137,7 +153,7 @@ class _Join:
             CREATE TEMP VIEW all_outcomes AS SELECT * FROM {outcomes}
                 WHERE received_at < {_moment(self.as_of)};
             CREATE TEMP TABLE offered AS
-                SELECT o.*, d.family, o.decided_at
+                SELECT o.*, coalesce(d.family, {otherwise}) AS family, o.decided_at
                     + to_microseconds((1e6 * coalesce(d.seconds, {self.rules.default_window}))::BIGINT)
                     AS window_ends_at
                 FROM (SELECT DISTINCT ON (decision_id, placement, rank) * FROM all_offers
@@ -148,7 +164,7 @@ class _Join:
                     occurred_at
                 FROM all_outcomes ORDER BY outcome_id, received_at, occurred_at;
             CREATE TEMP TABLE matched AS
-                SELECT o.decision_id, o.placement, o.rank, o.family, h.outcome, h.value,
+                SELECT o.decision_id, o.placement, o.rank, o.family, h.outcome, h.value, h.occurred_at,
                     CASE WHEN h.occurred_at < o.decided_at - to_microseconds({int(CLOCK_SKEW * 1e6)})
                              THEN 'before'
                          WHEN h.occurred_at >= o.window_ends_at THEN 'after'
@@ -156,10 +172,27 @@ class _Join:
                 FROM happened h JOIN offered o USING (decision_id, placement, action);
             """  # noqa: S608 - of names and numbers that are quoted
         )
+        self.connection.execute(self._answered())
         return self._findings()
 
     def rows(self) -> pa.RecordBatchReader:
         """The rows, in the order of their decisions."""
+        features = self._features(self.reader.relation(DECISIONS, self.since, self.until))
+        rows = self.connection.sql(
+            f"""
+            SELECT a.* EXCLUDE (family, shown, responded_at, window_ends_at),
+                a.window_ends_at{", d.features" if features else ""}
+            FROM answered a
+            {f"LEFT JOIN ({features}) d USING (decision_id)" if features else ""}
+            WHERE a.shown
+            ORDER BY a.decided_at, a.decision_id, a.placement, a.rank
+            """  # noqa: S608
+        )
+        reader: pa.RecordBatchReader = rows.to_arrow_reader(BATCH_ROWS)
+        return reader
+
+    def _answered(self) -> str:
+        """SQL that makes the view `answered`."""
         families = self.rules.families
         own = " OR ".join(
             f"(family = {_text(name)} AND outcome IN {_texts(positive)})"
@@ -169,36 +202,30 @@ class _Join:
             f"{_name(name)} := bool_or(outcome IN {_texts(positive)})" for name, positive in families.items()
         )
         none = ", ".join(f"{_name(name)} := false" for name in families)
-        decisions = self.reader.relation(DECISIONS, self.since, self.until)
-        features = self._features(decisions)
-        shown = f"(c.shown OR NOT coalesce(o.channel IN {_texts(self.rules.impressions)}, false))"
-        rows = self.connection.sql(
-            f"""
+        silent = f"NOT coalesce(o.channel IN {_texts(self.rules.impressions)}, false)"
+        return f"""
+            CREATE TEMP VIEW answered AS
             WITH came AS (
                 SELECT decision_id, placement, rank,
                     bool_or(outcome = {_text(IMPRESSION)}) AS shown,
                     struct_pack({came}) AS labels,
                     coalesce(bool_or({own}), false) AS responded,
+                    min(occurred_at) FILTER (WHERE {own}) AS responded_at,
                     sum(value) FILTER (WHERE {own}) AS reported
                 FROM matched WHERE place = 'within' GROUP BY ALL
             )
-            SELECT o.* EXCLUDE (family, window_ends_at),
+            SELECT o.*,
+                coalesce(c.shown, false) OR {silent} AS shown,
                 coalesce(c.labels, struct_pack({none})) AS labels,
                 CASE WHEN o.family IS NOT NULL THEN coalesce(c.responded, false) END AS responded,
+                c.responded_at,
                 CASE WHEN coalesce(c.responded, false) THEN coalesce(c.reported, o.value) ELSE 0 END
                     AS response_value,
                 CASE WHEN o.window_ends_at <= {_moment(self.as_of)} THEN {_text(FINAL)}
-                     ELSE {_text(PROVISIONAL)} END AS state,
-                o.window_ends_at{", d.features" if features else ""}
+                     ELSE {_text(PROVISIONAL)} END AS state
             FROM offered o
             LEFT JOIN came c USING (decision_id, placement, rank)
-            {f"LEFT JOIN ({features}) d USING (decision_id)" if features else ""}
-            WHERE {shown}
-            ORDER BY o.decided_at, o.decision_id, o.placement, o.rank
             """  # noqa: S608
-        )
-        reader: pa.RecordBatchReader = rows.to_arrow_reader(BATCH_ROWS)
-        return reader
 
     def _features(self, decisions: str) -> str:
         """SQL of the features of each decision, once; empty where there are none."""

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from feature_store.schema import FeatureSchema
 from models.calibration import Calibration, HeadCalibration
 from models.metrics import CellMetrics, LevelMetrics, Metrics, NumberMetrics, UpliftMetrics
+from models.reference import Reference
 from models.spec import Direction, Target
 
 
@@ -103,7 +104,8 @@ class Manifest(AnyManifest):
 
     `metrics` are measured on the newest decisions, which neither trained nor calibrated, `uncalibrated` on
     the same ones before calibration, and `cells` on those of an action in a channel. `calibration_losses` is
-    the log loss of each form of calibration that was tried, by which one was chosen.
+    the log loss of each form of calibration that was tried, by which one was chosen. `reference` is of what
+    did not train; manifests of before it was kept have none.
     """
 
     positive: tuple[str, ...]
@@ -114,6 +116,7 @@ class Manifest(AnyManifest):
     metrics: Metrics
     cells: tuple[CellMetrics, ...] = ()
     uncalibrated: Metrics
+    reference: Reference | None = None
 
 
 class CustomerManifest(AnyManifest):

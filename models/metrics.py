@@ -1,6 +1,6 @@
 """How good probabilities are, measured on labels that they have not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -100,6 +100,15 @@ def expected_calibration_error(
         if len(part)
     ]
     return sum(gaps) / len(labels)
+
+
+def reliability(
+    labels: NDArray[np.float64], probabilities: NDArray[np.float64]
+) -> Iterator[tuple[float, float]]:
+    """The promised and the observed share of positives, bin by bin of equally many rows."""
+    for part in np.array_split(np.argsort(probabilities, kind="stable"), ECE_BINS):
+        if len(part):
+            yield float(probabilities[part].mean()), float(labels[part].mean())
 
 
 class NumberMetrics(BaseModel):

@@ -3,10 +3,9 @@
 <folder>/<name>/<version>/{model.txt, manifest.json, golden.npz}
 <folder>/<name>/champion          names the version that serves
 <folder>/<name>/promotions.jsonl  who became champion when, and how
+<folder>/trials.json              the versions that are tried out beside their champions
 """
 
-import contextlib
-import os
 import re
 import secrets
 import shutil
@@ -19,13 +18,14 @@ from typing import TypeVar
 from feature_store.documents import did_you_mean
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
-from models import package
+from models import package, writing
 from models.choosing import Choice
 from models.errors import ModelError, ModelRefused, PreloadRefused
 from models.manifest import CustomerManifest, Manifest
 from models.model import CustomerModel, PropensityModel
 from models.package import Form, StagedModel
 from models.promotions import PROMOTIONS, How, Promotion, before, read_promotions
+from models.trials import Trial, Trials, changing, read_trials, write_trials
 
 CHAMPION = "champion"
 Model = TypeVar("Model")
@@ -67,9 +67,9 @@ class Registry:
         try:
             draft.mkdir(parents=True)
             for file, content in package.files(manifest, staged).items():
-                _write(draft / file, content)
+                writing.write_new(draft / file, content)
             draft.rename(target)
-            _sync(target.parent)
+            writing.sync(target.parent)
         except OSError as error:
             raise ModelError(
                 f"model '{manifest.name}' can't be written to {target}: {error.strerror}"
@@ -93,12 +93,8 @@ class Registry:
         if replaced == version:
             return
         promotion = Promotion(at=datetime.now(UTC), version=version, replaced=replaced, how=how)
-        path = self.folder / name / PROMOTIONS
-        try:
-            _append(path, promotion.model_dump_json() + "\n")
-        except OSError as error:
-            raise ModelError(f"{path} can't be written: {error.strerror}") from error
-        self._put(self.folder / name / CHAMPION, f"{version}\n".encode())
+        writing.append(self.folder / name / PROMOTIONS, promotion.model_dump_json() + "\n")
+        writing.replace(self.folder / name / CHAMPION, f"{version}\n".encode())
 
     def previous(self, name: str) -> str:
         """The version that the champion has replaced. Where the champion was gone back to, it is the one that
@@ -123,6 +119,52 @@ class Registry:
         """
         return read_promotions(self.folder / name / PROMOTIONS)
 
+    def trials(self) -> Trials:
+        """The versions that are tried out.
+
+        Raises:
+            ModelError: their file is damaged.
+        """
+        return read_trials(self.folder)
+
+    def try_out(self, name: str, version: str, places: int) -> Trial:
+        """Have a version decide for so many places of the line of customers, or, with none, be a shadow.
+
+        Raises:
+            ModelRefused: there is no such version, it is the champion, or the places are not free.
+            ModelError: the folder can't be written.
+        """
+        self._check_version(name, version)
+        if version == self.serving(name):
+            raise ModelRefused(name, version, "it is the champion, and decides already")
+        with changing(self.folder) as trials:
+            changed = trials.with_(name, version, places, datetime.now(UTC).replace(microsecond=0))
+            write_trials(self.folder, changed)
+        return changed.of(name)[version]
+
+    def withdraw(self, name: str, version: str) -> None:
+        """End the trial of a version.
+
+        Raises:
+            ModelRefused: it has none.
+            ModelError: the folder can't be written.
+        """
+        with changing(self.folder) as trials:
+            tried = trials.of(name)
+            if version not in tried:
+                listed = ", ".join(tried) or "none"
+                raise ModelRefused(name, version, f"it is not on trial; of this model is: {listed}")
+            write_trials(self.folder, trials.without(name, version))
+
+    def restore_trials(self, trials: Trials) -> None:
+        """Put back the trials that there were before a change of which nothing has come.
+
+        Raises:
+            ModelError: the folder can't be written.
+        """
+        with changing(self.folder):
+            write_trials(self.folder, trials)
+
     def attach(self, name: str, version: str, files: Mapping[str, bytes]) -> None:
         """Put files beside a version that tell of it, and that serving does not need.
 
@@ -132,7 +174,7 @@ class Registry:
         """
         self._check_version(name, version)
         for file, content in files.items():
-            self._put(self.folder / name / version / file, content)
+            writing.replace(self.folder / name / version / file, content)
 
     def manifest(self, name: str, version: str) -> Manifest | CustomerManifest:
         """What a version says of itself, without loading its model.
@@ -149,19 +191,6 @@ class Registry:
             return self.champion(name)
         except ModelRefused:
             return None
-
-    def _put(self, path: Path, content: bytes) -> None:
-        """Write a small file, whole or not at all, in the place of one that may be there."""
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            _write(draft, content)
-            draft.replace(path)
-            _sync(path.parent)
-        except OSError as error:
-            raise ModelError(f"{path} can't be written: {error.strerror}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     def champion(self, name: str) -> str:
         """The version that serves.
@@ -265,29 +294,3 @@ def _all_or_none(
         raise PreloadRefused(tuple(refusals))
     progress("Loading models", len(names), len(names))
     return models
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is on the disk when this returns, and that nobody changes by accident."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(0o444)
-
-
-def _append(path: Path, line: str) -> None:
-    """Add a line that is on the disk when this returns."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Put a folder's entries on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

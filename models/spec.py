@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
+from feature_store import durations
 from feature_store.documents import Document, Problem, WorkspaceError, did_you_mean, load_document, parse
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
 
@@ -18,6 +19,26 @@ _TABLE = re.compile(r"[A-Za-z0-9_-]+\.parquet")
 Direction = Literal["increasing", "decreasing"]
 _ORDERED = (FeatureType.NUMBER, FeatureType.FLAG, FeatureType.TIMESTAMP)
 _PREDICTABLE = (FeatureType.FLAG, FeatureType.NUMBER, FeatureType.CATEGORY)
+
+
+def _seconds(span: object) -> float:
+    """The seconds of a span such as 90s; 0 is none."""
+    found = 0.0 if span == 0 else durations.seconds(span)
+    if found is None:
+        raise ValueError(f"must be 0, or a number and a unit, such as 90s, 15m, 12h or 30d, not {span!r}")
+    return found
+
+
+class Adapts(BaseModel):
+    """How predictions follow the last outcomes: after `half_life` more responses than an outcome, by what was
+    predicted, it counts half; what the others of a group show counts as `prior` responses; `delay` is the
+    mean time in seconds from a decision to a response."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    half_life: Annotated[float, Field(ge=1, le=1e9)] = 50.0
+    prior: Annotated[float, Field(ge=1, le=1e9)] = 10.0
+    delay: Annotated[float, PlainValidator(_seconds)]
 
 
 class Target(BaseModel):
@@ -42,7 +63,8 @@ class ModelSpec:
     """A declared model: `positive` are the outcomes that it predicts, or `target` what it says about the
     customer; `features` None is all that are not derived. `monotone` has the features that may move the
     prediction one way only. With a `control`, an action, it predicts how much likelier the outcomes are than
-    with that one: see `models.uplift`."""
+    with that one: see `models.uplift`. What it predicts follows the last outcomes as it `adapts`; None: it
+    does not."""
 
     name: str
     positive: tuple[str, ...]
@@ -51,6 +73,7 @@ class ModelSpec:
     target: Target | None = None
     monotone: Mapping[str, Direction] = field(default_factory=dict)
     control: str | None = None
+    adapts: Adapts | None = None
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
@@ -71,6 +94,7 @@ class _ModelEntry(BaseModel):
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     monotone: dict[str, Direction] = {}
     control: str | None = None
+    adapts: Adapts | None = None
 
 
 class _ModelsFile(BaseModel):
@@ -110,6 +134,7 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
             entry.learns,
             entry.monotone,
             entry.control,
+            entry.adapts,
         )
         for name, entry in entries.items()
     }
@@ -136,6 +161,12 @@ def _aims(document: Document, name: str, entry: _ModelEntry) -> Iterator[Problem
             loc,
             "a model predicts responses to actions (`positive`) or something about the customer (`learns`): "
             "it has one of them",
+        )
+    if entry.adapts is not None and (entry.positive is None or entry.control is not None):
+        yield document.problem(
+            (*loc, "adapts"),
+            "only a probability of responses can follow outcomes: neither what is said about the customer "
+            "(`learns`) nor how much likelier a response is than with a `control` shows in a single one",
         )
     if entry.learns is None:
         return

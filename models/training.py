@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from feature_store.feature import GIVEN
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureType, Source
-from models.calibration import Calibrated, Platt, best_calibration
+from models.calibration import Calibrated, Calibration, Platt, best_calibration
 from models.errors import TrainingError
 from models.evaluation.estimators import effective_sample_size
 from models.evaluation.uplift import uplift_found
@@ -23,6 +23,7 @@ from models.layout import BUILT_IN, Inputs
 from models.manifest import Manifest, TrainingData
 from models.metrics import LEAST_ROWS, CellMetrics, Metrics
 from models.package import GoldenRows, StagedModel
+from models.reference import Reference
 from models.scorers import InvalidModel, LightGBMScorer, Scorer
 from models.spec import ModelSpec
 from models.split import Split
@@ -167,6 +168,7 @@ def _staged(
         parameters=parameters,
         libraries=library_versions(),
         files={},
+        reference=_reference(table, ~split.training, scorer, calibration),
     )
     golden = GoldenRows(rows, calibration.apply(scorer.margins(rows)))
     return StagedModel.of(manifest, content, golden)
@@ -179,6 +181,13 @@ def _calibrated(table: TrainingTable, part: NDArray[np.bool_], scorer: Scorer) -
         table.now[part],
         inverse_chances(table.chances[part]),
     )
+
+
+def _reference(
+    table: TrainingTable, part: NDArray[np.bool_], scorer: Scorer, calibration: Calibration
+) -> Reference:
+    rows = table.rows[part]
+    return Reference.of(table.schema.columns, rows, calibration.apply(scorer.margins(rows)))
 
 
 def _cells(

@@ -64,6 +64,7 @@ def offer_rows(entries: Sequence[DecisionEntry]) -> pa.Table:
         for name in OFFERS.columns.names
         if name in Picks.__struct_fields__
     }
+    made["predicted"] = _joined(entry.picks.predicted or entry.picks.propensity for entry in entries)
     made |= {
         name: _joined(map(getattr(entry, name).__getitem__, entry.picks.decision) for entry in entries)
         for name in ("decision_id", "customer_id", "channel", "arm")
@@ -74,8 +75,15 @@ def offer_rows(entries: Sequence[DecisionEntry]) -> pa.Table:
         "decided_at": times(np.repeat([entry.decided_at for entry in entries], counts)),
         "issue": [issue for issue, _ in groups],
         "group": [group for _, group in groups],
+        "shadows": _joined(map(_shadows, entries)),
     }
     return _table(OFFERS.columns, made)
+
+
+def _shadows(entry: DecisionEntry) -> list[list[tuple[str, float]] | None]:
+    """By offered action what shadows have said; nothing, where there were none."""
+    said = entry.picks.shadows
+    return [list(found.items()) for found in said] if said else [None] * len(entry.picks.decision)
 
 
 def outcome_rows(outcomes: Sequence[tuple[Outcome, float]]) -> pa.Table:

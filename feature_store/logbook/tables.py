@@ -93,6 +93,8 @@ OFFERS = LogTable(
         lever=pa.float64(),
         priority=pa.float64(),
         selection_probability=pa.float64(),
+        predicted=pa.float64(),
+        shadows=pa.map_(pa.string(), pa.float64()),
     ),
     time="decided_at",
     known_at="decided_at",

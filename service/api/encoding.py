@@ -1,11 +1,13 @@
 """Decisions as JSON, straight from their columns, each encoded once."""
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from feature_store.feature import iso_timestamp
+from service.decisioning.adaptation import NOWHERE
 from service.decisioning.catalogue import Treatment
 from service.decisioning.content import rendered
 from service.decisioning.explain import Candidate, explain
@@ -16,7 +18,7 @@ from service.runtime.tokens import Signer, packed
 
 Explanation = list[Candidate]
 encode = msgspec.json.Encoder().encode
-NO_OFFER = packed(None)
+NO_OFFER = NO_BASIS = packed(None)
 
 
 class _NoAction(msgspec.Struct, gc=False):
@@ -93,14 +95,14 @@ class DecisionEncoder:
     def __init__(self, signer: Signer, token_seconds: float) -> None:
         self.sign, self.token_seconds = signer.sign, token_seconds
         self._seal = signer.seal
-        self._wording: _Wording | None = None
+        self._wordings: WeakKeyDictionary[Snapshot, _Wording] = WeakKeyDictionary()
 
     def encode(self, decision: Decision) -> bytes:
         """The answer to one request."""
         request, snapshot = decision.request, decision.snapshot
-        wording = self._wording
-        if wording is None or wording.snapshot is not snapshot:
-            wording = self._wording = _Wording(snapshot)
+        wording = self._wordings.get(snapshot)
+        if wording is None:
+            wording = self._wordings[snapshot] = _Wording(snapshot)
         explained = _explained(decision)
         filled = self._filled(decision, wording, explained)
         empty = decision.chosen.empty_of(decision.row)
@@ -142,14 +144,30 @@ class DecisionEncoder:
         at, dry_run = decision.decided_at, decision.request.dry_run
         until, offers = at + self.token_seconds, decision.decisions.offered is not None
         whom = packed(decision.decision_id, decision.request.customer_key)
-        within = packed(decision.experiments, decision.account_id)
+        within, follows = packed(decision.experiments, decision.account_id), decision.scored
         filled: dict[int, list[_Action]] = {}
-        for _, slot, index, treatment, rank, bundle, position, p, c, v, lever, priority, q in picks:
+        for (
+            _,
+            slot,
+            index,
+            treatment,
+            rank,
+            bundle,
+            position,
+            p,
+            predicted,
+            c,
+            v,
+            lever,
+            priority,
+            q,
+        ) in picks:
             said = wording.said(slot, index, treatment)
             offer = decision.offer(index) if offers else None
             token = self._seal(
                 whom, said.packed, packed(rank, p, q, at, until, dry_run),
                 NO_OFFER if offer is None else packed(offer.name), within,
+                packed((said.cell, predicted)) if follows and said.cell != NOWHERE else NO_BASIS,
             )  # fmt: skip
             action = _Action(
                 rank,
@@ -178,19 +196,24 @@ class _Names(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What is the same whenever a treatment is said in a slot; `packed` is its part of a grant."""
+    """What is the same whenever a treatment is said in a slot; `packed` is its part of a grant, and `cell`
+    where its outcomes are counted."""
 
     names: _Names
     treatment: Treatment
     content: Raw
     packed: bytes
+    cell: int
 
 
 class _Wording:
-    """What answers take from a snapshot, in the form in which they need it."""
+    """What answers take from a snapshot, in the form in which they need it. It does not hold the snapshot,
+    which goes when nobody decides by it any more."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        self._catalogue, self._offers = snapshot.catalogue, snapshot.offers
+        self._adaptation = snapshot.adaptation
+        self._bundles = snapshot.slate_policy.bundles
         self.versions = Raw(encode(snapshot.versions))
         self.placements = [slot.placement.id for slot in snapshot.catalogue.slots]
         self.no_actions = [_NoAction(no.reason, str(no.stage)) for no in snapshot.no_actions]
@@ -204,20 +227,22 @@ class _Wording:
         return said
 
     def _make(self, slot: int, action: int, treatment: int) -> _Said:
-        catalogue = self.snapshot.catalogue
+        catalogue = self._catalogue
         where, what, how = catalogue.slots[slot], catalogue.actions[action], catalogue.treatments[treatment]
         names = _Names(what.issue, what.group, what.name, how.name)
-        return _Said(names, how, Raw(how.content), packed(where.channel, where.placement.id, *names))
+        adaptation, channel = self._adaptation, catalogue.channel_index[where.channel]
+        cell = NOWHERE if adaptation is None else adaptation.numbers[channel][action]
+        return _Said(names, how, Raw(how.content), packed(where.channel, where.placement.id, *names), cell)
 
     def content(self, said: _Said, action: int, offer: Promise) -> Raw:
         """What a treatment says, with the terms that it names."""
-        if not self.snapshot.offers.named.get(action):
+        if not self._offers.named.get(action):
             return said.content
         return Raw(rendered(said.treatment.content, offer.terms))
 
     def bundle(self, number: int, position: int) -> _Bundle:
         """The bundle that a chosen action stands in, and its place there."""
-        return _Bundle(self.snapshot.slate_policy.bundles[number].name, position)
+        return _Bundle(self._bundles[number].name, position)
 
 
 def _offer(offer: Promise) -> _Offer:

@@ -349,6 +349,10 @@ class CandidateView(BaseModel):
     observed: dict[str, Any] | None = Field(description="What the rule read; null is missing.")
     cap: CapView | None = Field(description="The contact policy that took it out; null for anything else.")
     propensity: float | None
+    predicted: float | None = Field(
+        description="What its model says, where propensities follow outcomes; null where they do not."
+    )
+    correction: float | None = Field(description="By which that was multiplied after the last outcomes.")
     context_weight: float | None
     value: float | None
     lever: float | None

@@ -55,6 +55,9 @@ def _placement(placement: Mapping[str, Any], by_action: Mapping[str, Candidate])
             _line(_chance(offered, placement["id"], by_action), 5)
         if candidate["mandatory"]:
             _line("mandatory: it comes before all priorities", 5)
+        if candidate["correction"] not in (None, 1.0):
+            predicted, by = _number(candidate["predicted"]), _number(candidate["correction"])
+            _line(f"P is {predicted} by its model, and {by} times that after the last outcomes", 5)
         if candidate["worth"]:
             _line(f"V is {_worth(candidate['worth'])}", 5)
         if offered.get("reasons"):

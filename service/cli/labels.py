@@ -48,7 +48,7 @@ def labels(
         except ValueError as error:
             fail(f"{workspace}: {error}")
         place = log or log_folder(Settings())
-        bounds = (_seconds(as_of, time.time()), _seconds(since, -inf), _seconds(until, inf))
+        bounds = (seconds(as_of, time.time()), seconds(since, -inf), seconds(until, inf))
         with joined.labels(place, rules, *bounds) as found:
             states: dict[str, int] = {joined.FINAL: 0, joined.PROVISIONAL: 0}
             with TableWriter(file, found.rows.schema) as writer:
@@ -60,15 +60,16 @@ def labels(
             f"{file}: {sum(states.values()):,} rows, {states[joined.FINAL]:,} final and "
             f"{states[joined.PROVISIONAL]:,} provisional, of {found.findings.offers:,} offers"
         )
-        for line in _remarks(found.findings):
+        for line in remarks(found.findings):
             out.print(f"  {line}")
 
 
-def _seconds(moment: datetime | None, otherwise: float) -> float:
+def seconds(moment: datetime | None, otherwise: float) -> float:
+    """A moment that was given in epoch seconds, or what counts where none was."""
     return otherwise if moment is None else epoch_seconds(moment)
 
 
-def _remarks(findings: Findings) -> list[str]:
+def remarks(findings: Findings) -> list[str]:
     """What somebody should look at."""
     counted = {
         f"outcomes lie more than {joined.CLOCK_SKEW:g} s before their decision, and do not count: a clock is "

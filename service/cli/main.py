@@ -12,8 +12,9 @@ try:
     from service.cli.labels import labels
     from service.cli.load import load
     from service.cli.log import log
-    from service.cli.models import models, promote, rollback
+    from service.cli.models import challenge, models, promote, rollback, shadow, withdraw
     from service.cli.replay import replay
+    from service.cli.report import report
     from service.cli.run import run
     from service.cli.serve import serve
     from service.cli.simulate import simulate
@@ -41,6 +42,9 @@ for command in (
     models,
     promote,
     rollback,
+    shadow,
+    challenge,
+    withdraw,
     validate,
     diff,
     evaluate,
@@ -49,6 +53,7 @@ for command in (
     batch,
     log,
     labels,
+    report,
 ):
     app.command()(command)
 app.command(

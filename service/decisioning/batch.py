@@ -38,6 +38,9 @@ class Batch:
                            speak for the channel or can't be reached; None: no limit is near
     volume_used     n x V  what each volume limit had counted in its period; None where budgets are
     explores        n      False where exploring can't be paid for any more; None: it can everywhere
+    corrections     n x A  by which propensities are multiplied after the last outcomes; None: by nothing
+    known           n x A  how much is known of each action with these, the same for all requests, see
+                           `adaptation.Learned`; None: what the snapshot says
     """
 
     X: NDArray[np.float64]
@@ -56,6 +59,8 @@ class Batch:
     budgets: NDArray[np.int32] | None = None
     volume_used: NDArray[np.float64] | None = None
     explores: NDArray[np.bool_] | None = None
+    corrections: NDArray[np.float32] | None = None
+    known: NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         return len(self.X)

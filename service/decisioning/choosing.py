@@ -15,7 +15,7 @@ def chance(snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDA
         return no_chance(snapshot, propensity)
     places = [snapshot.explorations[conduct.exploration] for conduct in assigned.conducts]
     return Chance(
-        ways=snapshot.ways,
+        ways=snapshot.ways if batch.known is None else snapshot.ways_knowing(batch.known[0]),
         way=np.array(places).take(assigned.conduct),
         seeds=np.array(batch.seeds),
         explores=np.ones(len(batch), np.bool_) if batch.explores is None else np.array(batch.explores),

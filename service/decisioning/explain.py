@@ -46,6 +46,9 @@ class Candidate:
     both together as `raw`, before it is scaled, and whether a declared number was `assumed` for one that
     could not be computed. A `mandatory` action comes first.
 
+    Where propensities follow outcomes, `predicted` is what the model says, and `correction` by what that was
+    multiplied.
+
     One that lost has its `break_even`, see `counterfactuals`; None where nothing would have been enough.
     Where choices are left to chance, the likely ones have the `draws` that they took part in, see `odds`.
     Of a chosen action, `contributions` are what its features added to the log-odds of a response, the
@@ -62,6 +65,8 @@ class Candidate:
     observed: dict[str, object] | None
     cap: CapView | None
     propensity: float | None
+    predicted: float | None
+    correction: float | None
     context_weight: float | None
     value: float | None
     lever: float | None
@@ -85,6 +90,7 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
         order.tolist(),
         decisions.removed_by[row, order].tolist(),
         _or_none(factors.propensity[row, order]),
+        *_corrections(decisions, row, order),
         _or_none(np.where(scored, factors.context_weight[row, order], np.nan)),
         _or_none(factors.value[row, order]),
         _or_none(factors.lever[row, order]),
@@ -111,6 +117,8 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
             observed=why.observed,
             cap=caps(code, index),
             propensity=propensity,
+            predicted=predicted,
+            correction=correction,
             context_weight=context_weight,
             value=value,
             lever=lever,
@@ -122,9 +130,19 @@ def explain(snapshot: Snapshot, decisions: Decisions, row: int, *, everything: b
             contributions=(spoke := attributed.get(index, NOTHING_SPOKE)).contributions,
             reasons=spoke.reasons,
         )
-        for index, code, propensity, context_weight, value, lever, priority, worth, mandatory in zip(
-            *columns, strict=True
-        )
+        for (
+            index,
+            code,
+            propensity,
+            predicted,
+            correction,
+            context_weight,
+            value,
+            lever,
+            priority,
+            worth,
+            mandatory,
+        ) in zip(*columns, strict=True)
     ]
 
 
@@ -137,6 +155,19 @@ def _in_order(snapshot: Snapshot, decisions: Decisions, row: int, everything: bo
 def _or_none(column: NDArray[np.float64]) -> list[float | None]:
     """As a list, None for NaN."""
     return [None if isnan(number) else number for number in column.tolist()]
+
+
+def _corrections(
+    decisions: Decisions, row: int, order: NDArray[np.intp]
+) -> tuple[list[float | None], list[float | None]]:
+    """What models have predicted of each candidate, and by what it was multiplied."""
+    corrections = decisions.batch.corrections
+    if corrections is None:
+        nothing: list[float | None] = [None] * len(order)
+        return nothing, nothing
+    predicted = decisions.predicted[row, order]
+    by = np.where(np.isnan(predicted), np.nan, corrections[row, order].astype(np.float64))
+    return _or_none(predicted), _or_none(by)
 
 
 def _worths(factors: Factors, row: int, order: NDArray[np.intp]) -> list[dict[str, float | bool] | None]:

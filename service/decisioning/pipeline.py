@@ -11,7 +11,7 @@ from service.decisioning.batch import Batch
 from service.decisioning.choosing import chance
 from service.decisioning.experiments import Assigned
 from service.decisioning.offers import Offered
-from service.decisioning.propensity import propensities
+from service.decisioning.propensity import corrected, propensities
 from service.decisioning.removal import remove
 from service.decisioning.rules.program import Columns
 from service.decisioning.slate import Slate, fill
@@ -38,6 +38,7 @@ class Decisions:
 
     removed_by  n x A  0 for what was chosen, else the code of the removal (see `Snapshot.removals`)
     factors     n x A  P, C, V, L and the priority that they make
+    predicted   n x A  P before it was corrected by outcomes
     assigned           the arms of the experiments
     slate              what was chosen
     batch              what was asked, with what is derived from it
@@ -48,6 +49,7 @@ class Decisions:
 
     removed_by: NDArray[np.int32]
     factors: Factors
+    predicted: NDArray[np.float64]
     assigned: Assigned
     slate: Slate
     batch: Batch
@@ -84,7 +86,8 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     done(Stage.CONTACT_POLICY)
     said = _said(snapshot, batch, assigned, computed)
     placeable = said.placeable(batch)
-    propensity = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
+    predicted = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
+    propensity = corrected(predicted, batch)
     done(Stage.PROPENSITY)
     said.left(batch, placeable, removed_by)
     remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
@@ -97,7 +100,7 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     slate = fill(snapshot, batch, removed_by, factors.priority, said, factors.mandatory, draws)
     done(Stage.SLATE)
     fallback = _fallback(snapshot, slate, len(batch))
-    return Decisions(removed_by, factors, assigned, slate, batch, said, offered, fallback)
+    return Decisions(removed_by, factors, predicted, assigned, slate, batch, said, offered, fallback)
 
 
 def _opened(snapshot: Snapshot, batch: Batch) -> NDArray[np.int32]:

@@ -19,3 +19,11 @@ def propensities(snapshot: Snapshot, batch: Batch, candidates: NDArray[np.bool_]
             scored &= batch.scored[:, None]
         np.copyto(P, snapshot.scoring.propensities(batch, scored), where=scored)
     return P
+
+
+def corrected(predicted: NDArray[np.float64], batch: Batch) -> NDArray[np.float64]:
+    """Predicted propensities (n x A) as the last outcomes have shown them to be, at most 1."""
+    if batch.corrections is None:
+        return predicted
+    P: NDArray[np.float64] = predicted * batch.corrections
+    return np.minimum(P, 1.0, out=P)

@@ -2,15 +2,16 @@
 another."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.schema import Feature, FeatureSchema, Source
+from service.decisioning.adaptation import Adaptation, positives
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.barriers import Barrier, Threshold
 from service.decisioning.catalogue import ALWAYS_BEGUN, NEVER_ENDS, Catalogue
@@ -24,6 +25,7 @@ from service.decisioning.offers import OfferBook
 from service.decisioning.rulebook import RuleBook
 from service.decisioning.rules.program import Program
 from service.decisioning.scoring import BoundModel, Scoring
+from service.decisioning.shadows import Shadow
 from service.decisioning.slate_policy import SlatePolicy
 from service.decisioning.slate_rules import SlateRules
 from service.decisioning.stages import (
@@ -48,7 +50,7 @@ from service.decisioning.volumes import VolumeLimit
 from service.decisioning.wording import Wording
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """One version of the whole configuration.
 
@@ -71,10 +73,14 @@ class Snapshot:
     offers: OfferBook = field(default_factory=OfferBook)
     evidence: NDArray[np.float64] | None = None
     slate_policy: SlatePolicy = field(default_factory=SlatePolicy)
+    adaptation: Adaptation | None = None
+    """What follows outcomes; None: nothing does."""
     stopped: NDArray[np.bool_] | None = None
     """A: the actions of the emergency exclusion; None where it is empty."""
     wordings: tuple[tuple[Wording, ...], ...] = ()
     """The words for reasons of each treatment; empty where the workspace has none."""
+    shadows: tuple[Shadow, ...] = ()
+    """What scores beside the models. No decision depends on it."""
 
     @cached_property
     def conduct(self) -> Conduct:
@@ -100,8 +106,25 @@ class Snapshot:
     @cached_property
     def ways(self) -> Ways:
         """The explorations as columns."""
-        known = np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
-        return ways_of(list(self.explorations), self.catalogue.action_keys, known)
+        return ways_of(list(self.explorations), self.catalogue.action_keys, self.trained)
+
+    @property
+    def trained(self) -> NDArray[np.float64]:
+        """A: how many positives are known of each action before any outcome."""
+        return np.zeros(len(self.catalogue.actions)) if self.evidence is None else self.evidence
+
+    def ways_knowing(self, known: NDArray[np.int8]) -> Ways:
+        """The explorations by what is known of each action (A) with the last outcomes: made at the first
+        use, for outcomes seldom change it by a step."""
+        return self._ways_by_known(known.tobytes())
+
+    @cached_property
+    def _ways_by_known(self) -> Callable[[bytes], Ways]:
+        def made(known: bytes) -> Ways:
+            evidence = positives(np.frombuffer(known, np.int8))
+            return ways_of(list(self.explorations), self.catalogue.action_keys, evidence)
+
+        return lru_cache(maxsize=2)(made)
 
     @property
     def all_models(self) -> tuple[BoundModel | BoundCustomerModel, ...]:
@@ -258,10 +281,15 @@ class Snapshot:
         return hashlib.blake2b(repr(self.versions).encode(), digest_size=8).hexdigest()
 
     @cached_property
+    def model_versions(self) -> dict[str, str]:
+        """That of each model, by its name."""
+        return {model.name: model.version for model in self.all_models}
+
+    @cached_property
     def versions(self) -> dict[str, object]:
         """What every decision is stamped with."""
         return {
             "catalogue": self.catalogue.version,
             "features": self.schema.fingerprint,
-            "models": {model.name: model.version for model in self.all_models},
+            "models": self.model_versions,
         }

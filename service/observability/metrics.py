@@ -35,6 +35,7 @@ class BatchHistogram(Histogram):
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 STAGE_BUCKETS = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+DIFFERENCE_BUCKETS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 AGE_BUCKETS = (60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400, 180 * 86_400)
 
 DECISIONS = Counter(
@@ -198,6 +199,21 @@ EXPLORATION_COST = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
+PROPENSITY_CORRECTION = Gauge(
+    "arbiter_propensity_correction",
+    "By which the propensities of an action are multiplied in a channel after the last outcomes; 1 where its "
+    "model is right.",
+    ["issue", "group", "action", "channel"],
+    registry=REGISTRY,
+    multiprocess_mode="livemostrecent",
+)
+PROPENSITY_EVIDENCE = Gauge(
+    "arbiter_propensity_evidence",
+    "Responses that a correction is made of: older ones count less.",
+    ["issue", "group", "action", "channel"],
+    registry=REGISTRY,
+    multiprocess_mode="livemostrecent",
+)
 SCORER_INFO = Gauge(
     "arbiter_scorer_info",
     "1 for what scores each model that decides: compiled, lightgbm, onnx or scorecard.",
@@ -211,6 +227,68 @@ MODEL_INFO = Gauge(
     ["model", "version"],
     registry=REGISTRY,
     multiprocess_mode="max",
+)
+MODEL_SHARE = Gauge(
+    "arbiter_model_share",
+    "Share of the customers for whom each version of a model decides.",
+    ["model", "version"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+DRIFT_OFFERS = Gauge(
+    "arbiter_drift_offers",
+    "Offers that were counted to compare a model with its training; after a day each counts half.",
+    ["model"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+SCORE_PSI = Gauge(
+    "arbiter_score_psi",
+    "Population stability index of a model's score, against training; NaN below 200 offers.",
+    ["model"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+FEATURE_PSI = Gauge(
+    "arbiter_feature_psi",
+    "The same of a column of what the model reads.",
+    ["model", "feature"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+MISSING_SHARE = Gauge(
+    "arbiter_model_missing_share",
+    "Share of the offers in which a column of what the model reads had no value; only where any had none.",
+    ["model", "feature"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+MISSING_SHARE_TRAINED = Gauge(
+    "arbiter_model_missing_share_trained",
+    "The same when the model was trained.",
+    ["model", "feature"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+MODEL_EXPECTED_RESPONSES = Counter(
+    "arbiter_model_expected_responses",
+    "Responses that a model has promised: the sum of the propensities of what was offered, or of what was "
+    "seen in a channel that reports impressions.",
+    ["model", "version", "channel"],
+    registry=REGISTRY,
+)
+MODEL_RESPONSES = Counter(
+    "arbiter_model_responses",
+    "Responses to what was offered, by the version that has promised them.",
+    ["model", "version", "channel"],
+    registry=REGISTRY,
+)
+SHADOW_DIFFERENCE = BatchHistogram(
+    "arbiter_shadow_difference",
+    "How far the propensity that a shadow gives an offered action lies from what who decides has predicted.",
+    ["model", "version"],
+    buckets=DIFFERENCE_BUCKETS,
+    registry=REGISTRY,
 )
 MODEL_AGE_SECONDS = Gauge(
     "arbiter_model_age_seconds",

@@ -18,6 +18,7 @@ from service.runtime.offers import OFFERS_UNAVAILABLE
 
 if TYPE_CHECKING:
     from service.runtime.decision import Decision
+    from service.runtime.responses import Responses
 
 # finding the series of some labels takes the client longer than counting does
 _decisions = cache(metrics.DECISIONS.labels)
@@ -54,7 +55,8 @@ class Accounts:
     """Counts decisions and observes how long they took, a little later: a lone decision would cost as much as
     sixty."""
 
-    def __init__(self) -> None:
+    def __init__(self, responses: Responses) -> None:
+        self._responses = responses
         self._open: list[Made] = []
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -74,10 +76,10 @@ class Accounts:
             self._timer.cancel()
         made, self._open, self._number, self._timer = self._open, [], 0, None
         if made:
-            _count(made)
+            _count(made, self._responses)
 
 
-def _count(made: Sequence[Made]) -> None:
+def _count(made: Sequence[Made], responses: Responses) -> None:
     real = [answer for one in made for answer in one.answers]
     metrics.BATCH_SIZE.observe_all([len(one.answers) for one in made])
     metrics.DECISION_SECONDS.observe_all([answer.total_seconds for answer in real])
@@ -90,6 +92,7 @@ def _count(made: Sequence[Made]) -> None:
     _count_ignored(real)
     together = _by_batch(real)
     _count_slates(together)
+    responses.offered(together)
     for some in together:
         _count_offers(some)
         _count_unknown(some)

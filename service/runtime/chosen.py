@@ -19,6 +19,7 @@ class Picks(NamedTuple):
     bundle: list[int]
     position: list[int]
     propensity: list[float]
+    predicted: list[float]
     context_weight: list[float]
     value: list[float]
     lever: list[float]
@@ -54,8 +55,11 @@ class Chosen:
             slate.position,
         )
         at = slate.row, slate.action
+        propensity = factors.propensity[at]
+        corrected = self.decisions.batch.corrections is not None
+        predicted = self.decisions.predicted[at] if corrected else propensity
         numbers = (
-            factors.propensity[at], factors.context_weight[at], factors.value[at], factors.lever[at],
+            propensity, predicted, factors.context_weight[at], factors.value[at], factors.lever[at],
             factors.priority[at], slate.selection_probability,
         )  # fmt: skip
         return Picks(*(column.tolist() for column in (*places, *numbers)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from feature_store.store import CustomerRows
 from service import clock
-from service.decisioning.experiments import Assigned, Experiments, arm_of
+from service.decisioning.experiments import Assigned, arm_of
 from service.decisioning.stages import Stage
 from service.runtime.accounting import Accounts, Made
 from service.runtime.batching import NaturalBatcher, Release
@@ -24,6 +24,7 @@ from service.runtime.decision import (
     SCORING_DEADLINE,
     Decision,
 )
+from service.runtime.drift import Drift
 from service.runtime.events import EventIntake
 from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
@@ -34,6 +35,7 @@ from service.runtime.offers import OFFERS_UNAVAILABLE
 from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting, random_ids
 from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.reservations import claimed
+from service.runtime.responses import Responses
 from service.runtime.timing import StageTimer
 
 BULK_DEADLINE = 30.0
@@ -69,7 +71,9 @@ class Decider:
         self._bringer = Bringer(self.events)
         self._reader, self._ledger, self._journal = reader, ledger, journal
         self._leaving = Leaving(ledger)
-        self._accounts = Accounts()
+        self.responses = Responses()
+        self.drift = Drift()
+        self._accounts = Accounts(self.responses)
         self._ids = random_ids()
         self._movements = Movements()
         self._bringing: set[asyncio.Task[None]] = set()
@@ -217,6 +221,34 @@ class Decider:
         read_seconds: float,
         release: Release,
     ) -> None:
+        """Decide what is due: for the customers of each challenger by itself, where there is any."""
+        if not live.challengers:
+            await self._decide_alike(live, due, rows, missing, read_seconds, release)
+            return
+        lanes = [
+            self._decide_alike(
+                lane,
+                [due[place] for place in places],
+                None if rows is None else rows.take(places),
+                missing,
+                read_seconds,
+                release,
+            )
+            for lane, places in live.split([pending.request.customer_key for pending in due])
+        ]
+        for failure in await asyncio.gather(*lanes, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _decide_alike(
+        self,
+        live: Live,
+        due: list[Pending],
+        rows: CustomerRows | None,
+        missing: tuple[str, ...],
+        read_seconds: float,
+        release: Release,
+    ) -> None:
         if not due:
             return
         timer, now, snapshot = StageTimer(), clock.now(), live.snapshot
@@ -227,7 +259,7 @@ class Decider:
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
         known = [False] * len(due) if rows is None else rows.known.tolist()
         degraded = _degraded(live, due, rows, batch.scored, missing)
-        arms = _arms(snapshot.experiments, decisions.assigned)
+        arms = _arms(live, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
         chosen = Chosen(decisions)
         answers = [
@@ -269,6 +301,9 @@ class Decider:
             answers = [answers[row] for row in real]
             rows = None if rows is None else rows.take(real)
         self._accounts.add(Made(answers, timer.seconds, rows, live.stored))
+        if live.following is not None:
+            live.following.note(answers)
+        self.drift.note(answers)
         if self._journal is not None:
             self._journal.keep(answers)
         if rows is not None:
@@ -310,14 +345,15 @@ def _degraded(
     return degraded
 
 
-def _arms(experiments: Experiments, assigned: Assigned) -> list[tuple[Mapping[str, str], str]]:
-    """The arms of each request by experiment, and the one that it counts under; who is in the same ones
-    shares them."""
+def _arms(live: Live, assigned: Assigned) -> list[tuple[Mapping[str, str], str]]:
+    """The arms of each request by experiment, with those of models, and the one that it counts under; who is
+    in the same ones shares them."""
+    experiments = live.snapshot.experiments
     taken = [tuple(arms) for arms in assigned.arms.tolist()]
     named = {}
     for arms, row in {arms: row for row, arms in enumerate(taken)}.items():
         of_each = experiments.arms(assigned, row)
-        named[arms] = of_each, arm_of(of_each)
+        named[arms] = {**of_each, **live.arms}, arm_of(of_each)
     return [named[arms] for arms in taken]
 
 

@@ -63,6 +63,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return "degraded" if self.degraded else "full"
 
     @property
+    def scored(self) -> bool:
+        """Whether there was time for the models to speak."""
+        return SCORING_DEADLINE not in self.degraded
+
+    @property
     def is_fallback(self) -> bool:
         """Whether there is something in the answer, and nothing but fallbacks."""
         fallback = self.decisions.fallback

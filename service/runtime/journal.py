@@ -14,6 +14,7 @@ from feature_store.schema import FeatureSchema
 from feature_store.store import StoreUnavailable
 from service.observability import metrics
 from service.runtime.decision import Decision
+from service.runtime.shadowing import shadowed
 from service.version import SOFTWARE
 
 log = structlog.get_logger()
@@ -135,6 +136,7 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
     picks, empty = chosen.among(rows)
     catalogue, schema = snapshot.catalogue, snapshot.schema
     offered = [catalogue.actions[index] for index in picks.action]
+    said = shadowed(snapshot.shadows, chosen.decisions, [rows[place] for place in picks.row], picks.action)
     X, decided_at = chosen.decisions.batch.X[rows], decisions[0].decided_at
     X[:, schema.timestamps] -= decided_at
     return DecisionEntry(
@@ -142,7 +144,7 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
         snapshot=snapshot.version,
         catalogue=catalogue.version,
         features=snapshot.schema.fingerprint,
-        models={model.name: model.version for model in snapshot.all_models},
+        models=snapshot.model_versions,
         decided_at=decided_at,
         columns=schema.columns,
         timestamps=tuple(schema.timestamps),
@@ -169,6 +171,8 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
             lever=picks.lever,
             priority=picks.priority,
             selection_probability=picks.selection_probability,
+            predicted=[] if chosen.decisions.batch.corrections is None else picks.predicted,
+            shadows=said,
         ),
         empty=Empty(
             decision=empty.row,

@@ -1,7 +1,7 @@
 """What decides now."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from feature_store.consents import ConsentNames
@@ -12,17 +12,63 @@ from feature_store.schema import STORED
 from feature_store.segments import FIELD as SEGMENTS
 from feature_store.segments import SegmentCodes
 from feature_store.store import CustomerStore
+from service.decisioning.adaptation import Learned
+from service.decisioning.challengers import TRIAL, Challenger, deciders
+from service.decisioning.draws import keys_of
 from service.decisioning.snapshot import Snapshot
+from service.runtime.following import Following
 from service.runtime.requests import RequestChecker
 
 
 @dataclass(frozen=True)
 class Live:
-    """What decides now: a snapshot, the store as its schema sees it, and the names of consents. It is swapped
-    as a whole, and a batch keeps the one that it began with."""
+    """What decides now: a snapshot, the store as its schema sees it, the names of consents, challengers, and
+    how propensities follow outcomes. It is swapped as a whole, and a batch keeps the one that it began with.
+    """
 
     snapshot: Snapshot
     store: CustomerStore
+    challengers: tuple[Challenger, ...] = ()
+    followings: tuple[Following, ...] = ()
+    """Of the champions and of each challenger; empty where propensities stay as predicted."""
+    arms: Mapping[str, str] = field(default_factory=dict)
+    """The version that decides of each model that has challengers, as arms."""
+
+    @property
+    def following(self) -> Following | None:
+        """How the propensities of `snapshot` follow outcomes."""
+        return self.followings[0] if self.followings else None
+
+    @property
+    def learned(self) -> Learned | None:
+        """What outcomes have taught by now."""
+        return self.followings[0].learned if self.followings else None
+
+    @cached_property
+    def lanes(self) -> "tuple[Live, ...]":
+        """The ways in which somebody is decided for: by the champions, and by each challenger."""
+        versions = self.snapshot.model_versions
+        arms = {TRIAL + one.model: versions[one.model] for one in self.challengers}
+        return (
+            Live(self.snapshot, self.store, followings=self.followings[:1], arms=arms),
+            *(
+                Live(
+                    one.snapshot,
+                    self.store,
+                    followings=self.followings[number : number + 1],
+                    arms={**arms, TRIAL + one.model: one.version},
+                )
+                for number, one in enumerate(self.challengers, start=1)
+            ),
+        )
+
+    def split(self, customer_keys: Sequence[str]) -> "Iterator[tuple[Live, list[int]]]":
+        """The lanes in which any of these customers are, each with their places."""
+        found = deciders(keys_of(list(customer_keys)), self.challengers)
+        for number, lane in enumerate(self.lanes):
+            places = (found == number).nonzero()[0].tolist()
+            if places:
+                yield lane, places
 
     @cached_property
     def checker(self) -> RequestChecker:

@@ -77,13 +77,14 @@ class Reward:
 
     def of(self, offers: pa.Table, outcomes: pa.Table) -> NDArray[np.float64]:
         """The reward of each offer, of which `decided_at` is known."""
-        actions = outcomes["action"].to_pylist()
+        actions = [str(action) for action in outcomes["action"].to_pylist()]
+        came = [str(outcome) for outcome in outcomes["outcome"].to_pylist()]
         place = (
             pc.index_in(_key(outcomes), value_set=_key(offers)).fill_null(-1).to_numpy(zero_copy_only=False)
         )
         delay = _seconds(outcomes["occurred_at"]) - _seconds(offers["decided_at"])[place]
         window = np.array([self.windows.get(action, self.default_window) for action in actions], np.float64)
-        met = (place >= 0) & (delay < window) & self._wanted(actions, outcomes["outcome"].to_pylist())
+        met = (place >= 0) & (delay < window) & self._wanted(actions, came)
         values = np.nan_to_num(outcomes["value"].cast(pa.float64()).to_numpy())
         found = np.zeros(offers.num_rows)
         if self.positive is None:

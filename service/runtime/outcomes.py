@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from feature_store.documents import did_you_mean
+from feature_store.lessons import Report
 from feature_store.store import CustomerStore, Outcome
 from service import clock
 from service.observability import metrics
 from service.runtime.faults import Fault
+from service.runtime.following import Following
 from service.runtime.intake import Intake
+from service.runtime.responses import Responses
 from service.runtime.tokens import Grant, InvalidToken, Signer
 
 CLOCK_SKEW = 300.0
@@ -39,6 +42,10 @@ class Receipt:
     faults: tuple[tuple[int, Fault], ...]
 
 
+_Taken = tuple[Outcome, Report | None]
+"""An outcome, and what it teaches."""
+
+
 class OutcomeIntake:
     """Verifies reports and records them."""
 
@@ -47,13 +54,17 @@ class OutcomeIntake:
         store: CustomerStore,
         signer: Signer,
         outcomes: Mapping[str, str],
+        responses: Responses,
         *,
         max_batch: int,
         max_waiting: int,
     ) -> None:
         self._store, self._signer, self.names = store, signer, outcomes
+        self._responses = responses
         self.redeems: Mapping[str, Collection[str]] = {}
         """By outcome the contact policies whose reservations it stands in for."""
+        self.following: Following | None = None
+        """Who learns of outcomes, if anybody does."""
         self._intake = Intake(self._record, "record_outcomes", max_batch=max_batch, max_waiting=max_waiting)
 
     async def take(self, reports: Sequence[OutcomeReport]) -> Receipt:
@@ -65,7 +76,7 @@ class OutcomeIntake:
         """
         now = clock.now()
         faults: list[tuple[int, Fault]] = []
-        outcomes: list[Outcome] = []
+        outcomes: list[_Taken] = []
         dry_run = 0
         for index, report in enumerate(reports):
             checked = self._check(report, now)
@@ -74,9 +85,9 @@ class OutcomeIntake:
             elif checked[0].dry_run:
                 dry_run += 1
             else:
-                outcomes.append(_outcome(report, *checked))
+                outcomes.append((_outcome(report, *checked), self._lesson(report, *checked)))
         new = await self._intake.take(outcomes)
-        self._count(outcomes, new, refused=len(faults))
+        self._count([outcome for outcome, _ in outcomes], new, refused=len(faults))
         return Receipt(sum(new), len(new) - sum(new), dry_run, tuple(faults))
 
     async def drain(self) -> None:
@@ -101,16 +112,18 @@ class OutcomeIntake:
             return Fault("occurred_at", "lies before the decision")
         return grant, occurred_at
 
-    async def _record(self, outcomes: list[Outcome]) -> list[bool]:
-        return await self._store.record_outcomes(outcomes, clock.now(), self.redeems)
+    def _lesson(self, report: OutcomeReport, grant: Grant, occurred_at: float) -> Report | None:
+        return None if self.following is None else self.following.report(grant, report.outcome, occurred_at)
 
-    @staticmethod
-    def _count(outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
-        counted = Counter(
-            (outcome.outcome, outcome.issue, outcome.group, outcome.action, outcome.channel)
-            for outcome, first in zip(outcomes, new, strict=True)
-            if first
-        )
+    async def _record(self, taken: list[_Taken]) -> list[bool]:
+        lessons = [lesson for _, lesson in taken if lesson is not None]
+        outcomes = [outcome for outcome, _ in taken]
+        return await self._store.record_outcomes(outcomes, clock.now(), self.redeems, lessons)
+
+    def _count(self, outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
+        fresh = [outcome for outcome, first in zip(outcomes, new, strict=True) if first]
+        self._responses.reported(fresh)
+        counted = Counter((o.outcome, o.issue, o.group, o.action, o.channel) for o in fresh)
         for labels, number in counted.items():
             metrics.OUTCOMES.labels(*labels).inc(number)
         if len(new) > sum(new):

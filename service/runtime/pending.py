@@ -134,12 +134,14 @@ def columns(
     limits = np.zeros((len(due), len(catalogue.slots)), dtype=np.int32)
     _put(limits, [pending.fit.slots for pending in due])
     deadlines = np.array([pending.deadline for pending in due])
+    channel, scored = np.array([p.fit.channel for p in due], dtype=np.intp), deadlines > time.perf_counter()
+    learned = live.learned
     return Batch(
         X=X,
         now=np.full(len(due), now),
-        channel=np.array([pending.fit.channel for pending in due], dtype=np.intp),
+        channel=channel,
         limits=limits,
-        scored=deadlines > time.perf_counter(),
+        scored=scored,
         excluded=_excluded(due, len(catalogue.actions)),
         consents=consents,
         promises=promises,
@@ -148,6 +150,8 @@ def columns(
         seeds=np.array([p.seed for p in due], np.uint64) if snapshot.leaves_to_chance else None,
         units=keys_of([p.request.customer_key for p in due]) if experiments.needs_units else None,
         account_units=account_units([p.request for p in due], rows) if experiments.needs_accounts else None,
+        corrections=None if learned is None else learned.for_batch(channel, scored),
+        known=None if learned is None else learned.known.take(channel, axis=0),
     )
 
 

@@ -6,6 +6,7 @@ A record holds no id of a customer. What it holds of them, their features, expir
 import asyncio
 import types
 import typing
+from collections import ChainMap, deque
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -19,6 +20,7 @@ from numpy.lib.format import descr_to_dtype, dtype_to_descr
 from feature_store.decisions import DecisionRecords
 from feature_store.store import StoreUnavailable
 from service.decisioning.batch import Batch
+from service.decisioning.challengers import TRIAL
 from service.observability import metrics
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ log = structlog.get_logger()
 MOST_WAITING = 10_000
 """Records that may wait to be written; what comes on top is not recorded, and counted."""
 MOST_AT_ONCE = 1_000
-MOST_SNAPSHOTS = 8
-"""Of which records may be waiting still."""
+MOST_CONFIGURATIONS = 8
+"""Of whose snapshots records may be waiting still."""
 PAUSE = 1.0
 """Seconds between two round trips: nobody waits for a record, but all wait for a store that syncs it."""
 
@@ -42,7 +44,7 @@ UNREPEATABLE_OF_ACTION = ("token", "reasons")
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One decision. `batch` is its row of the batch, `answer` what was answered, without
-    what is `UNREPEATABLE`."""
+    what is `UNREPEATABLE`; `trials` are the arms of models, of which the snapshot knows nothing."""
 
     snapshot: str
     software: str
@@ -54,6 +56,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     batch: bytes
     answer: bytes
+    trials: Mapping[str, str] = {}
 
     def pack(self) -> bytes:
         """MessagePack."""
@@ -125,13 +128,14 @@ class Recorder:
     def __init__(self, records: DecisionRecords, share: float, software: str) -> None:
         self._records, self._share, self._software = records, share, software
         self._waiting: list[tuple[str, Record]] = []
-        self._snapshots: dict[str, bytes] = {}
+        self._snapshots: deque[dict[str, bytes]] = deque(maxlen=MOST_CONFIGURATIONS)
         self._work: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
-    def serve(self, version: str, packed: bytes) -> None:
-        """From now on decisions are made by this snapshot; those of the last ones are still recorded."""
-        self._snapshots = dict([*self._snapshots.items(), (version, packed)][-MOST_SNAPSHOTS:])
+    def serve(self, snapshots: dict[str, bytes]) -> None:
+        """From now on decisions are made by these snapshots, packed, by their versions; those of the last
+        ones are still recorded."""
+        self._snapshots.appendleft(snapshots)
 
     def keep(self, decision: "Decision", answer: bytes) -> None:
         """Record a decision, if it is in the share and no dry run. `answer` is what is answered, JSON."""
@@ -167,6 +171,7 @@ class Recorder:
                 pack_columns(decision.decisions.batch.take(np.array([decision.row])))
             ),
             answer=msgspec.json.encode(repeatable(msgspec.json.decode(answer))),
+            trials={name: arm for name, arm in decision.experiments.items() if name.startswith(TRIAL)},
         )
 
     async def _write_all(self) -> None:
@@ -185,7 +190,7 @@ class Recorder:
         for version, records in by_snapshot.items():
             try:
                 if not await self._records.keep(version, records):
-                    await self._records.keep_snapshot(version, self._snapshots[version])
+                    await self._records.keep_snapshot(version, ChainMap(*self._snapshots)[version])
             except StoreUnavailable as error:
                 metrics.STORE_ERRORS.labels("record_decisions").inc()
                 metrics.DECISIONS_UNRECORDED.inc(len(records))

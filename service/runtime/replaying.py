@@ -34,7 +34,7 @@ class KeptSnapshot(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, workspace: Workspace, snapshot: Snapshot) -> "KeptSnapshot":
         """What is needed to compile this snapshot of the workspace again."""
-        return cls(workspace.archive.packed(), {model.name: model.version for model in snapshot.all_models})
+        return cls(workspace.archive.packed(), snapshot.model_versions)
 
     def pack(self) -> bytes:
         """MessagePack."""
@@ -103,7 +103,7 @@ def decide_again(decision_id: str, record: Record, snapshot: Snapshot) -> Decisi
         features_seconds=0.0,
         scoring_seconds=0.0,
         total_seconds=0.0,
-        experiments=arms,
+        experiments={**arms, **record.trials},
         arm=arm_of(arms),
     )
 

@@ -51,6 +51,8 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offer: str | None = None
     experiments: dict[str, str] = {}
     account: str | None = None
+    basis: tuple[int, float] | None = None
+    """The cell whose counts the outcome adds to, and the propensity that was predicted; None: to none."""
 
 
 _OPENING = bytes([VERSION]) + b"\xdc" + len(Grant.__struct_fields__).to_bytes(2, "big")

@@ -14,6 +14,7 @@ PATTERNS = (
     "models.yaml",
     "policies.yaml",
     "experiments.yaml",
+    "objectives.yaml",
     "actions/*.yaml",
 )
 """Everything that a business writes; the models have versions of their own."""

@@ -11,10 +11,7 @@ def promote(workspace: Workspace, name: str, version: str | None = None) -> str:
     Raises:
         ModelRefused: there is no such model or version, or it must not serve; the champion stays.
     """
-    versions = workspace.registry.versions(name)
-    if not versions:
-        workspace.registry.champion(name)  # which says what there is instead
-    chosen = version or versions[-1]
+    chosen = version or newest(workspace, name)
     _change(workspace, name, chosen, How.PROMOTED)
     return chosen
 
@@ -28,6 +25,18 @@ def roll_back(workspace: Workspace, name: str) -> str:
     version = workspace.registry.previous(name)
     _change(workspace, name, version, How.ROLLED_BACK)
     return version
+
+
+def newest(workspace: Workspace, name: str) -> str:
+    """The newest version of a model.
+
+    Raises:
+        ModelRefused: there is no such model.
+    """
+    versions = workspace.registry.versions(name)
+    if not versions:
+        workspace.registry.champion(name)  # which says what there is instead
+    return versions[-1]
 
 
 def restore(workspace: Workspace, name: str, version: str | None) -> None:

@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything a business edits or trains, read into one snapshot."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,17 +18,24 @@ from models.spec import ModelSpec, load_specs
 from service.decisioning.arbitration import Arbitration
 from service.decisioning.catalogue import Action, Catalogue
 from service.decisioning.scoring import BoundModel
+from service.decisioning.shadows import Shadow
 from service.decisioning.snapshot import Snapshot
+from service.workspace.adaptation import compile_adaptation
 from service.workspace.archive import Archive
 from service.workspace.catalogue import CatalogueFiles, load_catalogue
 from service.workspace.derived import Derivations, read_derivations
 from service.workspace.experiments import load_experiments
+from service.workspace.objectives import Objective, load_objectives
 from service.workspace.policies import Engagement, PolicyFile, compile_engagement, read_policies
 from service.workspace.reasons import Wordings, compile_reasons
 
 Result = TypeVar("Result")
 
 MOST_READS = 3
+NO_MODEL = "no model"
+"""Stands for the model of an action that has none; no model can be called that."""
+ACCEPTING = ("accept", "convert")
+"""The outcomes that are a response to such an action."""
 
 
 class LoadedModels(NamedTuple):
@@ -51,6 +58,7 @@ class Workspace:
     wordings: Wordings
     archive: Archive
     derivations: Derivations
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -86,11 +94,26 @@ class Workspace:
         Raises:
             ValueError: there is no model that says so.
         """
+        return self._label_rules(self._families)
+
+    @property
+    def acceptance_rules(self) -> LabelRules:
+        """The same for all actions: without a model that says more, `accept` and `convert` are a response."""
+        return self._label_rules({**self._families, NO_MODEL: ACCEPTING}, otherwise=NO_MODEL)
+
+    @property
+    def _families(self) -> dict[str, tuple[str, ...]]:
+        return {name: spec.positive for name, spec in self.specs.items() if spec.positive}
+
+    def _label_rules(
+        self, families: Mapping[str, tuple[str, ...]], otherwise: str | None = None
+    ) -> LabelRules:
         return LabelRules(
-            families={name: spec.positive for name, spec in self.specs.items() if spec.positive},
+            families=families,
             actions=self.action_models,
             windows=self.outcome_windows,
             impressions=[c.name for c in self.catalogue.channels if c.reports_impressions],
+            otherwise=otherwise,
         )
 
     def snapshot(self, versions: Mapping[str, str] | None = None, scorer: Choice = "auto") -> Snapshot:
@@ -166,28 +189,36 @@ def _load(folder: Path) -> Workspace:
     found.problems += _model_problems(folder, specs, files)
     conditions = policies.policies.conditions
     derivations = found.try_to(lambda: read_derivations(folder, schema, specs, conditions))
-    if found.problems or engagement is None or wordings is None or derivations is None:
+    objectives = found.try_to(lambda: load_objectives(folder, files.catalogue, files.groups))
+    if found.problems or engagement is None or wordings is None or derivations is None or objectives is None:
         raise WorkspaceError(found.problems)
-    return Workspace(folder, schema, specs, files, policies, engagement, wordings, archive, derivations)
+    return Workspace(
+        folder, schema, specs, files, policies, engagement, wordings, archive, derivations, objectives
+    )
 
 
-def compile_snapshot(workspace: Workspace, models: LoadedModels) -> Snapshot:
-    """Bind loaded models to the workspace's schema and catalogue."""
+def compile_snapshot(
+    workspace: Workspace, models: LoadedModels, shadows: Sequence[PropensityModel] = ()
+) -> Snapshot:
+    """Bind loaded models to the workspace's schema and catalogue, and those that score beside them."""
     catalogue, loaded = workspace.catalogue, models.responses
+    bound = tuple(_bind(model, workspace) for model in loaded.values())
+    priors = np.array(
+        [
+            action.propensity
+            if action.propensity is not None
+            else loaded[action.model or ""].manifest.metrics.base_rate
+            for action in catalogue.actions
+        ],
+        dtype=np.float64,
+    )
     return Snapshot(
         catalogue=catalogue,
         schema=workspace.schema,
-        priors=np.array(
-            [
-                action.propensity
-                if action.propensity is not None
-                else loaded[action.model or ""].manifest.metrics.base_rate
-                for action in catalogue.actions
-            ],
-            dtype=np.float64,
-        ),
+        priors=priors,
         evidence=np.array([_evidence(action, loaded) for action in catalogue.actions], dtype=np.float64),
-        models=tuple(_bind(model, workspace) for model in loaded.values()),
+        models=bound,
+        adaptation=compile_adaptation(catalogue, workspace.specs, bound, priors),
         derived=workspace.derivations.bound(models.customers),
         arbitration=workspace.arbitration,
         exploration=workspace.engagement.exploration,
@@ -200,6 +231,7 @@ def compile_snapshot(workspace: Workspace, models: LoadedModels) -> Snapshot:
         offers=workspace.engagement.offers,
         slate_policy=workspace.engagement.slate,
         wordings=workspace.wordings,
+        shadows=tuple(Shadow.of(_bind(model, workspace), workspace.schema) for model in shadows),
     )
 
 

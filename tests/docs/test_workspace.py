@@ -69,8 +69,10 @@ def test_the_files_of_the_guide_are_a_whole_workspace(root: Path, tmp_path: Path
         "channels.yaml",
         "experiments.yaml",
         "models.yaml",
+        "objectives.yaml",
         "policies.yaml",
     }
+    assert [goal.name for goal in workspace.objectives] == ["new_members", "newsletter_worth_reading"]
     assert workspace.action_models == {"crime_of_the_month": "response", "summer_reading": "response"}
     assert "reserved" in workspace.files.outcomes
     (weight,) = workspace.arbitration.context_weights

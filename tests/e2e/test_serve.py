@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
+import yaml
 
 from feature_store.embedded import EmbeddedStore
 from feature_store.ingestion import load_customers
@@ -35,13 +36,13 @@ def store(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield server
 
 
-def answer_of(pid: int, address: str, path: str) -> httpx.Response:
+def answer_of(pid: int, address: str, path: str, body: Any = None) -> httpx.Response:
     """An answer of one worker: connections are made until it is the one that has accepted one."""
     for _ in range(2000):
         with httpx.Client() as client:
             client.get(f"{address}/health/live")
             if any(c.status == psutil.CONN_ESTABLISHED for c in psutil.Process(pid).net_connections("tcp")):
-                return client.get(f"{address}{path}")
+                return client.request("GET" if body is None else "POST", f"{address}{path}", json=body)
     raise AssertionError(f"worker {pid} accepts no connections")
 
 
@@ -70,13 +71,19 @@ def test_two_workers_are_one_service(start: Start, small_world: Path, store: Emb
         with httpx.Client(base_url=served.address) as channel:
             receipt = channel.post("/v1/outcomes", json={"token": token, "outcome": "click"})
             assert receipt.json() == {"accepted": 1, "duplicates": 0, "dry_run": 0}
+    drift = []
     for worker in workers:
         metrics = answer_of(worker, served.address, "/metrics").text
+        drift.append(total(metrics, "arbiter_drift_offers{"))
+        assert total(metrics, "arbiter_model_expected_responses_total{") > 0
+        assert total(metrics, "arbiter_model_share{") == 1
         assert total(metrics, "arbiter_decisions_total{") == 24
         assert total(metrics, "arbiter_decision_seconds_count") == 24
         assert total(metrics, "arbiter_outcomes_total{") == 24
         assert total(metrics, "arbiter_workers") == 2
         assert total(metrics, "arbiter_model_info{") == 1
+    assert drift[0] > 0
+    assert drift[1] == pytest.approx(drift[0], rel=1e-3), "each worker adds up what all have counted"
     assert served.ends() == 0
 
 
@@ -154,4 +161,50 @@ def test_workers_that_are_slow_to_start_are_waited_for(
     serve = ("serve", str(small_world), "--workers", "2", "--redis-url", store.url)
     served = start(*serve, PYTHONPATH=f"{tmp_path}:{Path.cwd()}").ready()
     assert len(workers_of(served)) == 2
+    assert served.ends() == 0
+
+
+def test_propensities_follow_outcomes_on_every_worker_within_seconds(
+    start: Start, small_world: Path, store: EmbeddedStore, tmp_path: Path
+) -> None:
+    world = tmp_path / "world"
+    shutil.copytree(small_world, world)
+    models = yaml.safe_load((world / "models.yaml").read_text())
+    for model in models["models"].values():
+        model["adapts"] = {"half_life": 20, "prior": 5, "delay": 0}
+    (world / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
+    served = start(
+        "serve",
+        str(world),
+        "--workers",
+        "2",
+        "--redis-url",
+        store.url,
+        ARBITER_STORE_TIMEOUT_MS="10000",
+    ).ready()
+    positive = next(iter(models["models"].values()))["positive"][0]
+
+    def asked(channel: httpx.Client, number: int) -> dict[str, Any]:
+        question = {"customer_id": f"c{number}", "channel": "web", "deadline_ms": 10_000}
+        decision: dict[str, Any] = channel.post("/v1/decisions", json=question).json()
+        return decision
+
+    with httpx.Client(base_url=served.address) as channel:
+        decisions = [asked(channel, number) for number in range(40)]
+        for decision in decisions:
+            for placement in decision["placements"]:
+                for action in placement["actions"]:
+                    report = {"token": action["token"], "outcome": positive}
+                    assert channel.post("/v1/outcomes", json=report).status_code == 202
+        action = decisions[0]["placements"][0]["actions"][0]["action"]
+    for worker in workers_of(served):
+
+        def corrected(worker: int = worker) -> dict[str, Any] | None:
+            question = {"customer_id": "c0", "channel": "web", "deadline_ms": 10_000, "explain": "full"}
+            decision = answer_of(worker, served.address, "/v1/decisions", question).json()
+            [found] = [one for one in decision["explanation"] if one["action"] == action]
+            return found if found["correction"] > 2 else None
+
+        found = wait_until(corrected)
+        assert found["propensity"] == pytest.approx(min(found["predicted"] * found["correction"], 1.0))
     assert served.ends() == 0

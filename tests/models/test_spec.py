@@ -4,7 +4,7 @@ import pytest
 
 from feature_store.documents import WorkspaceError
 from feature_store.schema import FeatureSchema
-from models.spec import ModelSpec, load_specs
+from models.spec import Adapts, ModelSpec, load_specs
 
 
 def problems(path: Path, text: str, schema: FeatureSchema | None = None) -> list[str]:
@@ -78,3 +78,45 @@ def test_directions_are_read(path: Path, schema: FeatureSchema) -> None:
         "models: {sales: {positive: [click], description: d, monotone: {contract_end: decreasing}}}"
     )
     assert load_specs(path, schema)["sales"].monotone == {"contract_end": "decreasing"}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("{delay: 0}", Adapts(half_life=50, prior=10, delay=0)),
+        ("{delay: 15m, half_life: 20, prior: 5}", Adapts(half_life=20, prior=5, delay="15m")),
+    ],
+)
+def test_how_predictions_follow_outcomes_is_read(path: Path, said: str, meant: Adapts) -> None:
+    path.write_text(f"models: {{sales: {{positive: [click], description: d, adapts: {said}}}}}")
+    assert load_specs(path)["sales"].adapts == meant
+    assert meant.delay in (0.0, 900.0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (
+            "positive: [click], adapts: {half_life: 20}",
+            "models.yaml:2: models.sales.adapts: 'delay' is missing",
+        ),
+        (
+            "positive: [click], adapts: {delay: soon}",
+            "models.sales.adapts.delay: must be 0, or a number and a unit",
+        ),
+        ("positive: [click], adapts: {delay: 0, half_life: 0}", "models.sales.adapts.half_life"),
+        ("positive: [click], adapts: {delay: 0, halflife: 9}", "did you mean 'half_life'?"),
+        (
+            "positive: [click], control: nothing, adapts: {delay: 0}",
+            "models.sales.adapts: only a probability",
+        ),
+        (
+            "learns: {file: a.parquet, label: b, type: flag}, features: [age], adapts: {delay: 0}",
+            "models.sales.adapts: only a probability",
+        ),
+    ],
+)
+def test_what_can_not_follow_outcomes_is_named_with_its_line(path: Path, entry: str, complaint: str) -> None:
+    found = problems(path, f"models:\n  sales: {{{entry}, description: d}}\n")
+    assert len(found) == 1
+    assert complaint in found[0], found

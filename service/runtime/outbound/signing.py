@@ -38,6 +38,6 @@ def signed(
             when,
             offers[offer],
             arms[arm],
-            packed(accounts[customer]),
+            packed(accounts[customer], None),
         )
     return tokens

@@ -11,7 +11,7 @@ from service.workspace.shapes.basics import Dated, Document, Name, Percent
 from service.workspace.shapes.exploration import ExplorationDocument
 
 
-def _share(value: object) -> Fraction:
+def share_of(value: object) -> Fraction:
     """A percentage as it is written, without rounding: neighbours must meet."""
     written = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%", value) if isinstance(value, str) else None
     if written is None:
@@ -22,7 +22,7 @@ def _share(value: object) -> Fraction:
     return share
 
 
-Share = Annotated[Fraction, PlainValidator(_share)]
+Share = Annotated[Fraction, PlainValidator(share_of)]
 
 
 class WithholdDocument(Document):

@@ -229,7 +229,7 @@ def test_what_comes_after_the_window_of_its_action_does_not_count(
     place = outcomes.column_names.index("occurred_at")
     changed = outcomes.set_column(place, "occurred_at", pa.array(moments, outcomes["occurred_at"].type))
     pq.write_table(changed, tmp_path / "late/outcomes.parquet")
-    windows = {action: 86_400.0, other: 3 * 86_400.0}
+    windows = {str(action): 86_400.0, str(other): 3 * 86_400.0}
     found = read_logged(tmp_path / "late", workspace.schema, replace(_reward(workspace), windows=windows))
     before = read_logged(world, workspace.schema, _reward(workspace))
     assert before.reward[before.action == action].sum() > 0 == found.reward[found.action == action].sum()

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 import pytest
 
 from feature_store.embedded import EmbeddedStore
+from feature_store.lessons import Report
 from feature_store.store import CustomerStore, Outcome, StoreUnavailable, connect
 from service.runtime.intake import MOST_ROWS
 from service.runtime.outcomes import OutcomeIntake, OutcomeReport
+from service.runtime.responses import Responses
 from service.runtime.tokens import Grant, Signer
 from service.workspace.loading import Workspace
 
@@ -28,6 +30,7 @@ class Watched(CustomerStore):
         outcomes: Sequence[Outcome],
         now: float,
         redeems: Mapping[str, Collection[str]] | None = None,
+        lessons: Sequence[Report] = (),
     ) -> list[bool]:
         assert not self.running, "a round trip was begun while another was under way"
         if self.fails_after is not None and sum(self.sizes) >= self.fails_after:
@@ -36,7 +39,7 @@ class Watched(CustomerStore):
         self.sizes.append(len(outcomes))
         self.running += 1
         try:
-            return await super().record_outcomes(outcomes, now, redeems)
+            return await super().record_outcomes(outcomes, now, redeems, lessons)
         finally:
             self.running -= 1
 
@@ -57,7 +60,7 @@ def reports(customer: str, number: int) -> list[OutcomeReport]:
 
 async def take_all(store: Watched, calls: list[list[OutcomeReport]]) -> list[object]:
     """What becomes of calls that are made at once: the number accepted, or the error."""
-    intake = OutcomeIntake(store, SIGNER, {"click": ""}, max_batch=100, max_waiting=100)
+    intake = OutcomeIntake(store, SIGNER, {"click": ""}, Responses(), max_batch=100, max_waiting=100)
     results = await asyncio.gather(*(intake.take(call) for call in calls), return_exceptions=True)
     await store.close()
     return [result if isinstance(result, BaseException) else result.accepted for result in results]

@@ -58,6 +58,8 @@ def full() -> Batch:
         budgets=column(N, 2, dtype=np.int32),
         volume_used=column(N, 2),
         explores=np.array([False, True, False]),
+        corrections=column(N, 4, dtype=np.float32),
+        known=column(N, 4, dtype=np.int8),
     )
 
 

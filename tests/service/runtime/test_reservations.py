@@ -95,7 +95,12 @@ class Worker:
             max_waiting=1000,
         )
         self.outcomes = OutcomeIntake(
-            self.store, self.signer, self.workspace.files.outcomes, max_batch=64, max_waiting=1000
+            self.store,
+            self.signer,
+            self.workspace.files.outcomes,
+            self.decider.responses,
+            max_batch=64,
+            max_waiting=1000,
         )
         self.outcomes.redeems = self.snapshot.contact.redeems
 

@@ -99,3 +99,22 @@ def test_an_action_may_say_how_much_is_known_of_it_and_a_new_one_has_everything_
     known = snapshot.ways.noise[snapshot.explorations[snapshot.exploration]]
     width = snapshot.ways.noises[known][:, -1]
     assert width[index["brand_new"]] == width[index[second.name]] > width.min()
+
+
+def test_what_no_model_has_seen_and_nobody_has_declared_follows_the_rate_of_its_group(
+    copy: Path, world: Workspace
+) -> None:
+    first, second = world.catalogue.actions[:2]
+    path = copy / "actions" / f"{first.issue}.yaml"
+    text = path.read_text().replace(f"{first.name}:", "brand_new:").replace(f"{second.name}:", "declared:")
+    head, _, tail = text.partition("brand_new:")
+    lines = tail.splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if "propensity:" in line)
+    path.write_text(head + "brand_new:" + "".join([*lines[:place], *lines[place + 1 :]]))
+    models = copy / "models.yaml"
+    models.write_text(models.read_text().replace("positive:", "adapts: {delay: 0}\n    positive:"))
+    snapshot = load_workspace(copy).snapshot()
+    index = snapshot.catalogue.action_index
+    assert snapshot.adaptation is not None
+    assert snapshot.adaptation.unseen[index["brand_new"]] == snapshot.priors[index["brand_new"]]
+    assert np.isnan(np.delete(snapshot.adaptation.unseen, index["brand_new"])).all()

@@ -1,0 +1,1 @@
+"""What came of it all: reports from the log."""

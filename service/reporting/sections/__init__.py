@@ -1,0 +1,1 @@
+"""The sections of the page, each from what one module has found."""
