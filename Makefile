@@ -11,7 +11,7 @@ export LC_ALL := C.UTF-8
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format bench bench-models bench-peers loadtest profile guard hillstrom docs image lock clean help
+.PHONY: run test check format circle bench bench-models bench-peers loadtest profile guard hillstrom docs image lock clean help
 
 run: ## Serve the demo company on http://127.0.0.1:8080 (ARBITER_HOST, ARBITER_PORT, ARBITER_DATA)
 	@sh requirements/setup.sh run
@@ -31,6 +31,10 @@ check: ## Lint, formatting, types and import contracts
 format: ## Put formatting and import order right
 	@sh requirements/setup.sh dev
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
+
+circle: ## Simulate ten days of the demo company: log, join, train, gate, promote; what learning is worth
+	@sh requirements/setup.sh run
+	@exec .venv/bin/arbiter simulate examples/telco $(ARGS)
 
 bench: ## Measure decisions beside a bare FastAPI endpoint and the usual way (ARGS=--quick: two minutes)
 	@sh requirements/setup.sh dev

@@ -27,6 +27,8 @@ LEAST_RESPONSES = 30
 MOST_SCORED = 400_000
 """Pairs of a decision and an action that are scored for the value, the newest ones."""
 ESTIMATORS = ("snips", "dr")
+PRIORS = "the declared prior"
+"""What has served where there was no model."""
 
 _WORDS = {"log_loss": "log loss", "ece": "ECE", "auc": "AUC", "snips": "value (SNIPS)", "dr": "value (DR)"}
 _LESS_IS_BETTER = ("log_loss", "ece")
@@ -69,6 +71,25 @@ def first(name: str) -> Verdict:
     return Verdict(passed=True, reasons=(f"'{name}' has no champion yet",))
 
 
+def beside_priors(
+    challenger: PropensityModel, table: TrainingTable, priors: Mapping[str, float], *, seed: int = 0
+) -> Verdict:
+    """Compare a first version with the propensities, by action, that were declared and have served so far, on
+    the decisions of a table that are newer than all that it has learned from."""
+    newer = _newer(table, _seen_until(challenger))
+    labels, customers = table.labels[newer], table.customers[newer]
+    if too_few := _too_few(labels, _seen_until(challenger)):
+        return Verdict(passed=False, champion=PRIORS, reasons=(too_few,))
+    rows = Contender.of(challenger, table, newer)
+    declared = np.array([priors[action] for action in table.actions])
+    served = declared[table.rows[newer, -len(BUILT_IN)].astype(np.intp)]
+    found = differences(labels, rows.scores(), served, customers, seed)
+    judged = {name: Difference.of(interval) for name, interval in found.items()}
+    ways = {name: _way(name, difference) for name, difference in judged.items()}
+    passed = max(ways.values()) > 0 and min(ways.values()) >= 0
+    return Verdict(passed=passed, champion=PRIORS, reasons=tuple(_said(judged, ways)))
+
+
 def unfit(champion: str | None, why: str) -> Verdict:
     """Of a model whose champion can't serve."""
     return Verdict(passed=True, champion=champion, reasons=(f"the champion can't serve any more: {why}",))
@@ -92,16 +113,9 @@ def judge(
     """Compare two models on the decisions of a table that are newer than all that either has learned from;
     the tables have the same decisions, each with the features that its model reads."""
     since = max(_seen_until(model) for model in (challenger, champion))
-    newer = np.flatnonzero(table.now > since.timestamp())
-    newer = newer[np.argsort(table.now[newer], kind="stable")]
+    newer = _newer(table, since)
     labels, customers = table.labels[newer], table.customers[newer]
-    responses = int(labels.sum())
-    if len(newer) < LEAST_DECISIONS or not 0 < responses < len(newer):
-        too_few = (
-            f"only {len(newer)} decisions, {responses} with a response, are newer than what both have "
-            f"learned from (until {since:%Y-%m-%d %H:%M} UTC): {LEAST_DECISIONS} are needed, some with and "
-            "some without"
-        )
+    if too_few := _too_few(labels, since):
         return Verdict(passed=False, champion=champion.version, reasons=(too_few,))
     rivals = Contender.of(challenger, table, newer), Contender.of(champion, champions_table, newer)
     one, other = (rival.scores() for rival in rivals)
@@ -117,6 +131,24 @@ def judge(
         values={name: Difference.of(interval) for name, interval in values.items()},
     )
     return _decided(champion.version, comparison)
+
+
+def _newer(table: TrainingTable, since: datetime) -> NDArray[np.intp]:
+    """The decisions after a moment, the oldest first."""
+    newer = np.flatnonzero(table.now > since.timestamp())
+    return newer[np.argsort(table.now[newer], kind="stable")]
+
+
+def _too_few(labels: Floats, since: datetime) -> str:
+    """What is missing for a comparison; empty where nothing is."""
+    responses = int(labels.sum())
+    if len(labels) >= LEAST_DECISIONS and 0 < responses < len(labels):
+        return ""
+    return (
+        f"only {len(labels)} decisions, {responses} with a response, are newer than what both have "
+        f"learned from (until {since:%Y-%m-%d %H:%M} UTC): {LEAST_DECISIONS} are needed, some with and "
+        "some without"
+    )
 
 
 def _seen_until(model: PropensityModel) -> datetime:
@@ -143,10 +175,14 @@ def _way(name: str, difference: Difference) -> int:
     return (int(down) - int(up)) if name in _LESS_IS_BETTER else (int(up) - int(down))
 
 
-def _reasons(judged: Mapping[str, Difference], ways: Mapping[str, int]) -> Iterator[str]:
+def _said(judged: Mapping[str, Difference], ways: Mapping[str, int]) -> Iterator[str]:
     said = {1: "better", 0: "no difference for sure", -1: "worse"}
     for name, difference in judged.items():
         yield f"{_WORDS[name]} {difference}: {said[ways[name]]}"
+
+
+def _reasons(judged: Mapping[str, Difference], ways: Mapping[str, int]) -> Iterator[str]:
+    yield from _said(judged, ways)
     if not any(name in judged for name in ESTIMATORS):
         yield "value: not told, chance chose too few of the actions that the models rank first"
 

@@ -1,12 +1,13 @@
 """Plots for model cards, drawn as SVG: a few lines, points and bars need no library that serving lacks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, log10
 
 WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 460, 340, 62, 46, 34
 _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - EDGE, HEIGHT - BOTTOM - EDGE
 _INK, _LINE, _PALE = "#333", "#1f6fb2", "#bbb"
+_COLOURS = ("#1f6fb2", "#d1662a", "#3a8f4d", "#8a5ab5", "#777", "#c03a4b")
 _TICKS = 5
 _BAR, _NAMES = 18, 190
 
@@ -30,6 +31,26 @@ def curve(
         *_axes(across, up, most),
     ]
     return _svg(WIDTH, HEIGHT, parts)
+
+
+def lines(title: str, across: str, up: str, series: Mapping[str, Sequence[Point]], *, most: Point) -> bytes:
+    """A line for each name, told apart by colour; the axes run from 0 to `most`."""
+    right = WIDTH + _NAMES
+    parts = [_text(WIDTH / 2, 20, title, "middle", 14), *_axes(across, up, most)]
+    for place, (name, points) in enumerate(series.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        path = " ".join(
+            f"{LEFT + _PLOT_WIDTH * x / most[0]:.1f},"
+            f"{HEIGHT - BOTTOM - _PLOT_HEIGHT * min(max(y / most[1], 0.0), 1.0):.1f}"
+            for x, y in points
+        )
+        y = EDGE + 18 * place
+        parts += [
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
+            f'<line x1="{WIDTH - 20}" y1="{y}" x2="{WIDTH}" y2="{y}" stroke="{colour}" stroke-width="3"/>',
+            _text(WIDTH + 8, y + 4, name, "start", 11),
+        ]
+    return _svg(right, HEIGHT, parts)
 
 
 def bars(title: str, values: Sequence[tuple[str, float]]) -> bytes:

@@ -13,7 +13,7 @@ from feature_store.schema import FeatureSchema
 from models.card import Evidence, card
 from models.customer_training import train_customer_model
 from models.errors import ModelRefused, TrainingError
-from models.gate import first, judge, unfit, unlike
+from models.gate import beside_priors, first, judge, unfit, unlike
 from models.labelled import labelled_table
 from models.logged_history import LoggedHistory, LogSource
 from models.manifest import CustomerManifest, Manifest
@@ -128,6 +128,7 @@ def train_workspace(
     seed: int = 0,
     growth: Growth = Growth(),  # noqa: B008 - it is frozen
     derivations: Derivations = NOTHING_DERIVED,
+    priors: Mapping[str, float] | None = None,
     force: bool = False,
 ) -> TrainingReports:
     """Train every model that an action or a derived feature uses, publish them, check them as serving would,
@@ -145,6 +146,8 @@ def train_workspace(
         seed: the same one gives the same models of the same data.
         growth: how large the models get.
         derivations: the derived features; their models are trained first, because others may read them.
+        priors: by action, what has served where there is no champion yet: the first version has to be better
+            than that. None: it is the champion in any case, since nothing can be served without one.
         force: promote also what does not pass; it is recorded as forced.
 
     Raises:
@@ -152,7 +155,7 @@ def train_workspace(
         ModelError: the registry can't be written, or a new model can't be loaded again.
     """
     actions = _actions_by_model(specs, action_models)
-    shop = _Workshop(specs, schema, data, log, seed, growth, progress)
+    shop = _Workshop(specs, schema, data, log, seed, growth, progress, priors)
     customers = shop.customer_models(derivations)
     derive = derivations.derive({name: item.model for name, item in customers.items()})
     history = shop.history(derive) if actions else None
@@ -192,6 +195,7 @@ class _Workshop:
     seed: int
     growth: Growth
     progress: Progress
+    priors: Mapping[str, float] | None
 
     def customer_models(self, derivations: Derivations) -> dict[str, _TrainedCustomers]:
         """The models of derived features; each may read what those before it say."""
@@ -232,7 +236,10 @@ class _Workshop:
         name = challenger.name
         version = registry.serving(name)
         if version is None:
-            return first(name)
+            if self.priors is None or challenger.manifest.control:
+                return first(name)
+            table = history.table(self.specs[name], actions)
+            return beside_priors(challenger, table, self.priors, seed=self.seed)
         try:
             champion = registry.load(name, self.schema, version)
         except ModelRefused as refusal:

@@ -13,7 +13,8 @@ import numpy as np
 
 from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
-from service.world.history import Recorder
+from service.world.history import Recorder, Visits
+from service.world.living import LivingWorld
 from service.world.offers import Offers
 from service.world.tables import (
     OUTCOMES,
@@ -31,7 +32,7 @@ if str(WORKSPACE) not in sys.path:  # the generator lies beside this file, where
 from telco_demo.labels import write_labels  # noqa: E402
 from telco_demo.population import draw_population  # noqa: E402
 from telco_demo.response import Responses, reaction  # noqa: E402
-from telco_demo.visits import draw_visits  # noqa: E402
+from telco_demo.visits import coming_visits, draw_visits  # noqa: E402
 
 SHOWN_PER_CUSTOMER = 15
 VISITS_AT_A_TIME = 50_000
@@ -85,6 +86,30 @@ def write_demo(
             outcome_file.write(outcomes)
             done += len(block)
             progress("visits", done, len(visits))
+
+
+def imagine(*, customers: int = 20_000, seed: int = 7, now: float | None = None) -> LivingWorld:
+    """The population that `write_demo` writes with the same arguments, and how it goes on to live."""
+    moment = np.floor(time.time() if now is None else now)
+    schema = FeatureSchema.load(WORKSPACE / "features.yaml")
+    offers = Offers.load(WORKSPACE)
+    population = draw_population(np.random.default_rng(seed), schema, customers, moment)
+    people = population.customers
+
+    def coming(rng: np.random.Generator, count: int, midnight: float, days: int) -> Visits:
+        return coming_visits(rng, people, offers.placements, count, midnight, days)
+
+    return LivingWorld(
+        schema=schema,
+        offers=offers,
+        X=people.X,
+        customer_ids=tuple(f"c{number}" for number in range(customers)),
+        households=population.account,
+        response=Responses(schema, offers).probability,
+        reactions=reaction,
+        coming=coming,
+        newcomer="tablet_bundle",
+    )
 
 
 def main() -> None:

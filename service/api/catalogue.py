@@ -1,7 +1,6 @@
 """`/v1/catalogue`: what is live, and what would be wrong with another one."""
 
 import asyncio
-import time
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from starlette.responses import Response
 
 from feature_store.documents import Problem as Finding
 from feature_store.feature import iso_timestamp
+from service import clock
 from service.api.problems import Problem
 from service.api.routes import Encoded, parse, read_body
 from service.api.schemas import CheckedView, FilesBody, FindingView, ProblemView
@@ -74,7 +74,7 @@ async def validate(request: Request) -> CheckedView:
             raise Problem(400, "not-zip", str(error)) from None
     else:
         files = {name: text.encode() for name, text in parse(_FILES, body).files.items()}
-    found = await asyncio.to_thread(check, files, service.workspace, time.time())
+    found = await asyncio.to_thread(check, files, service.workspace, clock.now())
     return CheckedView(
         valid=not found.errors,
         version=found.version if not found.errors else None,

@@ -1,6 +1,5 @@
 """Examples in the OpenAPI document, made from what is live: each can be sent as it stands."""
 
-import time
 from copy import deepcopy
 from typing import Any
 
@@ -8,6 +7,7 @@ import msgspec
 from starlette.datastructures import State
 
 from feature_store.schema import Feature, FeatureType, Source
+from service import clock
 from service.api.encoding import DecisionEncoder
 from service.api.schemas import MAX_DEADLINE_MS, DecisionBody
 from service.runtime.service import Service
@@ -83,7 +83,7 @@ def _value(feature: Feature) -> object:
 
 def _dry_run_token(encoder: DecisionEncoder) -> str:
     """A token of an offer that was never made: the live catalogue may have none to make."""
-    now = time.time()
+    now = clock.now()
     names: dict[str, Any] = dict.fromkeys(
         ("channel", "placement", "issue", "group", "action", "treatment"), "example"
     )

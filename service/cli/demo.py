@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from feature_store.progress import Progress
+from service.world.living import LivingWorld
 
 TABLES = ("customers.parquet", "decisions.parquet", "outcomes.parquet")
 
@@ -45,6 +46,29 @@ def find_data(workspace: Path, data: Path, progress: Progress, announce: Callabl
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return kept
+
+
+def imagined(
+    workspace: Path, customers: int, seed: int, now: float, folder: Path, progress: Progress
+) -> LivingWorld:
+    """The world that a workspace's own demo.py imagines, with its tables in a folder, as of `now`, in epoch
+    seconds.
+
+    Raises:
+        NoData: there is none.
+    """
+    script = workspace / "demo.py"
+    if not script.is_file():
+        raise NoData(
+            f"{workspace} has no demo.py: to simulate it, its true responses have to be known; "
+            "examples/telco/demo.py shows how a workspace says them"
+        )
+    demo = _module(script)
+    if not hasattr(demo, "imagine"):
+        raise NoData(f"{script} has no function `imagine`, which says how customers truly respond")
+    demo.write_demo(folder, customers=customers, seed=seed, progress=progress, now=now)
+    world: LivingWorld = demo.imagine(customers=customers, seed=seed, now=now)
+    return world
 
 
 def _complete(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from models.errors import ModelError, PreloadRefused
 from service.cli.console import fail
 from service.cli.demo import NoData
 from service.runtime.outbound.errors import OutboundError
+from service.simulation.errors import SimulationError
 
 _PYDANTIC = re.compile(r"^(Value error, |(Input|String|Value) (?=should))")
 """How a message of pydantic begins, which says nothing to who has set a variable."""
@@ -34,7 +35,15 @@ def explained() -> Iterator[None]:
         fail("\n".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)))
     except PreloadRefused as error:
         fail(f"{error}\n`arbiter train WORKSPACE` makes new versions of all models")
-    except (ModelError, NoData, EmbeddedStoreError, TableError, OutboundError, BadLog) as error:
+    except (
+        ModelError,
+        NoData,
+        EmbeddedStoreError,
+        TableError,
+        OutboundError,
+        BadLog,
+        SimulationError,
+    ) as error:
         fail(str(error))
     except RowsRefused as error:
         fail("\n".join([*(f"  {row}" for row in error.report.errors), str(error)]))

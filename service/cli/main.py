@@ -17,6 +17,7 @@ try:
     from service.cli.report import report
     from service.cli.run import run
     from service.cli.serve import serve
+    from service.cli.simulate import simulate
     from service.cli.train import train
     from service.cli.validate import validate
     from service.cli.world import world
@@ -47,6 +48,7 @@ for command in (
     validate,
     diff,
     evaluate,
+    simulate,
     replay,
     batch,
     log,

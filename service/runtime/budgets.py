@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from feature_store.budgets import Budgets, Standing
 from feature_store.store import StoreUnavailable
+from service import clock
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
@@ -250,7 +251,7 @@ class Ledger:
     def _look(self) -> None:
         """Renew leases at once where some run low."""
         if not self._low.is_set():
-            now = time.time()
+            now = clock.now()
             if any(purse.can_have_more(now) for purse in self._purses.values()):
                 self._low.set()
 
@@ -282,7 +283,7 @@ class Ledger:
     async def _claim(self, *, refreshes: bool = False, leaves: bool = False) -> None:
         """Make the claims that are due: all at a refresh and when it leaves, else those that run low."""
         async with self._one_at_a_time:
-            now = time.time()
+            now = clock.now()
             if refreshes:
                 self._prepare(now)
             everything = refreshes or leaves

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from feature_store.history import name_hash
 from feature_store.offers import KeptOffer
 from feature_store.schema import FieldError, Source
 from feature_store.store import Customer, CustomerStore, StoreUnavailable
+from service import clock
 from service.decisioning.catalogue import Catalogue
 from service.decisioning.consent import STATES
 from service.decisioning.snapshot import Snapshot
@@ -41,7 +41,7 @@ class Customers:
         """Everything that is known, JSON-ready; None for a customer of whom nothing is."""
         try:
             customer, rows = await asyncio.gather(
-                self._store.get(customer_id), self._store.read([customer_id], time.time())
+                self._store.get(customer_id), self._store.read([customer_id], clock.now())
             )
         except StoreUnavailable:
             STORE_ERRORS.labels("get").inc()
@@ -55,7 +55,7 @@ class Customers:
             "derived": self._derived(rows.X),
             "updated_at": None if customer.updated_at is None else iso_timestamp(customer.updated_at),
             "consents": self._consents(customer),
-            "offers": [_offer(offer) for offer in customer.offers if offer.valid_until > time.time()],
+            "offers": [_offer(offer) for offer in customer.offers if offer.valid_until > clock.now()],
             "history": [self._touch(record) for record in customer.history],
         }
 
@@ -66,7 +66,7 @@ class Customers:
             InvalidFeatures: with every value that does not fit.
         """
         try:
-            await self._store.put(customer_id, profile, account_id=account_id, now=time.time())
+            await self._store.put(customer_id, profile, account_id=account_id, now=clock.now())
         except StoreUnavailable:
             STORE_ERRORS.labels("put").inc()
             raise
@@ -89,7 +89,7 @@ class Customers:
             for channel, state in channels.items()
         ]
         try:
-            await self._store.set_consents(customer_id, said, now=time.time())
+            await self._store.set_consents(customer_id, said, now=clock.now())
         except StoreUnavailable:
             STORE_ERRORS.labels("put_consents").inc()
             raise
@@ -99,7 +99,7 @@ class Customers:
         """Scores and segments of one row of X as they are now, without a context."""
         schema = self._snapshot.schema
         np.copyto(X, schema.defaults, where=np.isnan(X))
-        self._snapshot.derived.fill(X, np.array([time.time()]))
+        self._snapshot.derived.fill(X, np.array([clock.now()]))
         return schema.decode(X[0], Source.DERIVED)
 
     def _unknown_names(self, purpose: str, channels: Iterable[str]) -> Iterator[FieldError]:
@@ -122,7 +122,7 @@ class Customers:
     async def delete(self, customer_id: str) -> bool:
         """Erase a customer; whether there was one."""
         try:
-            return await self._store.delete(customer_id, now=time.time())
+            return await self._store.delete(customer_id, now=clock.now())
         except StoreUnavailable:
             STORE_ERRORS.labels("delete").inc()
             raise

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.store import CustomerRows
+from service import clock
 from service.decisioning.experiments import Assigned, arm_of
 from service.decisioning.stages import Stage
 from service.runtime.accounting import Accounts, Made
@@ -250,7 +251,7 @@ class Decider:
     ) -> None:
         if not due:
             return
-        timer, now, snapshot = StageTimer(), time.time(), live.snapshot
+        timer, now, snapshot = StageTimer(), clock.now(), live.snapshot
         contacts = contacts_for(snapshot, due, rows)
         batch = columns(live, due, rows, contacts, now)
         decisions = self._ledger.decide(snapshot, batch, _real(due), timer.done)

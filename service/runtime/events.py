@@ -1,7 +1,6 @@
 """Taking in events: by our clock, durable before they are acknowledged, counted once."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cache
 from feature_store.event import Event
 from feature_store.events import Applied
 from feature_store.store import CustomerStore
+from service import clock
 from service.observability import metrics
 from service.runtime.event_reports import EventReport, Refused, fitting_traits, received, unknown_traits
 from service.runtime.faults import Fault
@@ -65,7 +65,7 @@ class EventIntake:
 
     def check(self, reports: Sequence[EventReport]) -> list[Event | Refused]:
         """The events that are reported now, and in the place of one that can't be taken in, why."""
-        now = time.time()
+        now = clock.now()
         checked = [received(report, now, self.store.schema) for report in reports]
         for reason, number in Counter(e.reason for e in checked if isinstance(e, Refused)).items():
             metrics.EVENTS_REFUSED.labels(reason).inc(number)
@@ -97,7 +97,7 @@ class EventIntake:
         await self._intake.drain()
 
     async def _apply(self, events: list[Event]) -> list[Applied]:
-        now = time.time()
+        now = clock.now()
         applied: list[Applied] = []
         for wave in _waves(events):
             applied += await self._apply_wave(wave, now)

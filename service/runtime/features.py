@@ -12,6 +12,7 @@ from feature_store.contacts import Kept
 from feature_store.event import Event
 from feature_store.keys import ACCOUNT, account_key
 from feature_store.store import NOTHING_FORESEEN, CustomerRows, CustomerStore, StoreUnavailable
+from service import clock
 from service.observability.metrics import STORE_ERRORS
 
 log = structlog.get_logger()
@@ -70,7 +71,7 @@ class FeatureReader:
     ) -> CustomerRows | None:
         try:
             if accounts is None:
-                rows = await store.read(customer_keys, time.time(), also, foreseen)
+                rows = await store.read(customer_keys, clock.now(), also, foreseen)
             else:
                 rows = await self._with_accounts(store, customer_keys, also, accounts, foreseen)
         except StoreUnavailable as error:
@@ -95,7 +96,7 @@ class FeatureReader:
         """The accounts that are named are read with the customers, those that only the store knows after
         them."""
         rows, contacts = await asyncio.gather(
-            store.read(customer_keys, time.time(), also, foreseen), _contacts(store, set(named))
+            store.read(customer_keys, clock.now(), also, foreseen), _contacts(store, set(named))
         )
         stored = [account.decode() if account else None for account in rows.also[ACCOUNT]]
         ids = tuple(name or account for name, account in zip(named, stored, strict=True))

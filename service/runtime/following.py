@@ -27,6 +27,7 @@ from feature_store.lessons import (
 )
 from feature_store.store import StoreUnavailable
 from models.labels import IMPRESSION, LabelRules
+from service import clock
 from service.decisioning.adaptation import NOWHERE, Adaptation, Learned, learned
 from service.decisioning.snapshot import Snapshot
 from service.observability import metrics
@@ -233,7 +234,7 @@ class Follower:
 def _take_up(followings: Sequence[Following], cells: Mapping[int, Blocks]) -> None:
     """Learn what counts teach now; metrics show it of the champions."""
     for following in followings:
-        following.take_up(cells, time.time())
+        following.take_up(cells, clock.now())
     followings[0].show()
 
 

@@ -2,7 +2,6 @@
 and counted in the background."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ import structlog
 
 from feature_store.segments import FIELD, Change, Movement, SegmentCodes
 from feature_store.store import CustomerRows, CustomerStore, StoreUnavailable
+from service import clock
 from service.observability import metrics
 from service.runtime.decision import Decision
 from service.runtime.live import Live
@@ -82,7 +82,7 @@ class Movements:
         if self._store is None:
             return
         try:
-            now = time.time()
+            now = clock.now()
             for change in await self._store.move_segments(changes):
                 for movement in self._segments.movements(change, now):
                     labels = movement.segment, movement.before, movement.after

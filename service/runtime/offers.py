@@ -17,6 +17,7 @@ import structlog
 
 from feature_store.offers import KeptOffer
 from feature_store.store import CustomerStore, StoreUnavailable
+from service import clock
 from service.decisioning.batch import Batch
 from service.decisioning.contact import without_reserving
 from service.decisioning.offers import Promises
@@ -153,7 +154,7 @@ class OfferKeeper:
         for customer, offers in made.values():
             by_customer[customer] += offers
         try:
-            kept = await store.keep_offers(by_customer, time.time())
+            kept = await store.keep_offers(by_customer, clock.now())
         except StoreUnavailable as error:
             self._warn(str(error))
             kept = dict.fromkeys(by_customer)

@@ -1,7 +1,6 @@
 """Taking in outcomes: verified by their token, durable before they are acknowledged, counted once."""
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import datetime
 from feature_store.documents import did_you_mean
 from feature_store.lessons import Report
 from feature_store.store import CustomerStore, Outcome
+from service import clock
 from service.observability import metrics
 from service.runtime.faults import Fault
 from service.runtime.following import Following
@@ -74,7 +74,7 @@ class OutcomeIntake:
             StoreUnavailable: nothing is acknowledged; the same call may be made again, what was counted
             stays counted once. Overloaded: too many reports are waiting.
         """
-        now = time.time()
+        now = clock.now()
         faults: list[tuple[int, Fault]] = []
         outcomes: list[_Taken] = []
         dry_run = 0
@@ -118,7 +118,7 @@ class OutcomeIntake:
     async def _record(self, taken: list[_Taken]) -> list[bool]:
         lessons = [lesson for _, lesson in taken if lesson is not None]
         outcomes = [outcome for outcome, _ in taken]
-        return await self._store.record_outcomes(outcomes, time.time(), self.redeems, lessons)
+        return await self._store.record_outcomes(outcomes, clock.now(), self.redeems, lessons)
 
     def _count(self, outcomes: Sequence[Outcome], new: Sequence[bool], refused: int) -> None:
         fresh = [outcome for outcome, first in zip(outcomes, new, strict=True) if first]

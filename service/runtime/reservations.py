@@ -19,6 +19,7 @@ from feature_store.contacts import RESERVATION, Booking, Kept, reservation_id
 from feature_store.contacts import Contacts as ContactStore
 from feature_store.history import RECORD, pack
 from feature_store.store import StoreUnavailable
+from service import clock
 from service.decisioning.batch import Batch
 from service.decisioning.contact import without_reserving
 from service.decisioning.frequency import Frequency
@@ -97,7 +98,7 @@ class Reserver:
         flat = [booking for found in bookings for booking in found]
         told: Sequence[Told]
         try:
-            told = await store.reserve(flat, time.time())
+            told = await store.reserve(flat, clock.now())
         except StoreUnavailable as error:
             told = [error] * len(flat)
         failures = [one for one in told if isinstance(one, StoreUnavailable)]

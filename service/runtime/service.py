@@ -17,6 +17,7 @@ from feature_store.documents import WorkspaceError
 from feature_store.store import CustomerStore, StoreUnavailable, announced, connect
 from models.errors import ModelError
 from models.trials import Trial
+from service import clock
 from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
@@ -206,7 +207,7 @@ class Service:
     def refresh_metrics(self) -> None:
         """Set and count what a scrape should find fresh."""
         self.decider.settle()
-        self.decider.drift.refresh_metrics(time.time())
+        self.decider.drift.refresh_metrics(clock.now())
         metrics.CATALOGUE_INFO.labels(self.snapshot.catalogue.version).set(1)
         for labels, share in self.lineup.shares.items():
             metrics.MODEL_INFO.labels(*labels).set(1)
@@ -345,7 +346,7 @@ def warm_up(snapshot: Snapshot) -> None:
         limits[row, list(catalogue.channel_slots[channel])] = 1
     batch = Batch(
         X=np.tile(snapshot.schema.defaults, (len(channels), 1)),
-        now=np.full(len(channels), time.time()),
+        now=np.full(len(channels), clock.now()),
         channel=np.arange(len(channels)),
         limits=limits,
         scored=np.ones(len(channels), dtype=np.bool_),

@@ -89,6 +89,18 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Happened:
+    """Outcomes: `row` is that of what was shown, `outcome` a position in `names`, `value` NaN where it has
+    none; those of a row stand together, the earliest first."""
+
+    names: list[str]
+    row: Indices
+    outcome: Indices
+    at: Floats
+    value: Floats
+
+
+@dataclass(frozen=True)
 class Recorder:
     """Turns visits into the rows of decisions.parquet and outcomes.parquet."""
 
@@ -181,7 +193,8 @@ class Recorder:
         ]
         return pa.Table.from_arrays(columns, schema=decisions_schema(self.schema))
 
-    def _outcomes(self, rng: np.random.Generator, shown: Shown) -> pa.Table:
+    def react(self, rng: np.random.Generator, shown: Shown) -> "Happened":
+        """What comes of what was shown."""
         draws = _Reactions.of(self, shown)
         n = len(shown.number)
         luck = rng.random(n)
@@ -203,13 +216,18 @@ class Recorder:
         after = np.concatenate([delay[happened] for happened, _, delay, _ in parts])
         value = np.concatenate([worth[happened] for happened, *_, worth in parts])
         order = np.lexsort((after, row))
-        row, outcome, after, value = row[order], outcome[order], after[order], value[order]
+        at = np.round(shown.at[row] + after, 3)
+        return Happened(draws.names, row[order], outcome[order], at[order], value[order])
+
+    def _outcomes(self, rng: np.random.Generator, shown: Shown) -> pa.Table:
+        happened = self.react(rng, shown)
+        action = self.offers.action_of[shown.treatment[happened.row]]
         columns = [
-            numbered("d", shown.number[row]),
-            named([action.name for action in self.offers.actions], action[row]),
-            named(draws.names, outcome),
-            times(np.round(shown.at[row] + after, 3)),
-            pa.array(value, mask=np.isnan(value)),
+            numbered("d", shown.number[happened.row]),
+            named([action.name for action in self.offers.actions], action),
+            named(happened.names, happened.outcome),
+            times(happened.at),
+            pa.array(happened.value, mask=np.isnan(happened.value)),
         ]
         return pa.Table.from_arrays(columns, schema=OUTCOMES)
 

@@ -10,7 +10,7 @@ from feature_store.schema import FeatureSchema
 from models.calibration import Platt
 from models.errors import ModelRefused
 from models.evaluation.paired import differences
-from models.gate import judge
+from models.gate import PRIORS, beside_priors, judge
 from models.metrics import expected_calibration_error
 from models.model import PropensityModel
 from models.promotions import How
@@ -82,6 +82,40 @@ def test_the_value_is_told_where_chance_has_chosen(champion: PropensityModel, ta
     assert verdict.comparison.values["dr"].low > 0
     assert not judge(backwards, champion, by_chance, by_chance).passed
     assert "value: not told" in judge(champion, backwards, table, table).reasons[-1]
+
+
+def test_a_first_version_has_to_be_better_than_what_was_declared(
+    champion: PropensityModel, table: TrainingTable
+) -> None:
+    far_off = dict.fromkeys(SALES, 0.9)
+    passes = beside_priors(champion, table, far_off)
+    assert passes.passed
+    assert passes.champion == PRIORS
+    assert any(reason.startswith("log loss -") and reason.endswith("better") for reason in passes.reasons)
+    rates = {
+        name: float(table.labels[table.rows[:, -2] == code].mean()) for code, name in enumerate(table.actions)
+    }
+    fails = beside_priors(distorted(champion, 0.0, 1.0), table, rates)
+    assert not fails.passed
+    assert any(reason.startswith("log loss +") and reason.endswith("worse") for reason in fails.reasons)
+
+
+def test_a_first_version_that_is_no_better_is_kept_and_does_not_serve(
+    world: Path, schema: FeatureSchema, specs: dict[str, ModelSpec], tmp_path: Path
+) -> None:
+    registry, models = Registry(tmp_path), {"call_back": "service"}
+    [report] = train_workspace(
+        specs, schema, models, world, registry, seed=1, growth=Growth(1, 2), priors={"call_back": 0.999}
+    ).responses
+    assert report.promoted
+    other = Registry(tmp_path / "other")
+    rate = report.positives / report.rows
+    [blind] = train_workspace(
+        specs, schema, models, world, other, seed=1, growth=Growth(1, 2), priors={"call_back": rate}
+    ).responses
+    assert blind.promoted == (other.serving("service") is not None)
+    assert blind.verdict is not None
+    assert blind.verdict.champion == PRIORS
 
 
 class _Backwards:

@@ -148,11 +148,11 @@ def test_the_newest_decisions_are_what_a_model_is_measured_on(
 def test_choices_by_chance_stand_for_those_that_were_not_made(
     table: TrainingTable, specs: dict[str, ModelSpec]
 ) -> None:
-    """The old were asked ten times as often as the young, and chance says so: the model is that of all."""
+    """The old were asked four times as often as the young, and chance says so: the model is that of all."""
     rng = np.random.default_rng(3)
     n = 40_000
     old, asked_twice = rng.random(n) < 0.5, rng.random(n)
-    chances = np.where(old, 0.5, 0.05)
+    chances = np.where(old, 0.8, 0.2)
     chosen = asked_twice < chances
     rows = np.zeros((chosen.sum(), table.rows.shape[1]))
     labels = (rng.random(n) < np.where(old, 0.6, 0.2)).astype(float)[chosen]

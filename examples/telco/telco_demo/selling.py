@@ -137,6 +137,16 @@ SALES = {
             + 0.5 * _ending(c)
         ),
     ),
+    # Nobody knows yet: it was never shown. Those who can will like it far more than its prior says.
+    "tablet_bundle": Effect(
+        _minor,
+        lambda c: (
+            1.0
+            + 0.8 * c.among("segment", "family", "couple")
+            + 0.6 * c.has("interests", "series")
+            + 0.5 * c.among("device", "tablet")
+        ),
+    ),
     "back_to_school": Effect(
         lambda c: c("age", 40) > 55,
         lambda c: 1.4 * near(c("age", 40), 20, 5) + 0.8 * c("children_at_home"),

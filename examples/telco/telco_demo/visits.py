@@ -55,9 +55,38 @@ def draw_visits(
     rng: np.random.Generator, people: Frame, placements: tuple[Placement, ...], shown: int, now: float
 ) -> Visits:
     """Visits of the last 90 days that show about `shown` actions."""
-    limits = np.array([placement.limit for placement in placements])
-    shares = np.array([ROW_SHARES[placement.name] for placement in placements])
-    counts = np.rint(shown * shares / limits).astype(np.intp)
+    counts = np.rint(shown * _per_action(placements)).astype(np.intp)
+    return _drawn(rng, people, placements, counts, now, (2.5, HISTORY_DAYS))
+
+
+def coming_visits(
+    rng: np.random.Generator,
+    people: Frame,
+    placements: tuple[Placement, ...],
+    count: int,
+    midnight: float,
+    days: int,
+) -> Visits:
+    """About so many visits of the days from a midnight on."""
+    shares = _per_action(placements)
+    counts = np.rint(count * shares / shares.sum()).astype(np.intp)
+    return _drawn(rng, people, placements, counts, midnight + days * DAY, (1.0, days + 1.0))
+
+
+def _per_action(placements: tuple[Placement, ...]) -> Floats:
+    """How many visits to each placement show one action, as one of all."""
+    return np.array([ROW_SHARES[placement.name] / placement.limit for placement in placements])
+
+
+def _drawn(
+    rng: np.random.Generator,
+    people: Frame,
+    placements: tuple[Placement, ...],
+    counts: Indices,
+    now: float,
+    ago: tuple[float, float],
+) -> Visits:
+    """So many visits to each placement, on days between two ages in days."""
     placement = np.repeat(np.arange(len(placements)), counts)
     customer = np.concatenate(
         [
@@ -66,7 +95,7 @@ def draw_visits(
         ]
     )
     hour = _hours(rng, np.isin(placement, _personal(placements)))
-    days = np.floor(rng.uniform(2.5, HISTORY_DAYS, len(placement)))
+    days = np.floor(rng.uniform(*ago, len(placement)))
     midnight = now - now % DAY
     at = np.rint(midnight - days * DAY + 3600 * hour + rng.uniform(0, 3600, len(placement)))
     order = np.argsort(at, kind="stable")
