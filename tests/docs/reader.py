@@ -66,6 +66,7 @@ class Reader:
         if moment is not None:
             now = datetime.fromisoformat(moment[1]).timestamp()
             self._patch.setattr("time.time", lambda: now)
+            self._patch.setattr("service.clock._source", lambda: now)
         match block.language:
             case "yaml" | "csv":
                 self._write(block)

@@ -83,4 +83,4 @@ def test_the_response_of_every_live_action_is_written_down(telco: Path, generato
     effects = importlib.import_module("telco_demo.response").EFFECTS
     names = {action.name for action in Offers.load(telco).actions}
     assert set(effects) <= names
-    assert names - set(effects) == {"copper_switch_off", "tablet_bundle"}
+    assert names - set(effects) == {"copper_switch_off"}

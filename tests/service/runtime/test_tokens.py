@@ -61,11 +61,9 @@ def test_a_token_made_before_grants_were_packed_in_parts_is_read() -> None:
         "AdwAEaJkMaNjMTKjd2ViqWhvbWVfaGVyb6VzYWxlc6hpbnRlcm5ldKlmaWJyZV81MDCuZmlicmVfNTAwX2hlcm8Byz-1P3ztkWhz"
         "yz_wAAAAAAAAy0Ha0nSAAAAAy0Ha0nSPAAAAwqhsb3lhbF8yMIGlcHJpY2WkaGlnaKJhMZFPmHBCvxo8rZfl4kS52OE"
     )
-    read = SIGNER.verify(token, NOW)
-    assert read == msgspec.structs.replace(
+    assert SIGNER.verify(token, NOW) == msgspec.structs.replace(
         grant(offer="loyal_20"), experiments={"price": "high"}, account="a1"
     )
-    assert SIGNER.sign(read) == token
 
 
 @given(grants, st.data())
