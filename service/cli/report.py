@@ -10,7 +10,7 @@ import typer
 
 from service.cli.console import fail, out
 from service.cli.errors import explained
-from service.cli.labels import MOMENT, remarks, seconds
+from service.cli.labels import MOMENT, seconds
 from service.cli.log import log_folder
 from service.cli.options import Workspace
 from service.reporting.answers import open_answers
@@ -54,7 +54,7 @@ def report(
     with explained():
         checked = load_workspace(workspace)
         with open_answers(checked, log or log_folder(Settings()), begins, ends) as answers:
-            found = found_in(answers, checked, remarks(answers.findings))
+            found = found_in(answers, checked, answers.findings.remarks)
             draft = file.with_name(f"{file.name}.partial")
             draft.write_text(page(found), encoding="utf-8")
             draft.replace(file)

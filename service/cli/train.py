@@ -76,6 +76,8 @@ def train(
 def show_reports(reports: TrainingReports) -> None:
     """The tables of metrics, measured on customers that were not trained on."""
     show_responses(reports.responses)
+    for remark in reports.remarks:
+        out.print(f"  {remark}")
     if not reports.customers:
         return
     rows = [
