@@ -20,7 +20,7 @@ from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
 from service.cli.errors import explained
 from service.cli.labels import seconds
-from service.cli.options import Seed, Workspace
+from service.cli.options import Seed, Workspace, period
 from service.runtime.evaluation import choices
 from service.runtime.logged import Reward, read_logged
 from service.settings import Settings
@@ -61,6 +61,8 @@ def evaluate(
     """Say what logged decisions would have been worth, had this workspace made them: estimated from the
     choices that were made, by the probabilities that they were made with. Contact histories, consents,
     promises, used volume and experiments are left out."""
+    now = time.time()
+    bounds = (now, *period(seconds(since, -inf), min(seconds(until, inf), now)))
     with explained():
         draft = load_workspace(workspace)
         models = draft.load_models(draft.registry)
@@ -68,7 +70,6 @@ def evaluate(
         with ProgressDisplay() as display:
             folder = log or find_data(workspace, Settings().data, display.update, display.announce)
             wanted = Reward(draft.acceptance_rules, responses=reward == "response")
-            bounds = (time.time(), seconds(since, -inf), seconds(until, inf))
             logged = read_logged(folder, draft.schema, wanted, *bounds)
             found = estimated(choices(snapshot, logged, seed=seed, progress=display.update), seed=seed)
     learnt = max(

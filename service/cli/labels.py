@@ -14,7 +14,7 @@ from models import labels as joined
 from service.cli.console import fail, out
 from service.cli.errors import explained
 from service.cli.log import log_folder
-from service.cli.options import Workspace
+from service.cli.options import Workspace, period, place_for
 from service.settings import Settings
 from service.workspace.loading import load_workspace
 from service.world.tables import TableWriter
@@ -41,13 +41,15 @@ def labels(
     ] = None,
 ) -> None:
     """Join what was shown with its outcomes, each within the window of its action."""
+    known = seconds(as_of, time.time())
+    bounds = (known, *period(seconds(since, -inf), min(seconds(until, inf), known)))
+    place_for(file)
     with explained():
         try:
             rules = load_workspace(workspace).label_rules
         except ValueError as error:
             fail(f"{workspace}: {error}")
         place = log or log_folder(Settings())
-        bounds = (seconds(as_of, time.time()), seconds(since, -inf), seconds(until, inf))
         with joined.labels(place, rules, *bounds) as found:
             states: dict[str, int] = {joined.FINAL: 0, joined.PROVISIONAL: 0}
             with TableWriter(file, found.rows.schema) as writer:

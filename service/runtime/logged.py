@@ -111,7 +111,7 @@ def read_logged(
     known = pc.index_in(offers["decision_id"], value_set=decisions["decision_id"].combine_chunks())
     offers = offers.append_column("decision", known).filter(pc.is_valid(known))
     if not offers.num_rows:
-        raise LogUnfit(f"{folder}: nothing was offered in that time")
+        raise LogUnfit("; ".join((f"{folder}: nothing was offered in that time", *oddities)))
     offers = offers.sort_by([("decision", "ascending"), ("placement", "ascending"), ("rank", "ascending")])
     X, errors = features_of(str(folder), columns_of(decisions), schema, tuple(Source))
     np.copyto(X, schema.defaults, where=np.isnan(X))

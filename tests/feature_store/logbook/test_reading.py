@@ -122,9 +122,12 @@ def test_a_file_of_a_later_version_is_refused_by_its_name(log: LogFolder) -> Non
         query(log, DECISIONS, "1")
 
 
-def test_a_folder_that_is_no_hour_is_named(log: LogFolder) -> None:
-    (log.path / "decisions" / "date=2026-13-01" / "hour=00").mkdir(parents=True)
-    with pytest.raises(BadLog, match=r"date=2026-13-01/hour=00: is no folder of a day and an hour"):
+@pytest.mark.parametrize(
+    "name", ["date=2026-13-01/hour=00", "date=2026-01-01/hour=24", "date=2026-01-01/hour=7"]
+)
+def test_a_folder_that_is_no_hour_is_named(log: LogFolder, name: str) -> None:
+    (log.path / "decisions" / name).mkdir(parents=True)
+    with pytest.raises(BadLog, match=f"{name}: is no folder of a day and an hour"):
         query(log, DECISIONS, "1")
 
 

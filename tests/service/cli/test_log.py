@@ -65,6 +65,26 @@ def test_a_folder_without_a_log_is_told(data: Path) -> None:
     assert "there is no log here; `arbiter log` writes one" in result.output
 
 
+def test_training_says_so_before_it_trains_anything(data: Path) -> None:
+    result = CliRunner().invoke(app, ["train", str(TELCO), "--log", str(data), "--data", str(data)])
+    assert result.exit_code == 1
+    assert result.output == f"{data}: there is no log here; `arbiter log` writes one\n"
+
+
+@pytest.mark.parametrize("words", [["labels", str(TELCO), "labels.parquet"], ["evaluate", str(TELCO)]])
+def test_a_period_that_is_none_is_told(words: list[str]) -> None:
+    result = CliRunner().invoke(app, [*words, "--since", "2026-02-01", "--until", "2026-01-01"])
+    assert result.exit_code == 1
+    assert "--since is not before --until" in result.output
+
+
+def test_a_file_without_a_place_is_told_before_any_work(data: Path) -> None:
+    for place, said in ((data / "none" / "labels.parquet", "there is no folder"), (data, "is a folder")):
+        result = CliRunner().invoke(app, ["labels", str(TELCO), str(place)])
+        assert result.exit_code == 1
+        assert f"{place}: {said}" in result.output
+
+
 def test_an_entry_that_cannot_be_read_stays_and_is_counted(data: Path) -> None:
     with EmbeddedStore(data / "store") as store:
 
