@@ -51,6 +51,10 @@ WITHOUT_INPUT = [
     # any text may be the name of a model, or of a version
     ("POST", "/v1/admin/models/{name}/promote"),
     ("POST", "/v1/admin/models/{name}/rollback"),
+    ("POST", "/v1/admin/models/{name}/shadow"),
+    ("POST", "/v1/admin/models/{name}/challenge"),
+    ("POST", "/v1/admin/models/{name}/withdraw"),
+    ("GET", "/v1/admin/models"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
