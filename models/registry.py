@@ -135,7 +135,8 @@ class Registry:
             ModelError: the folder can't be written.
         """
         self._check_version(name, version)
-        if version == self.serving(name):
+        champion = self.champion(name)
+        if version == champion:
             raise ModelRefused(name, version, "it is the champion, and decides already")
         with changing(self.folder) as trials:
             changed = trials.with_(name, version, places, datetime.now(UTC).replace(microsecond=0))
@@ -191,6 +192,10 @@ class Registry:
             return self.champion(name)
         except ModelRefused:
             return None
+
+    def is_untrained(self, name: str) -> bool:
+        """Whether no version has ever served."""
+        return not (self.folder / name / CHAMPION).exists()
 
     def champion(self, name: str) -> str:
         """The version that serves.

@@ -64,7 +64,8 @@ class ModelSpec:
     customer; `features` None is all that are not derived. `monotone` has the features that may move the
     prediction one way only. With a `control`, an action, it predicts how much likelier the outcomes are than
     with that one: see `models.uplift`. What it predicts follows the last outcomes as it `adapts`; None: it
-    does not."""
+    does not. One that `starts_untrained` may serve without a version: its actions are taken at what they
+    declare until it has one."""
 
     name: str
     positive: tuple[str, ...]
@@ -74,6 +75,7 @@ class ModelSpec:
     monotone: Mapping[str, Direction] = field(default_factory=dict)
     control: str | None = None
     adapts: Adapts | None = None
+    starts_untrained: bool = False
 
     def reads(self, schema: FeatureSchema) -> tuple[str, ...]:
         """The names of the features that the model reads, in its order."""
@@ -95,6 +97,7 @@ class _ModelEntry(BaseModel):
     monotone: dict[str, Direction] = {}
     control: str | None = None
     adapts: Adapts | None = None
+    starts_untrained: bool = False
 
 
 class _ModelsFile(BaseModel):
@@ -135,6 +138,7 @@ def load_specs(path: Path, schema: FeatureSchema | None = None) -> dict[str, Mod
             entry.monotone,
             entry.control,
             entry.adapts,
+            entry.starts_untrained,
         )
         for name, entry in entries.items()
     }
@@ -167,6 +171,12 @@ def _aims(document: Document, name: str, entry: _ModelEntry) -> Iterator[Problem
             (*loc, "adapts"),
             "only a probability of responses can follow outcomes: neither what is said about the customer "
             "(`learns`) nor how much likelier a response is than with a `control` shows in a single one",
+        )
+    if entry.starts_untrained and (entry.positive is None or entry.control is not None):
+        yield document.problem(
+            (*loc, "starts_untrained"),
+            "until it is trained, actions are taken at the propensities that they declare: nothing declares "
+            "what is said about the customer (`learns`), or what a response owes to an action (`control`)",
         )
     if entry.learns is None:
         return

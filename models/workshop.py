@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from feature_store.documents import did_you_mean
@@ -134,7 +135,7 @@ def train_workspace(
     seed: int = 0,
     growth: Growth = Growth(),  # noqa: B008 - it is frozen
     derivations: Derivations = NOTHING_DERIVED,
-    priors: Mapping[str, float] | None = None,
+    priors: Mapping[str, float] = MappingProxyType({}),
     force: bool = False,
 ) -> TrainingReports:
     """Train every model that an action or a derived feature uses, publish them, check them as serving would,
@@ -152,8 +153,9 @@ def train_workspace(
         seed: the same one gives the same models of the same data.
         growth: how large the models get.
         derivations: the derived features; their models are trained first, because others may read them.
-        priors: by action, what has served where there is no champion yet: the first version has to be better
-            than that. None: it is the champion in any case, since nothing can be served without one.
+        priors: by action, what has served where a model that starts untrained has no champion yet: its first
+            version has to be better than that. Another model's is the champion in any case, since nothing can
+            be served without one.
         force: promote also what does not pass; it is recorded as forced.
 
     Raises:
@@ -202,7 +204,7 @@ class _Workshop:
     seed: int
     growth: Growth
     progress: Progress
-    priors: Mapping[str, float] | None
+    priors: Mapping[str, float]
 
     def customer_models(self, derivations: Derivations) -> dict[str, _TrainedCustomers]:
         """The models of derived features; each may read what those before it say."""
@@ -243,7 +245,7 @@ class _Workshop:
         name = challenger.name
         version = registry.serving(name)
         if version is None:
-            if self.priors is None or challenger.manifest.control:
+            if not self.specs[name].starts_untrained:
                 return first(name)
             table = history.table(self.specs[name], actions)
             return beside_priors(challenger, table, self.priors, seed=self.seed)

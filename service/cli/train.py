@@ -71,6 +71,7 @@ def train(
                 seed=seed,
                 growth=Growth(trees, leaves),
                 derivations=checked.derivations,
+                priors=checked.declared_priors,
                 force=force,
             )
         show_reports(reports)

@@ -248,8 +248,8 @@ class Loaded(NamedTuple):
             Archive.of(workspace.folder).version == workspace.archive.version
             and registry.trials() == self.lineup.trials
             and all(
-                registry.champion(name) == version
-                for name, version in self.lineup.snapshot.model_versions.items()
+                registry.serving(name) == self.lineup.snapshot.model_versions.get(name)
+                for name in workspace.models
             )
         )
 

@@ -18,11 +18,9 @@ from models.errors import TrainingError
 from models.labels import LabelRules
 from models.logged_history import LogSource
 from models.model import CustomerModel
-from models.registry import Registry
 from models.table import Derive
 from models.workshop import TrainingReport, train_workspace
 from service.simulation.client import Client
-from service.simulation.draft import Draft
 from service.simulation.errors import SimulationError
 from service.workspace.loading import Workspace
 
@@ -40,14 +38,14 @@ class Night(NamedTuple):
     failed: str | None = None
 
 
-def train_customer_models(workspace: Workspace, data: Path, registry: Registry, progress: Progress) -> None:
+def train_customer_models(workspace: Workspace, data: Path, progress: Progress) -> None:
     """Train the models that derived features need; none of responses is there yet."""
     train_workspace(
         workspace.specs,
         workspace.schema,
         {},
         data,
-        registry,
+        workspace.registry,
         progress=progress,
         derivations=workspace.derivations,
     )
@@ -73,13 +71,11 @@ def keep_log(store_url: str, log: Path, decided: int) -> None:
 
 @dataclass(frozen=True)
 class Circle:
-    """What goes round: the log of a service, the models of a workspace, and the draft that it serves. A model
-    is trained when there are `least_responses` to learn from."""
+    """What goes round: the log of a service, and the models of the workspace that it serves. A model is
+    trained when there are `least_responses` to learn from."""
 
     workspace: Workspace
     rules: LabelRules
-    draft: Draft
-    registry: Registry
     log: Path
     client: Client
     least_responses: int
@@ -98,17 +94,16 @@ class Circle:
                 self.workspace.schema,
                 {action: model for action, model in models.items() if model in enough},
                 None,
-                self.registry,
+                self.workspace.registry,
                 log=LogSource(self.log, self.rules, now),
                 progress=progress,
                 seed=seed,
-                derivations=_AsTheyServe(self.workspace, self.registry),
-                priors={action.name: action.propensity or 0.0 for action in self.workspace.catalogue.actions},
+                derivations=_AsTheyServe(self.workspace),
+                priors=self.workspace.declared_priors,
             ).responses
         except TrainingError as error:
             return Night(day, (), waiting, str(error))
         if any(report.promoted for report in reports):
-            self.draft.declare(models, {name for name in enough if self.registry.serving(name)})
             self.client.reload()
         return Night(day, tuple(reports), waiting)
 
@@ -132,10 +127,9 @@ class _AsTheyServe:
     """Derived features by the champions that there are: they are not trained again every night."""
 
     workspace: Workspace
-    registry: Registry
     models: Sequence[str] = ()
 
     def derive(self, models: Mapping[str, CustomerModel]) -> Derive:
         derivations = self.workspace.derivations
-        found = self.registry.preload_customer_models(derivations.models, self.workspace.schema)
+        found = self.workspace.registry.preload_customer_models(derivations.models, self.workspace.schema)
         return derivations.derive(found)

@@ -1,7 +1,6 @@
 """The whole simulation: a population, two live services, days and nights, and what came of them."""
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,9 @@ from feature_store.client import connect
 from feature_store.ingestion import load_customers
 from feature_store.progress import Progress, silent
 from feature_store.store import CustomerStore
-from models.registry import Registry
 from service.simulation.circle import Circle, Night, keep_log, train_customer_models
 from service.simulation.contests import Earned
-from service.simulation.draft import Draft
+from service.simulation.draft import write_draft, write_that_stays
 from service.simulation.drift import DAILY, MISJUDGED, Drift
 from service.simulation.lane import DAY, Lane, Reported, Visited
 from service.simulation.lift import Outcomes
@@ -98,24 +96,21 @@ def simulate(
     Raises:
         SimulationError: a part of it is not fit for it, or a service refuses what it is asked.
     """
-    workspace = load_workspace(source)
-    rules = replace(workspace.label_rules, default_window=WINDOW)
     learns, stays = (folder / name for name in NAMES)
-    joins = plan.begins + JOINS * DAY
-    draft = Draft(source, learns / "workspace", newcomer=world.newcomer, joins=joins)
-    registry = Registry(draft.folder / "models")
-    train_customer_models(workspace, data, registry, progress)
-    shutil.copytree(draft.folder, stays / "workspace")
+    draft = learns / "workspace"
+    write_draft(source, draft, newcomer=world.newcomer, joins=plan.begins + JOINS * DAY)
+    workspace = load_workspace(draft)
+    rules = replace(workspace.label_rules, default_window=WINDOW)
+    train_customer_models(workspace, data, progress)
+    write_that_stays(draft, stays / "workspace")
     with (
-        live_service(draft.folder, learns, plan.begins) as learning,
+        live_service(draft, learns, plan.begins) as learning,
         live_service(stays / "workspace", stays, plan.begins) as staying,
     ):
         for service in (learning, staying):
             asyncio.run(_put(service, workspace, data / "customers.parquet", progress))
         lanes = _lane(world, learning, workspace, plan, 0), _lane(world, staying, workspace, plan, 1)
-        circle = Circle(
-            workspace, rules, draft, registry, learns / LOG, learning.client, plan.least_responses
-        )
+        circle = Circle(workspace, rules, learns / LOG, learning.client, plan.least_responses)
         nights = []
         kept = 0
         for day, visits in enumerate(_days(world, plan)):

@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything a business edits or trains, read into one snapshot."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -97,6 +97,16 @@ class Workspace:
         return self._label_rules(self._families)
 
     @property
+    def declared_priors(self) -> dict[str, float]:
+        """The propensities of actions whose models may serve without a version, which a first one has to
+        beat."""
+        return {
+            action.name: action.propensity
+            for action in self.catalogue.actions
+            if action.model and self.specs[action.model].starts_untrained and action.propensity is not None
+        }
+
+    @property
     def acceptance_rules(self) -> LabelRules:
         """The same for all actions: without a model that says more, `accept` and `convert` are a response."""
         return self._label_rules({**self._families, NO_MODEL: ACCEPTING}, otherwise=NO_MODEL)
@@ -137,7 +147,7 @@ class Workspace:
         customers: Mapping[str, CustomerModel] = {}
         refusals: list[ModelRefused] = []
         try:
-            names = sorted(set(self.action_models.values()))
+            names = self._trained(registry, versions)
             responses = registry.preload(names, self.schema, versions, choice=scorer)
         except PreloadRefused as refused:
             refusals += refused.refusals
@@ -150,6 +160,15 @@ class Workspace:
         if refusals:
             raise PreloadRefused(tuple(refusals))
         return LoadedModels(responses, customers)
+
+    def _trained(self, registry: Registry, versions: Mapping[str, str] | None) -> list[str]:
+        """The models of actions, but for those that serve without a version: now, or among `versions`."""
+        return [
+            name
+            for name in sorted(set(self.action_models.values()))
+            if not self.specs[name].starts_untrained
+            or (not registry.is_untrained(name) if versions is None else name in versions)
+        ]
 
 
 def load_workspace(folder: Path) -> Workspace:
@@ -239,7 +258,10 @@ def _evidence(action: Action, loaded: Mapping[str, PropensityModel]) -> float:
     """How many positives are known of an action: declared, or those that its model has learnt from."""
     if action.evidence is not None or action.model is None:
         return action.evidence or 0.0
-    data = loaded[action.model].manifest.data
+    model = loaded.get(action.model)
+    if model is None:
+        return 0.0
+    data = model.manifest.data
     return data.positives_by_action.get(action.name, 0) if data.positives_by_action else data.positives
 
 
@@ -267,26 +289,36 @@ def _codes(codes: Mapping[str, int], names: list[str]) -> np.ndarray[tuple[int],
 
 def _model_problems(folder: Path, specs: Mapping[str, ModelSpec], files: CatalogueFiles) -> list[Problem]:
     document = load_document(folder / "models.yaml")
-    models = {action.name: action.model for action in files.catalogue.actions}
     return [
-        document.problem(
-            ("models", name, "control"),
-            f"the control has to be an action that stands for doing nothing and has another model or none; "
-            f"'{spec.control}' {'has this one' if spec.control in models else 'is no action'}"
-            f"{did_you_mean(spec.control, models)}",
-        )
+        document.problem(("models", name, *where), message)
         for name, spec in specs.items()
-        if spec.control is not None and models.get(spec.control, name) == name
-    ] + [
-        document.problem(
-            ("models", name, "positive", place),
-            f"'{outcome}' is not an outcome{did_you_mean(outcome, files.outcomes)}; "
-            "declare it under 'outcomes' in channels.yaml",
-        )
-        for name, spec in specs.items()
-        for place, outcome in enumerate(spec.positive)
-        if outcome not in files.outcomes
+        for where, message in _faults(spec, files)
     ]
+
+
+def _faults(spec: ModelSpec, files: CatalogueFiles) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with a model beside the catalogue, and where in its declaration."""
+    actions = files.catalogue.actions
+    models = {action.name: action.model for action in actions}
+    if spec.control is not None and models.get(spec.control, spec.name) == spec.name:
+        message = (
+            "the control has to be an action that stands for doing nothing and has another model or none; "
+            f"'{spec.control}' {'has this one' if spec.control in models else 'is no action'}"
+            f"{did_you_mean(spec.control, models)}"
+        )
+        yield ("control",), message
+    for place, outcome in enumerate(spec.positive):
+        if outcome not in files.outcomes:
+            hint = did_you_mean(outcome, files.outcomes)
+            message = f"'{outcome}' is not an outcome{hint}; declare it under 'outcomes' in channels.yaml"
+            yield ("positive", place), message
+    silent = [a.name for a in actions if a.model == spec.name and a.propensity is None]
+    if spec.starts_untrained and silent:
+        message = (
+            "until it is trained, its actions are taken at their `propensity`, which is missing in "
+            f"{', '.join(silent[:5])}"
+        )
+        yield ("starts_untrained",), message
 
 
 class _Findings:

@@ -104,6 +104,7 @@ def test_a_first_version_that_is_no_better_is_kept_and_does_not_serve(
     world: Path, schema: FeatureSchema, specs: dict[str, ModelSpec], tmp_path: Path
 ) -> None:
     registry, models = Registry(tmp_path), {"call_back": "service"}
+    specs = {"service": replace(specs["service"], starts_untrained=True)}
     [report] = train_workspace(
         specs, schema, models, world, registry, seed=1, growth=Growth(1, 2), priors={"call_back": 0.999}
     ).responses

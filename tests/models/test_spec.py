@@ -107,6 +107,10 @@ def test_how_predictions_follow_outcomes_is_read(path: Path, said: str, meant: A
         ("positive: [click], adapts: {delay: 0, half_life: 0}", "models.sales.adapts.half_life"),
         ("positive: [click], adapts: {delay: 0, halflife: 9}", "did you mean 'half_life'?"),
         (
+            "positive: [click], control: nothing, starts_untrained: true",
+            "models.sales.starts_untrained: until it is trained",
+        ),
+        (
             "positive: [click], control: nothing, adapts: {delay: 0}",
             "models.sales.adapts: only a probability",
         ),

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
+from feature_store.documents import WorkspaceError
 from models.errors import PreloadRefused
 from service.workspace.loading import Workspace, load_workspace
 
@@ -64,6 +66,37 @@ def test_a_model_that_was_never_trained_is_told_by_its_name(copy: Path) -> None:
     shutil.rmtree(copy / "models")
     with pytest.raises(PreloadRefused, match="model_1"):
         load_workspace(copy).snapshot()
+
+
+def test_a_model_that_starts_untrained_serves_what_is_declared_until_a_version_does(
+    copy: Path, world: Workspace
+) -> None:
+    path = copy / "models.yaml"
+    declared = yaml.safe_load(path.read_text())
+    for model in declared["models"].values():
+        model["starts_untrained"] = True
+    path.write_text(yaml.safe_dump(declared))
+    shutil.move(copy / "models", copy.parent / "kept")
+    workspace = load_workspace(copy)
+    snapshot = workspace.snapshot()
+    assert snapshot.model_versions == {}
+    assert snapshot.priors.tolist() == [action.propensity for action in snapshot.catalogue.actions]
+    assert workspace.declared_priors.keys() == workspace.action_models.keys()
+    shutil.move(copy.parent / "kept", copy / "models")
+    assert workspace.snapshot().model_versions == world.snapshot().model_versions
+    assert workspace.snapshot(versions={}).model_versions == {}  # as it was then
+
+
+def test_an_action_of_a_model_that_starts_untrained_declares_a_propensity(copy: Path) -> None:
+    path = copy / "models.yaml"
+    declared = yaml.safe_load(path.read_text())
+    declared["models"]["model_1"]["starts_untrained"] = True
+    path.write_text(yaml.safe_dump(declared))
+    for actions in (copy / "actions").glob("*.yaml"):
+        lines = actions.read_text().splitlines(keepends=True)
+        actions.write_text("".join(line for line in lines if "propensity:" not in line))
+    with pytest.raises(WorkspaceError, match=r"models\.yaml:\d+: models\.model_1\.starts_untrained: until"):
+        load_workspace(copy)
 
 
 def test_what_is_known_of_an_action_are_the_positives_that_its_model_has_seen(world: Workspace) -> None:
