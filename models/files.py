@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from feature_store.columns import ColumnErrors, TableError, columns_from_arrow
 from feature_store.documents import did_you_mean
+from feature_store.logbook.tables import FEATURES
 from feature_store.schema import FeatureSchema, Source
 from models.errors import TrainingError
 
@@ -46,6 +47,14 @@ def features_of(
     except TableError as error:
         raise TrainingError("\n".join(f"{file}: {problem}" for problem in error.problems)) from error
     return X, [(file, fault) for fault in errors]
+
+
+def columns_of(logged: pa.Table) -> pa.Table:
+    """The features of rows of the log as columns."""
+    if FEATURES not in logged.column_names:
+        return pa.table({"none": pa.nulls(logged.num_rows)})
+    whole: Any = logged.column(FEATURES).combine_chunks()
+    return pa.table(dict(zip((field.name for field in whole.type), whole.flatten(), strict=True)))
 
 
 def misfits(errors: Sequence[tuple[str, ColumnErrors]], schema: FeatureSchema) -> Iterator[str]:

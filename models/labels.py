@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from math import inf, isinf
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import duckdb
 import pyarrow as pa
 
-from feature_store.logbook.reading import LogReader, open_log
-from feature_store.logbook.tables import DECISIONS, FEATURES, OFFERS, OUTCOMES
+from feature_store.logbook.reading import open_log
+from feature_store.logbook.tables import DECISIONS, FEATURES, OFFERS, OUTCOMES, LogTable
 
 CLOCK_SKEW = 300.0
 """Seconds by which an outcome may seem to come before its decision: clocks differ."""
@@ -62,6 +63,7 @@ class Findings:
     after_window            so many when the window was over; both do not count
     outcomes_twice          rows that said the same again
     without_offer           outcomes of offers that are not among these
+    without_decision        offers whose decision is not there, so that nobody knows what it was made on
     undeclared_impressions  channels with impressions that are not said to report any
     """
 
@@ -72,7 +74,34 @@ class Findings:
     after_window: int
     outcomes_twice: int
     without_offer: int
+    without_decision: int
     undeclared_impressions: tuple[str, ...]
+
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """What somebody should look at, whatever counts as shown."""
+        counted = {
+            f"outcomes lie more than {CLOCK_SKEW:g} s before their decision, and do not count: a clock is "
+            "wrong": self.before_decision,
+            "outcomes came after the window of their action, and do not count": self.after_window,
+            "outcomes are of offers that are not among these": self.without_offer,
+            "offers are of decisions that are not in the log: their features are missing": (
+                self.without_decision
+            ),
+            "offers were there twice, and count once": self.offers_twice,
+            "outcomes were there twice, and count once": self.outcomes_twice,
+        }
+        return tuple(f"{number:,} {text}" for text, number in counted.items() if number)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What somebody should look at."""
+        undeclared = (
+            f"channel '{channel}' reports impressions, and channels.yaml does not say so: all that it was "
+            "offered counts as shown; write `reports_impressions: true` if it reports all of them"
+            for channel in self.undeclared_impressions
+        )
+        return (*self.oddities, *undeclared)
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,14 @@ class Labels:
 
     rows: pa.RecordBatchReader
     findings: Findings
+
+
+class Relations(Protocol):
+    """Where the tables of the log are to be had."""
+
+    def relation(self, table: LogTable, since: float = -inf, until: float = inf) -> str:
+        """SQL of a relation with all columns of a table and, at least, its rows between two moments, in epoch
+        seconds. A row may be there twice."""
 
 
 @contextmanager
@@ -118,10 +155,17 @@ def joined(
     Raises:
         BadLog: there is no log, or one of its files can't be used.
     """
-    with open_log(log) as reader, TemporaryDirectory() as spill, duckdb.connect() as connection:
+    with open_log(log) as reader, connected() as connection:
+        yield Join(connection, reader, rules, as_of, since, min(until, as_of))
+
+
+@contextmanager
+def connected() -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A database of its own, as the join needs it, for as long as the context lasts."""
+    with TemporaryDirectory() as spill, duckdb.connect() as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{spill}'")
         connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-        yield Join(connection, reader, rules, as_of, since, min(until, as_of))
+        yield connection
 
 
 @dataclass(frozen=True)
@@ -130,7 +174,7 @@ class Join:
     which are streamed."""
 
     connection: "duckdb.DuckDBPyConnection"
-    reader: LogReader
+    reader: Relations
     rules: LabelRules
     as_of: float
     since: float
@@ -252,6 +296,7 @@ class Join:
         )
 
     def _findings(self) -> Findings:
+        decisions = self.reader.relation(DECISIONS, self.since, self.until)
         offers = self._number("SELECT count(*) FROM offered")
         outcomes = self._number("SELECT count(*) FROM happened")
         matched = self._number("SELECT count(*) FROM matched")
@@ -269,6 +314,9 @@ class Join:
             before_decision=self._number("SELECT count(*) FROM matched WHERE place = 'before'"),
             after_window=self._number("SELECT count(*) FROM matched WHERE place = 'after'"),
             without_offer=outcomes - matched,
+            without_decision=self._number(
+                f"SELECT count(*) FROM offered ANTI JOIN {decisions} USING (decision_id)"  # noqa: S608
+            ),
             undeclared_impressions=tuple(undeclared),
         )
 

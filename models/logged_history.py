@@ -13,7 +13,7 @@ from feature_store.feature import GIVEN
 from feature_store.logbook.tables import FEATURES
 from feature_store.schema import FeatureSchema
 from models.errors import TrainingError
-from models.files import CHANCE, features_of, text_of
+from models.files import CHANCE, columns_of, features_of, text_of
 from models.labels import FINAL, LabelRules, labels
 from models.spec import ModelSpec
 from models.table import Derive, TrainingTable, as_it_is, table_of
@@ -34,7 +34,8 @@ class LogSource:
 class LoggedHistory:
     """All that was shown and whose window is over: what may still be answered says nothing yet.
 
-    Features are those that each decision was made on; one that it did not know yet has its default.
+    Features are those that each decision was made on; one that it did not know yet has its default. An offer
+    whose decision is not in the log is left out. `remarks` says what somebody should look at.
 
     Raises:
         BadLog: there is no log, or a file of it can't be used.
@@ -46,10 +47,10 @@ class LoggedHistory:
         self._file, self._schema, self._derive = str(source.folder), schema, derive
         with labels(source.folder, source.rules, source.as_of) as found:
             wanted = [name for name in _COLUMNS if name in found.rows.schema.names]
-            parts = [
-                batch.filter(pc.equal(batch.column("state"), pa.scalar(FINAL))).select(wanted)
-                for batch in found.rows
-            ]
+            parts = [batch.filter(_learnable(batch)).select(wanted) for batch in found.rows]
+        self.remarks = found.findings.remarks
+        if found.findings.without_decision and FEATURES not in wanted:
+            raise TrainingError(f"{source.folder}: there are offers, but no decisions with their features")
         self._shown = pa.Table.from_batches(parts) if parts else pa.table({})
         if not self._shown.num_rows:
             raise TrainingError(
@@ -68,7 +69,7 @@ class LoggedHistory:
         if not chosen.num_rows:
             raise TrainingError(self._nothing(spec, actions, pc.unique(logged).to_pylist()))
         responded = pc.struct_field(chosen.column("labels").combine_chunks(), spec.name)
-        X, errors = features_of(self._file, _features(chosen), self._schema, GIVEN)
+        X, errors = features_of(self._file, columns_of(chosen), self._schema, GIVEN)
         np.copyto(X, self._schema.defaults, where=np.isnan(X))
         return table_of(
             self._file,
@@ -91,9 +92,9 @@ class LoggedHistory:
         )
 
 
-def _features(shown: pa.Table) -> pa.Table:
-    """The features as columns."""
-    if FEATURES not in shown.column_names:
-        return pa.table({"none": pa.nulls(shown.num_rows)})
-    whole: Any = shown.column(FEATURES).combine_chunks()
-    return pa.table(dict(zip((field.name for field in whole.type), whole.flatten(), strict=True)))
+def _learnable(batch: pa.RecordBatch) -> Any:
+    """Which rows are final, and of a decision that is known."""
+    final: Any = pc.equal(batch.column("state"), pa.scalar(FINAL))
+    if FEATURES not in batch.schema.names:
+        return final
+    return pc.and_(final, pc.is_valid(batch.column(FEATURES)))

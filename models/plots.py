@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import ceil, log10
+from math import ceil, floor, log10
 
 WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 460, 340, 62, 46, 34
 _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - EDGE, HEIGHT - BOTTOM - EDGE
 _INK, _LINE, _PALE = "#333", "#1f6fb2", "#bbb"
 _COLOURS = ("#1f6fb2", "#d1662a", "#3a8f4d", "#8a5ab5", "#777", "#c03a4b")
-_TICKS = 5
+_STEPS = 5
 _BAR, _NAMES = 18, 190
 
 Point = tuple[float, float]
@@ -77,16 +77,24 @@ def rounded_up(value: float) -> float:
     return float(ceil(value / unit - 1e-9) * unit)
 
 
+def ticks(most: float) -> list[float]:
+    """Round numbers from 0 up to `most`, at most six, where an axis is labelled."""
+    unit = 10.0 ** floor(log10(most / _STEPS))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if most / (unit * factor) <= _STEPS + 1e-9)
+    return [step * place for place in range(floor(most / step + 1e-9) + 1)]
+
+
 def _axes(across: str, up: str, most: Point) -> list[str]:
-    right, floor = WIDTH - EDGE, HEIGHT - BOTTOM
-    parts = [f'<path d="M{LEFT} {EDGE}V{floor}H{right}" fill="none" stroke="{_INK}"/>']
-    for tick in range(_TICKS + 1):
-        share = tick / _TICKS
-        x, y = LEFT + _PLOT_WIDTH * share, floor - _PLOT_HEIGHT * share
-        parts += [
-            _text(x, floor + 16, f"{most[0] * share:.3g}", "middle", 10),
-            _text(LEFT - 6, y + 4, f"{most[1] * share:.3g}", "end", 10),
-        ]
+    right, ground = WIDTH - EDGE, HEIGHT - BOTTOM
+    parts = [f'<path d="M{LEFT} {EDGE}V{ground}H{right}" fill="none" stroke="{_INK}"/>']
+    parts += [
+        _text(LEFT + _PLOT_WIDTH * tick / most[0], ground + 16, f"{tick:.3g}", "middle", 10)
+        for tick in ticks(most[0])
+    ]
+    parts += [
+        _text(LEFT - 6, ground - _PLOT_HEIGHT * tick / most[1] + 4, f"{tick:.3g}", "end", 10)
+        for tick in ticks(most[1])
+    ]
     turned = f'<g transform="translate(14 {EDGE + _PLOT_HEIGHT / 2}) rotate(-90)">'
     return [
         *parts,

@@ -93,6 +93,8 @@ class History:
         TrainingError: a file is missing, is not Parquet, or lacks a column that it needs.
     """
 
+    remarks = ()
+
     def __init__(self, folder: Path, schema: FeatureSchema, derive: Derive = as_it_is) -> None:
         """`derive` fills in derived features."""
         self._schema, self._derive = schema, derive

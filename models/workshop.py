@@ -67,14 +67,20 @@ class CustomerReport:
 
 @dataclass(frozen=True)
 class TrainingReports:
-    """What was trained: models of responses, and models of customers."""
+    """What was trained: models of responses, and models of customers; and what somebody should look at in the
+    log."""
 
     responses: list[TrainingReport]
     customers: list[CustomerReport]
+    remarks: Sequence[str] = ()
 
 
 class Decisions(Protocol):
     """Logged decisions, wherever they lie."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What somebody should look at in them."""
 
     def table(self, spec: ModelSpec, actions: Collection[str]) -> TrainingTable:
         """What one model learns from: the decisions of these actions, always the same in the same order."""
@@ -183,6 +189,7 @@ def train_workspace(
             for name, item in responses.items()
         ],
         customers=[_customer_report(item, versions[name]) for name, item in customers.items()],
+        remarks=history.remarks if history else (),
     )
 
 

@@ -129,6 +129,12 @@ class LogFile:
         return self.metadata.schema.to_arrow_schema()
 
     @property
+    def table(self) -> str | None:
+        """The name of the table that it says to belong to."""
+        name = (self.metadata.metadata or {}).get(TABLE_KEY)
+        return None if name is None else name.decode()
+
+    @property
     def replaces(self) -> Sequence[str]:
         """The names of the files in the same folder that it stands in for."""
         names: Sequence[str] = json.loads((self.metadata.metadata or {}).get(REPLACES_KEY, b"[]"))
@@ -144,6 +150,20 @@ class LogFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it holds a log."""
+        return (self.path / "files.lock").exists()
+
+    def require(self) -> None:
+        """Make sure of it.
+
+        Raises:
+            BadLog: there is none.
+        """
+        if not self.is_there:
+            raise BadLog(f"{self.path}: there is no log here; `arbiter log` writes one")
 
     def prepare(self) -> None:
         """Make the folder, if it is not there."""
@@ -191,8 +211,7 @@ class LogFolder:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """While the context lasts, no file goes away; new ones may come."""
-        if not (self.path / "files.lock").exists():
-            raise BadLog(f"{self.path}: there is no log here; `arbiter log` writes one")
+        self.require()
         with _locked(self.path / "files.lock", fcntl.LOCK_SH):
             yield
 
@@ -205,6 +224,8 @@ class LogFolder:
             except ValueError as error:
                 raise BadLog(f"{folder}: is no folder of a day and an hour: {error}") from error
             found.append(Hour((day - _EPOCH.date()).days * 24 + hour))
+            if folder != self.path / table.name / found[-1].path:
+                raise BadLog(f"{folder}: is no folder of a day and an hour: hours go from 00 to 23")
         return sorted(found)
 
     def files(self, table: LogTable, hour: Hour) -> list[LogFile]:

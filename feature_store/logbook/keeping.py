@@ -38,11 +38,14 @@ async def keep_log(url: str, path: Path, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 await consumer.drain()
-                if time.monotonic() >= upkeep_at:
-                    await keep_up(client, folder)
-                    upkeep_at = time.monotonic() + UPKEEP_EVERY
             except (StoreUnavailable, OSError, BadLog) as error:
                 log.warning("log_not_written", reason=str(error))
+            if time.monotonic() >= upkeep_at:
+                upkeep_at = time.monotonic() + UPKEEP_EVERY
+                try:
+                    await keep_up(client, folder)
+                except (StoreUnavailable, OSError, BadLog) as error:
+                    log.warning("log_not_kept_up", reason=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY):
                     await stop.wait()

@@ -41,6 +41,11 @@ class LogTable:
     """When this software learned of the row: what was not known then must not be used for it."""
     identity: tuple[str, ...]
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that each file has: without them its rows can't be told apart, or lie in no time."""
+        return tuple(dict.fromkeys((*self.identity, self.time, self.known_at)))
+
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
     fields: list[pa.Field[Any]] = [pa.field(name, kind) for name, kind in columns.items()]

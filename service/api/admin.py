@@ -16,7 +16,7 @@ from service.api.problems import Problem
 from service.api.schemas import ProblemView, VersionsView
 from service.runtime.faults import Fault
 from service.runtime.service import Service
-from service.workspace.shapes.experiments import share_of
+from service.workspace.trials import challenging
 
 router = APIRouter(prefix="/v1/admin", tags=["operation"])
 
@@ -117,7 +117,7 @@ async def challenge(request: Request, name: str, challenge: Challenge) -> Tried:
     """A share that grows moves nobody out. No customer is decided for by two challengers, so the shares of
     all models add up to 100% at most."""
     try:
-        share = share_of(challenge.share)
+        share = challenging(challenge.share)
     except ValueError as error:
         raise _refused([Fault("share", str(error))]) from None
     return await _try_out(request, name, challenge.version, share)

@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457), with every fault of a body at once."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,8 @@ from starlette.responses import Response
 from service.runtime.faults import Fault
 
 MEDIA_TYPE = "application/problem+json"
+_SHOULD = re.compile(r"^(Input|String|List|Value) should")
+"""How a message of pydantic begins, which does not know what it speaks of."""
 PROBLEM_SCHEMA = "#/components/schemas/ProblemView"
 
 
@@ -106,8 +109,12 @@ def _message(error: ErrorDetails) -> str:
         return "is not a known field"
     if error["type"] in ("model_type", "dict_type", "dataclass_type"):
         return "must be an object"
-    message = error["msg"].removeprefix("Value error, ")
-    return message.replace("Input should be", "must be", 1)
+    if (
+        error["type"] == "model_attributes_type"
+    ):  # FastAPI has not read it, because it was not said to be JSON
+        return "must be an object, with the header `content-type: application/json`"
+    message = error["msg"].removeprefix("Value error, ").replace(" after validation", "", 1)
+    return _SHOULD.sub("must", message)
 
 
 def install(app: FastAPI) -> None:

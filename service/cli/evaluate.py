@@ -1,9 +1,11 @@
 """`arbiter evaluate`: what a workspace would have been worth on decisions that others have logged."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,11 +19,11 @@ from models.evaluation.value import evaluate as estimated
 from service.cli.console import ProgressDisplay, out, table
 from service.cli.demo import find_data
 from service.cli.errors import explained
-from service.cli.options import Seed, Workspace
+from service.cli.labels import seconds
+from service.cli.options import Seed, Workspace, period
 from service.runtime.evaluation import choices
 from service.runtime.logged import Reward, read_logged
 from service.settings import Settings
-from service.workspace.loading import Workspace as Loaded
 from service.workspace.loading import compile_snapshot, load_workspace
 
 MEANINGS: Mapping[str, str] = {
@@ -59,13 +61,16 @@ def evaluate(
     """Say what logged decisions would have been worth, had this workspace made them: estimated from the
     choices that were made, by the probabilities that they were made with. Contact histories, consents,
     promises, used volume and experiments are left out."""
+    now = time.time()
+    bounds = (now, *period(seconds(since, -inf), min(seconds(until, inf), now)))
     with explained():
         draft = load_workspace(workspace)
         models = draft.load_models(draft.registry)
         snapshot = compile_snapshot(draft, models)
         with ProgressDisplay() as display:
             folder = log or find_data(workspace, Settings().data, display.update, display.announce)
-            logged = read_logged(folder, draft.schema, _reward(draft, reward), _utc(since), _utc(until))
+            wanted = Reward(draft.acceptance_rules, responses=reward == "response")
+            logged = read_logged(folder, draft.schema, wanted, *bounds)
             found = estimated(choices(snapshot, logged, seed=seed, progress=display.update), seed=seed)
     learnt = max(
         (model.manifest.data.last_decision.timestamp() for model in models.responses.values()), default=0.0
@@ -77,22 +82,11 @@ def evaluate(
             f"{iso_timestamp(int(learnt))}): the workspace profits from luck that it knows; use --since"
         )
         found = replace(found, warnings=(said, *found.warnings))
+    found = replace(found, warnings=(*logged.remarks, *found.warnings))
     if as_json:
         out.print(json.dumps({"reward": reward, **asdict(found)}, indent=2))
     else:
         _show(found, reward)
-
-
-def _reward(draft: Loaded, kind: str) -> Reward:
-    if kind == "value":
-        return Reward(windows=draft.outcome_windows)
-    positive = {action: draft.specs[model].positive for action, model in draft.action_models.items()}
-    anything = {outcome for spec in draft.specs.values() for outcome in spec.positive}
-    return Reward(positive, tuple(anything), draft.outcome_windows)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _show(found: Evaluation, reward: str) -> None:

@@ -11,11 +11,10 @@ import typer
 
 from feature_store.feature import epoch_seconds
 from models import labels as joined
-from models.labels import Findings
 from service.cli.console import fail, out
 from service.cli.errors import explained
 from service.cli.log import log_folder
-from service.cli.options import Workspace
+from service.cli.options import Workspace, period, place_for
 from service.settings import Settings
 from service.workspace.loading import load_workspace
 from service.world.tables import TableWriter
@@ -42,13 +41,15 @@ def labels(
     ] = None,
 ) -> None:
     """Join what was shown with its outcomes, each within the window of its action."""
+    known = seconds(as_of, time.time())
+    bounds = (known, *period(seconds(since, -inf), min(seconds(until, inf), known)))
+    place_for(file)
     with explained():
         try:
             rules = load_workspace(workspace).label_rules
         except ValueError as error:
             fail(f"{workspace}: {error}")
         place = log or log_folder(Settings())
-        bounds = (seconds(as_of, time.time()), seconds(since, -inf), seconds(until, inf))
         with joined.labels(place, rules, *bounds) as found:
             states: dict[str, int] = {joined.FINAL: 0, joined.PROVISIONAL: 0}
             with TableWriter(file, found.rows.schema) as writer:
@@ -60,29 +61,10 @@ def labels(
             f"{file}: {sum(states.values()):,} rows, {states[joined.FINAL]:,} final and "
             f"{states[joined.PROVISIONAL]:,} provisional, of {found.findings.offers:,} offers"
         )
-        for line in remarks(found.findings):
+        for line in found.findings.remarks:
             out.print(f"  {line}")
 
 
 def seconds(moment: datetime | None, otherwise: float) -> float:
     """A moment that was given in epoch seconds, or what counts where none was."""
     return otherwise if moment is None else epoch_seconds(moment)
-
-
-def remarks(findings: Findings) -> list[str]:
-    """What somebody should look at."""
-    counted = {
-        f"outcomes lie more than {joined.CLOCK_SKEW:g} s before their decision, and do not count: a clock is "
-        "wrong": findings.before_decision,
-        "outcomes came after the window of their action, and do not count": findings.after_window,
-        "outcomes are of offers that are not among these": findings.without_offer,
-        "offers were there twice, and count once": findings.offers_twice,
-        "outcomes were there twice, and count once": findings.outcomes_twice,
-    }
-    remarks = [f"{number:,} {text}" for text, number in counted.items() if number]
-    remarks += [
-        f"channel '{channel}' reports impressions, and channels.yaml does not say so: all that it was "
-        "offered counts as shown; write `reports_impressions: true` if it reports all of them"
-        for channel in findings.undeclared_impressions
-    ]
-    return remarks

@@ -121,4 +121,5 @@ def _keep_consuming(settings: Settings, over: threading.Event) -> None:
 def _start(settings: Settings) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "feature_store.logbook", str(log_folder(settings))]
     environment = os.environ | {"ARBITER_REDIS_URL": settings.redis_url or ""}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+    # in a group of its own, or a terminal's Ctrl-C would meet it while it loads, too
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, process_group=0)

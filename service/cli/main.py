@@ -1,6 +1,8 @@
 """`arbiter`: the command line."""
 
-try:
+from service.cli.interrupts import stopped_at_once
+
+with stopped_at_once():
     import typer
 
     from service.cli.batch import batch
@@ -21,8 +23,6 @@ try:
     from service.cli.train import train
     from service.cli.validate import validate
     from service.cli.world import world
-except KeyboardInterrupt:  # loading takes a second, and Ctrl-C is no fault in it either
-    raise SystemExit(130) from None
 
 app = typer.Typer(
     name="arbiter",

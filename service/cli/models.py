@@ -11,7 +11,6 @@ from service.cli.errors import explained
 from service.cli.options import Workspace
 from service.workspace import champions, trials
 from service.workspace.loading import load_workspace
-from service.workspace.shapes.experiments import share_of
 
 HEADER = ("model", "version", "serves", "since", "how", "AUC", "log loss", "ECE")
 LIVE = "a running service takes it with POST /v1/admin/reload"
@@ -62,7 +61,7 @@ def challenge(
     with explained():
         chosen = load_workspace(workspace)
         try:
-            wanted = share_of(share)
+            wanted = trials.challenging(share)
         except ValueError as error:
             fail(f"--share: {error}")
         trial = trials.try_out(chosen, name, version, wanted)

@@ -47,3 +47,19 @@ def context_values(given: Sequence[str], known: Collection[str]) -> dict[str, st
             fail(f"--context {text}: there is no context feature '{name}'{did_you_mean(name, known)}")
         found[name] = value
     return found
+
+
+def place_for(file: Path) -> Path:
+    """A file that is to be written; ends the command where there is no place for it, before any work."""
+    if not file.parent.is_dir():
+        fail(f"{file}: there is no folder {file.parent}; make it first")
+    if file.is_dir():
+        fail(f"{file}: is a folder; name a file")
+    return file
+
+
+def period(since: float, until: float) -> tuple[float, float]:
+    """A stretch of time in epoch seconds; ends the command where there is nothing in it."""
+    if since >= until:
+        fail("--since is not before --until, or not before now: there is nothing in between")
+    return since, until

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from service.cli.console import fail, out
+from service.cli.console import out
 from service.cli.errors import explained
-from service.cli.labels import MOMENT, remarks, seconds
+from service.cli.labels import MOMENT, seconds
 from service.cli.log import log_folder
-from service.cli.options import Workspace
+from service.cli.options import Workspace, period, place_for
 from service.reporting.answers import open_answers
 from service.reporting.page import page
 from service.reporting.pdstools import export
@@ -48,13 +48,12 @@ def report(
     ] = None,
 ) -> None:
     """Write a page with the funnel, experiments, objectives and model health, from the log."""
-    begins, ends = seconds(since, -inf), min(seconds(until, inf), time.time())
-    if begins >= ends:
-        fail("--since is not before --until, or not before now: there is nothing in between")
+    begins, ends = period(seconds(since, -inf), min(seconds(until, inf), time.time()))
+    place_for(file)
     with explained():
         checked = load_workspace(workspace)
         with open_answers(checked, log or log_folder(Settings()), begins, ends) as answers:
-            found = found_in(answers, checked, remarks(answers.findings))
+            found = found_in(answers, checked, answers.findings.remarks)
             draft = file.with_name(f"{file.name}.partial")
             draft.write_text(page(found), encoding="utf-8")
             draft.replace(file)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from feature_store.logbook.folder import LogFolder
 from models.logged_history import LogSource
 from models.metrics import LevelMetrics, Metrics, NumberMetrics
 from models.training import Growth
@@ -53,6 +54,8 @@ def train(
     """Train the models of a workspace; those that are better than its champions take their places."""
     with explained():
         checked = load_workspace(workspace)
+        if log is not None:
+            LogFolder(log).require()  # before models of customers are trained, for half a minute
         with ProgressDisplay() as display:
             tables = data
             if data is None and (log is None or checked.derivations.models):
@@ -77,6 +80,8 @@ def train(
 def show_reports(reports: TrainingReports) -> None:
     """The tables of metrics, measured on customers that were not trained on."""
     show_responses(reports.responses)
+    for remark in reports.remarks:
+        out.print(f"  {remark}")
     if not reports.customers:
         return
     rows = [

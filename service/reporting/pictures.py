@@ -120,6 +120,7 @@ def forest(rows: Sequence[tuple[str, Interval]], what: str) -> Html:
             _line(at(found.low), y, at(found.high), y, f"whisker {kind}"),
             f'<circle cx="{at(found.value):.1f}" cy="{y:.1f}" r="5" class="dot {kind}"/>',
         ]
+    parts.append(_text(middle, height - 8, "0", "middle"))
     parts += [
         _text(at(tick), height - 8, percent(tick, "+"), "middle")
         for tick in (-edge, -edge / 2, edge / 2, edge)

@@ -2,32 +2,29 @@
 
 They lie in a folder in one of two forms: as the service's log (`decisions/`, `offers/` and `outcomes/`, by
 day and hour), or as the tables that models are trained on (`customers.parquet`, `decisions.parquet`,
-`outcomes.parquet`), whose profiles are those of today.
+`outcomes.parquet`), whose profiles are those of today. Both are joined by the same code.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from feature_store.columns import columns_from_arrow
+from feature_store.logbook.folder import LogFolder
+from feature_store.logbook.tables import DECISIONS
 from feature_store.schema import FeatureSchema, Source
 from models.errors import ModelError
-from models.labels import DEFAULT_WINDOW
-from models.profiles import CUSTOMERS
-from models.table import DECISIONS, OUTCOMES
-
-OFFERED = ("decision_id", "placement", "rank", "action", "selection_probability")
-CAME = ("decision_id", "action", "outcome", "value", "occurred_at")
-_ONE_OFFER = "\x1f"
-"""Stands between a decision and an action; no name has it."""
+from models.files import CHANCE, columns_of, features_of, misfits
+from models.labels import PROVISIONAL, Join, LabelRules, joined
+from models.table import DECISIONS as TABLE
+from service.runtime.training_tables import joined_tables
 
 
 class LogUnfit(ModelError):
@@ -49,6 +46,7 @@ class LoggedOffers:
     action       m      names
     probability  m      with which it was chosen at its turn
     reward       m      what came of it
+    remarks             what somebody should look at
     """
 
     X: NDArray[np.float64]
@@ -62,75 +60,66 @@ class LoggedOffers:
     action: NDArray[np.str_]
     probability: NDArray[np.float64]
     reward: NDArray[np.float64]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reward:
-    """What counts as one: the sum of the values that channels have reported, or, with `positive`, 1 where an
-    outcome came that its action is offered for (a name without an entry: any of `otherwise`). What came after
-    the window of its action, in seconds from the decision, does not count."""
+    """What counts as one: the sum of the values that channels have reported, or, with `responses`, 1 where an
+    outcome came that `rules` take for a response. What came after the window of its action does not count."""
 
-    positive: Mapping[str, Sequence[str]] | None = None
-    otherwise: Sequence[str] = ()
-    windows: Mapping[str, float] = field(default_factory=dict)
-    default_window: float = DEFAULT_WINDOW
+    rules: LabelRules
+    responses: bool = False
 
-    def of(self, offers: pa.Table, outcomes: pa.Table) -> NDArray[np.float64]:
-        """The reward of each offer, of which `decided_at` is known."""
-        actions = [str(action) for action in outcomes["action"].to_pylist()]
-        came = [str(outcome) for outcome in outcomes["outcome"].to_pylist()]
-        place = (
-            pc.index_in(_key(outcomes), value_set=_key(offers)).fill_null(-1).to_numpy(zero_copy_only=False)
-        )
-        delay = _seconds(outcomes["occurred_at"]) - _seconds(offers["decided_at"])[place]
-        window = np.array([self.windows.get(action, self.default_window) for action in actions], np.float64)
-        met = (place >= 0) & (delay < window) & self._wanted(actions, came)
-        values = np.nan_to_num(outcomes["value"].cast(pa.float64()).to_numpy())
-        found = np.zeros(offers.num_rows)
-        if self.positive is None:
-            np.add.at(found, place[met], values[met])
-        else:
-            found[place[met]] = 1.0
-        return found
-
-    def _wanted(self, actions: Sequence[str], outcomes: Sequence[str]) -> NDArray[np.bool_]:
-        if self.positive is None:
-            return np.ones(len(actions), np.bool_)
-        came = zip(actions, outcomes, strict=True)
-        wanted = [outcome in self.positive.get(action, self.otherwise) for action, outcome in came]
-        return np.array(wanted, np.bool_)
+    @property
+    def query(self) -> str:
+        """SQL of all offers of the join, each with its reward."""
+        reward = "coalesce(a.responded, false)::DOUBLE" if self.responses else "coalesce(r.reported, 0.0)"
+        return f"""
+            SELECT a.decision_id, a.placement, a.rank, a.action, a.{CHANCE}, a.state, {reward} AS reward
+            FROM answered a LEFT JOIN (
+                SELECT decision_id, placement, rank, sum(value) AS reported FROM matched
+                WHERE place = 'within' GROUP BY ALL
+            ) r USING (decision_id, placement, rank)
+        """  # noqa: S608 - of names of ours
 
 
 def read_logged(
     folder: Path,
     schema: FeatureSchema,
     reward: Reward,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    as_of: float = inf,
+    since: float = -inf,
+    until: float = inf,
 ) -> LoggedOffers:
-    """The offers that were decided on from `since` on and before `until`.
+    """The offers that were decided on from `since` on and before `until`, and what was known `as_of` a third
+    moment to have come of them; all in epoch seconds.
 
     Raises:
-        LogUnfit: there is no log, nothing was offered in that time, or a column is missing.
+        BadLog, TrainingError, LogUnfit: there is no log, one of its files can't be used, nothing was offered
+            in that time, or nobody knows how likely it was.
     """
-    of_service = (folder / "decisions").is_dir()
-    decisions, offers, outcomes = _log(folder) if of_service else _tables(folder, schema)
-    decisions = _between(decisions, since, until)
+    with _join(folder, schema, reward.rules, as_of, since, until) as join:
+        oddities = join.match().oddities
+        decisions = join.connection.sql(
+            f"""
+            SELECT DISTINCT ON (decision_id) * FROM {join.reader.relation(DECISIONS, since, until)}
+            SEMI JOIN offered USING (decision_id) ORDER BY decision_id, decided_at
+            """  # noqa: S608 - of names and numbers of ours
+        ).to_arrow_table()
+        offers = join.connection.sql(reward.query).to_arrow_table()
     known = pc.index_in(offers["decision_id"], value_set=decisions["decision_id"].combine_chunks())
     offers = offers.append_column("decision", known).filter(pc.is_valid(known))
     if not offers.num_rows:
-        raise LogUnfit(f"{folder}: nothing was offered in that time")
-    if offers["selection_probability"].null_count:
-        raise LogUnfit(f"{folder}: 'selection_probability' is null in an offer: it can't be evaluated by")
+        raise LogUnfit("; ".join((f"{folder}: nothing was offered in that time", *oddities)))
     offers = offers.sort_by([("decision", "ascending"), ("placement", "ascending"), ("rank", "ascending")])
-    offers = offers.append_column("decided_at", decisions["decided_at"].take(offers["decision"]))
-    X, _ = columns_from_arrow(decisions, schema, tuple(Source))
+    X, errors = features_of(str(folder), columns_of(decisions), schema, tuple(Source))
     np.copyto(X, schema.defaults, where=np.isnan(X))
     owners = pc.coalesce(decisions["customer_id"], decisions["decision_id"])
     _, customer = np.unique(_texts(owners), return_inverse=True)
     return LoggedOffers(
         X=X,
-        now=_seconds(decisions["decided_at"]),
+        now=decisions["decided_at"].cast(pa.int64()).to_numpy() / 1e6,
         channel=_texts(decisions["channel"]),
         ids=_texts(decisions["decision_id"]),
         customer=customer.astype(np.intp),
@@ -138,76 +127,47 @@ def read_logged(
         placement=_texts(offers["placement"]),
         rank=offers["rank"].to_numpy().astype(np.intp),
         action=_texts(offers["action"]),
-        probability=offers["selection_probability"].to_numpy().astype(np.float64),
-        reward=reward.of(offers, outcomes),
+        probability=_chances(folder, offers),
+        reward=offers["reward"].to_numpy().astype(np.float64),
+        remarks=(*oddities, *misfits(errors, schema), *_unfinished(offers)),
     )
 
 
-_Tables = tuple[pa.Table, pa.Table, pa.Table]
-"""Decisions with a column for each feature, offers, and outcomes."""
-
-
-def _log(folder: Path) -> _Tables:
-    decisions = _read(
-        folder / "decisions", ("decision_id", "customer_id", "decided_at", "channel", "features")
-    )
-    features = decisions["features"].combine_chunks()
-    for place, feature in enumerate(features.type):
-        decisions = decisions.append_column(feature.name, pc.struct_field(features, [place]))
-    decisions = decisions.drop_columns(["features"])
-    return decisions, _read(folder / "offers", OFFERED), _read(folder / "outcomes", CAME)
-
-
-def _tables(folder: Path, schema: FeatureSchema) -> _Tables:
-    context = [feature.name for feature in schema.by_source(Source.CONTEXT)]
-    shown = _read(folder / DECISIONS, (*OFFERED, "customer_id", "decided_at", "channel"), context)
-    stored = [feature.name for feature in schema.features if feature.source is not Source.CONTEXT]
-    customers = _read(folder / CUSTOMERS, ("customer_id",), stored)
-    ids = _texts(shown["decision_id"])
-    _, first = np.unique(ids, return_index=True)
-    columns = ["decision_id", "customer_id", "decided_at", "channel"]
-    decisions = shown.take(np.sort(first)).select(
-        [*columns, *(n for n in context if n in shown.column_names)]
-    )
-    places = pc.index_in(decisions["customer_id"], value_set=customers["customer_id"].combine_chunks())
-    for name in customers.column_names[1:]:
-        decisions = decisions.append_column(name, customers[name].take(places))
-    return decisions, shown.select(list(OFFERED)), _read(folder / OUTCOMES, CAME)
-
-
-def _read(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
-    if not path.exists():
+def _join(
+    folder: Path, schema: FeatureSchema, rules: LabelRules, as_of: float, since: float, until: float
+) -> AbstractContextManager[Join]:
+    """The join of whatever lies in the folder."""
+    if LogFolder(folder).is_there:
+        return joined(folder, rules, as_of, since, until)
+    if not (folder / TABLE).exists():
         raise LogUnfit(
-            f"{path} is not there: name the folder of a log, or of customers, decisions and outcomes"
+            f"{folder}: neither a log nor {TABLE} is here: name the folder of a log, or of customers, "
+            "decisions and outcomes"
         )
-    try:
-        data = ds.dataset(path, format="parquet", partitioning="hive" if path.is_dir() else None)
-        if missing := [name for name in columns if name not in data.schema.names]:
-            raise LogUnfit(f"{path}: the column '{missing[0]}' is missing")
-        return data.to_table([*columns, *(name for name in optional if name in data.schema.names)])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise LogUnfit(f"{path}: can't be read as Parquet: {error}") from error
+    return joined_tables(folder, schema, rules, as_of, since, until)
 
 
-def _between(decisions: pa.Table, since: datetime | None, until: datetime | None) -> pa.Table:
-    moments = decisions["decided_at"].cast(pa.timestamp("us", "UTC"))
-    for bound, holds in ((since, pc.greater_equal), (until, pc.less)):
-        if bound is not None:
-            kept: Any = holds(moments, pa.scalar(bound, pa.timestamp("us", "UTC")))
-            decisions, moments = decisions.filter(kept), moments.filter(kept)
-    return decisions
+def _chances(folder: Path, offers: pa.Table) -> NDArray[np.float64]:
+    """With which probability each offer was chosen at its turn."""
+    chances = offers[CHANCE].to_numpy().astype(np.float64)
+    wrong = np.flatnonzero(~((chances > 0.0) & (chances <= 1.0)))
+    if len(wrong):
+        first = offers.slice(int(wrong[0]), 1).to_pylist()[0]
+        raise LogUnfit(
+            f"{folder}: '{CHANCE}' is {'null' if first[CHANCE] is None else first[CHANCE]} of "
+            f"'{first['action']}' in decision {first['decision_id']}, the first of {len(wrong):,} such: the "
+            "probability of what was chosen lies above 0 and is 1 at most"
+        )
+    return chances
 
 
-def _key(table: pa.Table) -> Any:
-    """What identifies an offer to its outcomes."""
-    join: Any = pc.binary_join_element_wise
-    texts = [table[name].cast(pa.string()).combine_chunks() for name in ("decision_id", "action")]
-    return join(*texts, _ONE_OFFER)
-
-
-def _seconds(moments: Any) -> NDArray[np.float64]:
-    seconds: NDArray[np.float64] = moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() / 1e6
-    return seconds
+def _unfinished(offers: pa.Table) -> Iterator[str]:
+    waiting = offers["state"].to_pylist().count(PROVISIONAL)
+    if waiting:
+        yield (
+            f"{waiting:,} of {offers.num_rows:,} offers can still be answered, since their windows are not "
+            "over: they will be worth more than they are now; use --until"
+        )
 
 
 def _texts(column: Any) -> NDArray[np.str_]:

@@ -7,6 +7,19 @@ from models.manifest import CustomerManifest
 from models.trials import LINE, Trial
 from service.workspace.champions import newest
 from service.workspace.loading import Workspace
+from service.workspace.shapes.experiments import share_of
+
+
+def challenging(text: str) -> Fraction:
+    """The share of a challenger, such as 10%.
+
+    Raises:
+        ValueError: it is none.
+    """
+    share = share_of(text)
+    if not share:
+        raise ValueError("must be above 0%: a version that decides for nobody is a shadow")
+    return share
 
 
 def try_out(workspace: Workspace, name: str, version: str | None, share: Fraction) -> Trial:

@@ -200,3 +200,13 @@ def reference(
         state = FINAL if at + WINDOW <= as_of else PROVISIONAL
         found[id_] = ({"response": response, "sale": sale}, value, state)
     return found
+
+
+def test_offers_whose_decisions_are_lost_are_told(tmp_path: Path) -> None:
+    write(tmp_path, decisions=[entry(["d1"]), entry(["d2", "d3"], NOON + 3600)])
+    next(tmp_path.glob("decisions/*/hour=13/*.parquet")).unlink()
+    found = read(tmp_path, LabelRules(RULES.families, RULES.actions, RULES.windows))[1]
+    assert found.findings.without_decision == 2
+    assert "2 offers are of decisions that are not in the log: their features are missing" in (
+        found.findings.remarks
+    )

@@ -1,5 +1,6 @@
 """Learning from the log: what its files say is what a model trains on."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,3 +92,15 @@ def test_a_workspace_is_trained_from_the_log_alone(log: Path, tmp_path: Path) ->
     assert model.manifest.data.explored_rows == model.manifest.data.training_rows
     assert model.manifest.data.first_decision == datetime.fromtimestamp(NOON, UTC)
     assert registry.promotions("response")[0].how is How.TRAINED
+
+
+def test_nothing_is_learnt_from_offers_whose_decisions_are_lost(log: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "log"
+    shutil.copytree(log, torn)
+    next(torn.glob("decisions/*/hour=13/*.parquet")).unlink()
+    history = LoggedHistory(LogSource(torn, RULES, LATER), SCHEMA)
+    assert len(history.table(SPEC, ["join_club"]).rows) == 1_950
+    assert any("50 offers are of decisions that are not in the log" in remark for remark in history.remarks)
+    shutil.rmtree(torn / "decisions")
+    with pytest.raises(TrainingError, match="there are offers, but no decisions with their features"):
+        LoggedHistory(LogSource(torn, RULES, LATER), SCHEMA)

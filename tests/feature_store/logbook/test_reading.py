@@ -91,6 +91,29 @@ def test_a_column_that_a_file_lacks_is_null_and_one_that_it_has_on_top_does_not_
     assert query(log, OFFERS, "lever") == [(1.3,), (None,)]
 
 
+@pytest.mark.parametrize("column", ["decision_id", "placement", "decided_at"])
+def test_a_file_whose_rows_can_not_be_told_apart_is_named(log: LogFolder, column: str) -> None:
+    path = some_file(log, OFFERS)
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns([column]), path)
+    with pytest.raises(BadLog, match=f"{path}: the column '{column}' is missing"):
+        query(log, OFFERS, "1")
+
+
+def test_a_file_of_another_table_is_named(log: LogFolder) -> None:
+    path = some_file(log, DECISIONS)
+    shutil.copy(path, some_file(log, OFFERS).with_name("2-0-1.parquet"))
+    with pytest.raises(BadLog, match=r"2-0-1.parquet: is a file of 'decisions' among those of 'offers'"):
+        query(log, OFFERS, "1")
+
+
+def test_a_file_that_is_damaged_in_the_middle_is_named_when_it_is_read(log: LogFolder) -> None:
+    path = some_file(log, OFFERS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + bytes(60) + whole[100:])
+    with pytest.raises(BadLog, match=f"{path}: .*damaged or cut off"):
+        query(log, OFFERS, "*")
+
+
 def test_a_file_of_a_later_version_is_refused_by_its_name(log: LogFolder) -> None:
     path = some_file(log)
     rows = pq.read_table(path, partitioning=None)
@@ -99,9 +122,12 @@ def test_a_file_of_a_later_version_is_refused_by_its_name(log: LogFolder) -> Non
         query(log, DECISIONS, "1")
 
 
-def test_a_folder_that_is_no_hour_is_named(log: LogFolder) -> None:
-    (log.path / "decisions" / "date=2026-13-01" / "hour=00").mkdir(parents=True)
-    with pytest.raises(BadLog, match=r"date=2026-13-01/hour=00: is no folder of a day and an hour"):
+@pytest.mark.parametrize(
+    "name", ["date=2026-13-01/hour=00", "date=2026-01-01/hour=24", "date=2026-01-01/hour=7"]
+)
+def test_a_folder_that_is_no_hour_is_named(log: LogFolder, name: str) -> None:
+    (log.path / "decisions" / name).mkdir(parents=True)
+    with pytest.raises(BadLog, match=f"{name}: is no folder of a day and an hour"):
         query(log, DECISIONS, "1")
 
 

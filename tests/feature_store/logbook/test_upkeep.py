@@ -1,5 +1,6 @@
 """Small files become one, erased customers go out, and who reads meanwhile sees each row once."""
 
+import asyncio
 import os
 import threading
 import time
@@ -8,8 +9,13 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from structlog.testing import capture_logs
 
+from feature_store.client import connect
+from feature_store.decision_log import DecisionLog
+from feature_store.embedded import EmbeddedStore
 from feature_store.logbook.folder import LogFolder
+from feature_store.logbook.keeping import keep_log
 from feature_store.logbook.reading import open_log
 from feature_store.logbook.rows import decision_rows, offer_rows, outcome_rows
 from feature_store.logbook.tables import DECISIONS, OFFERS, OUTCOMES, VERSION_KEY, LogTable
@@ -176,3 +182,29 @@ def test_the_version_of_the_columns_stays_with_a_merged_file(folder: LogFolder) 
     compact(folder, later(), 0.0, Upkeep())
     for path in paths(folder, OUTCOMES):
         assert (pq.read_metadata(path).metadata or {})[VERSION_KEY] == b"1"
+
+
+def test_a_damaged_file_is_told_by_upkeep_and_keeps_nothing_from_being_written(
+    folder: LogFolder, tmp_path: Path
+) -> None:
+    damaged = paths(folder, DECISIONS)[0]
+    damaged.write_bytes(damaged.read_bytes()[:100])
+
+    async def keep(url: str) -> None:
+        log = DecisionLog(connect(url, timeout=30), 1000)
+        await log.write([entry(["new"], NOON + 7200).pack()], {SCHEMA.fingerprint: SCHEMA.packed})
+        await log.close()
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(1.0, stop.set)
+        await keep_log(url, folder.path, stop)
+
+    with EmbeddedStore(tmp_path / "store") as store, capture_logs() as said:
+        asyncio.run(keep(store.url))
+    told = [(line["event"], str(damaged) in line["reason"]) for line in said if "reason" in line]
+    assert told == [("log_not_kept_up", True)]
+    assert [path.parent.name for path in paths_of(folder, "new")] == ["hour=14"]
+
+
+def paths_of(folder: LogFolder, decision: str) -> list[Path]:
+    last = folder.files(DECISIONS, folder.hours(DECISIONS)[-1])
+    return [file.path for file in last if decision in pq.read_table(file.path)["decision_id"].to_pylist()]

@@ -192,7 +192,10 @@ def test_what_can_not_be_used_is_told_by_its_index_and_the_others_are_taken_in(c
 def test_a_single_event_has_faults_without_an_index(client: httpx.Client) -> None:
     answer = post(client, view("1", "ev-6", -86_400), status=422)
     assert [fault["path"] for fault in answer["errors"]] == ["timestamp"]
-    assert post(client, [], status=422)["errors"]
+    [fault] = post(client, [], status=422)["errors"]
+    assert fault["message"] == "must have at least 1 item, not 0"
+    [fault] = post(client, view("", "ev-6"), status=422)["errors"]
+    assert fault == {"path": "message_id", "message": "must have at least 1 character"}
 
 
 def test_a_property_that_does_not_fit_is_left_out_with_a_warning(client: httpx.Client) -> None:

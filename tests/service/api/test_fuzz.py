@@ -44,17 +44,17 @@ WITH_INPUT = [
     ("PUT", "/v1/customers/{customer_id}/consents"),
     ("DELETE", "/v1/customers/{customer_id}"),
     ("POST", "/v1/catalogue/validate"),
-    ("POST", "/v1/admin/models/{name}/challenge"),
 ]
 WITHOUT_INPUT = [
     ("GET", "/v1/catalogue"),
-    ("GET", "/v1/admin/models"),
     ("POST", "/v1/admin/reload"),
     # any text may be the name of a model, or of a version
     ("POST", "/v1/admin/models/{name}/promote"),
     ("POST", "/v1/admin/models/{name}/rollback"),
     ("POST", "/v1/admin/models/{name}/shadow"),
+    ("POST", "/v1/admin/models/{name}/challenge"),
     ("POST", "/v1/admin/models/{name}/withdraw"),
+    ("GET", "/v1/admin/models"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),

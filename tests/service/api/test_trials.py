@@ -206,6 +206,7 @@ def test_what_can_not_be_tried_out_is_refused_and_changes_nothing(
             (f"{MODEL}/shadow", {"version": champion}, "it is the champion"),
             (f"{MODEL}/challenge", {"version": one, "share": "7"}, "must be a percentage"),
             (f"{MODEL}/challenge", {"version": one, "share": "0.001%"}, "a multiple of 0.01%"),
+            (f"{MODEL}/challenge", {"version": one, "share": "0%"}, "must be above 0%"),
             ("model_9/shadow", None, "there is no such model"),
             (f"{MODEL}/withdraw", {"version": two}, "it is not on trial"),
         ):
@@ -213,6 +214,9 @@ def test_what_can_not_be_tried_out_is_refused_and_changes_nothing(
             assert answer.status_code == 422, answer.text
             assert complaint in answer.json()["errors"][0]["message"]
         assert (serving(client), registry.trials()) == (before, trials)
+        unsaid = client.post(f"/v1/admin/models/{MODEL}/challenge", content=b'{"share": "1%"}')
+        assert unsaid.status_code == 422
+        assert "`content-type: application/json`" in unsaid.json()["errors"][0]["message"]
         (folder / "models.yaml").write_text("models: {}")
         assert client.post(f"/v1/admin/models/{MODEL}/withdraw").status_code == 422
         assert registry.trials() == trials

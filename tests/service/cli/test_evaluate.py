@@ -41,4 +41,4 @@ def test_json_has_the_same_figures(world: Workspace) -> None:
 def test_a_folder_without_a_log_is_told(world: Workspace, tmp_path: Path) -> None:
     status, output = run(world, "--log", str(tmp_path))
     assert status == 1
-    assert "is not there: name the folder of a log" in " ".join(output.split())
+    assert "is here: name the folder of a log" in " ".join(output.split())

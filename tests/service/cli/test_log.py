@@ -1,7 +1,9 @@
 """`arbiter log` and `arbiter labels` over a store with decisions and outcomes in it."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +14,9 @@ from feature_store.client import connect
 from feature_store.decision_log import DecisionLog
 from feature_store.embedded import EmbeddedStore
 from feature_store.store import CustomerStore
+from service.cli.log import consumer_beside
 from service.cli.main import app
+from service.settings import Settings
 from tests.feature_store.logbook.conftest import NOON, SCHEMA, entry, outcome
 
 TELCO = Path(__file__).resolve().parents[3] / "examples" / "telco"
@@ -65,6 +69,26 @@ def test_a_folder_without_a_log_is_told(data: Path) -> None:
     assert "there is no log here; `arbiter log` writes one" in result.output
 
 
+def test_training_says_so_before_it_trains_anything(data: Path) -> None:
+    result = CliRunner().invoke(app, ["train", str(TELCO), "--log", str(data), "--data", str(data)])
+    assert result.exit_code == 1
+    assert result.output == f"{data}: there is no log here; `arbiter log` writes one\n"
+
+
+@pytest.mark.parametrize("words", [["labels", str(TELCO), "labels.parquet"], ["evaluate", str(TELCO)]])
+def test_a_period_that_is_none_is_told(words: list[str]) -> None:
+    result = CliRunner().invoke(app, [*words, "--since", "2026-02-01", "--until", "2026-01-01"])
+    assert result.exit_code == 1
+    assert "--since is not before --until" in result.output
+
+
+def test_a_file_without_a_place_is_told_before_any_work(data: Path) -> None:
+    for place, said in ((data / "none" / "labels.parquet", "there is no folder"), (data, "is a folder")):
+        result = CliRunner().invoke(app, ["labels", str(TELCO), str(place)])
+        assert result.exit_code == 1
+        assert f"{place}: {said}" in result.output
+
+
 def test_an_entry_that_cannot_be_read_stays_and_is_counted(data: Path) -> None:
     with EmbeddedStore(data / "store") as store:
 
@@ -78,3 +102,21 @@ def test_an_entry_that_cannot_be_read_stays_and_is_counted(data: Path) -> None:
         printed = run("log", "--once")
         assert "2 decisions, 2 offers" in printed
         assert "1 entries can't be read, and stay in the store" in printed
+
+
+def test_ctrl_c_of_a_terminal_does_not_meet_the_consumer_beside_a_service(data: Path) -> None:
+    before = set(_groups())
+    with EmbeddedStore(data / "store") as store, consumer_beside(Settings(data=data, redis_url=store.url)):
+        deadline = time.monotonic() + 10
+        while not (consumers := set(_groups()) - before) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        [(process, group)] = consumers
+        assert process == group
+
+
+def _groups() -> Iterator[tuple[int, int]]:
+    """The consumers that are children of this process, each with its process group."""
+    for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        for process in map(int, child.read_text().split()):
+            if b"feature_store.logbook" in Path(f"/proc/{process}/cmdline").read_bytes():
+                yield process, os.getpgid(process)

@@ -73,4 +73,4 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
         "report", TELCO, "--log", tmp_path / "log", "--out", tmp_path / "none" / "report.html"
     )
     assert status == 1
-    assert "No such file or directory" in printed
+    assert f"there is no folder {tmp_path / 'none'}; make it first" in printed

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 
+from feature_store.logbook.folder import LogFolder
 from feature_store.schema import Source
 from models import training
 from models.evaluation.value import evaluate
@@ -65,13 +66,12 @@ def snapshot(workspace: Workspace) -> Snapshot:
 
 
 def _reward(workspace: Workspace) -> Reward:
-    positive = {action: workspace.specs[model].positive for action, model in workspace.action_models.items()}
-    return Reward(positive)
+    return Reward(workspace.label_rules, responses=True)
 
 
 @pytest.fixture(scope="module")
 def logged(world: Path, workspace: Workspace) -> LoggedOffers:
-    return read_logged(world, workspace.schema, _reward(workspace), since=MIDDLE)
+    return read_logged(world, workspace.schema, _reward(workspace), since=MIDDLE.timestamp())
 
 
 def _of(logged: LoggedOffers, kept: np.ndarray) -> LoggedOffers:
@@ -162,7 +162,7 @@ def test_the_log_of_the_service_reads_as_the_tables_do(
     world: Path, workspace: Workspace, logged: LoggedOffers, tmp_path: Path
 ) -> None:
     _write_log(world, workspace, tmp_path)
-    found = read_logged(tmp_path, workspace.schema, _reward(workspace), since=MIDDLE)
+    found = read_logged(tmp_path, workspace.schema, _reward(workspace), since=MIDDLE.timestamp())
     order = [np.lexsort((one.rank, one.placement, one.ids[one.decision])) for one in (found, logged)]
     for name in ("placement", "rank", "action", "probability", "reward"):
         mine, theirs = (getattr(one, name)[place] for one, place in zip((found, logged), order, strict=True))
@@ -173,6 +173,7 @@ def test_the_log_of_the_service_reads_as_the_tables_do(
 
 def _write_log(world: Path, workspace: Workspace, folder: Path) -> None:
     """The tables of the world in the layout of the service's log."""
+    LogFolder(folder).prepare()
     shown = pq.read_table(world / "decisions.parquet")
     customers = pq.read_table(world / "customers.parquet")
     _, first = np.unique(np.array(shown["decision_id"].to_pylist(), np.str_), return_index=True)
@@ -187,8 +188,10 @@ def _write_log(world: Path, workspace: Workspace, folder: Path) -> None:
     kept = decisions.select(["decision_id", "customer_id", "decided_at", "channel"])
     tables = {
         "decisions": kept.append_column("features", struct),
-        "offers": shown.select(["decision_id", "placement", "rank", "action", "selection_probability"]),
-        "outcomes": pq.read_table(world / "outcomes.parquet"),
+        "offers": shown.select(
+            ["decision_id", "decided_at", "placement", "rank", "action", "selection_probability"]
+        ),
+        "outcomes": _identified(pq.read_table(world / "outcomes.parquet"), shown),
     }
     for name, table in tables.items():
         half = table.num_rows // 2
@@ -198,15 +201,69 @@ def _write_log(world: Path, workspace: Workspace, folder: Path) -> None:
             pq.write_table(part, home / "0.parquet")
 
 
+def _identified(outcomes: pa.Table, shown: pa.Table) -> pa.Table:
+    """The outcomes with what those of the log have on top."""
+    offers = zip(*(shown[name].to_pylist() for name in ("decision_id", "action", "placement")), strict=True)
+    placements = {(decision, action): placement for decision, action, placement in offers}
+    met = zip(*(outcomes[name].to_pylist() for name in ("decision_id", "action")), strict=True)
+    outcomes = outcomes.append_column("placement", pa.array([placements[offer] for offer in met]))
+    outcomes = outcomes.append_column("received_at", outcomes["occurred_at"])
+    return outcomes.append_column("outcome_id", pa.array([str(place) for place in range(len(outcomes))]))
+
+
+def test_a_copied_file_of_the_log_is_no_more_evidence(
+    world: Path, workspace: Workspace, logged: LoggedOffers, tmp_path: Path
+) -> None:
+    _write_log(world, workspace, tmp_path)
+    for path in sorted(tmp_path.glob("*/*/hour=00/0.parquet")):
+        shutil.copy(path, path.with_name("copy.parquet"))
+    found = read_logged(tmp_path, workspace.schema, _reward(workspace), since=MIDDLE.timestamp())
+    assert len(found.action) == len(logged.action)
+    assert found.reward.sum() == logged.reward.sum()
+    assert any("offers were there twice, and count once" in remark for remark in found.remarks)
+
+
+def test_what_came_before_its_decision_or_is_not_known_yet_does_not_count(
+    world: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    _write_log(world, workspace, tmp_path)
+    for path in sorted(tmp_path.glob("outcomes/*/*/0.parquet")):
+        outcomes = pq.read_table(path, partitioning=None)
+        early = pc.subtract(outcomes["occurred_at"], pa.scalar(timedelta(days=2)))
+        place = outcomes.column_names.index("occurred_at")
+        pq.write_table(outcomes.set_column(place, "occurred_at", early), path)
+    found = read_logged(tmp_path, workspace.schema, _reward(workspace))
+    assert found.reward.sum() == 0
+    assert any("before their decision, and do not count" in remark for remark in found.remarks)
+    known = read_logged(world, workspace.schema, _reward(workspace), MIDDLE.timestamp())
+    assert known.now.max() < MIDDLE.timestamp()
+    assert any("can still be answered" in remark for remark in known.remarks)
+
+
+def test_a_probability_that_is_none_is_named_with_its_decision(
+    world: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    _write_log(world, workspace, tmp_path)
+    path = min(tmp_path.glob("offers/*/*/0.parquet"))
+    offers = pq.read_table(path, partitioning=None)
+    place = offers.column_names.index("selection_probability")
+    never = pa.array([0.0] * len(offers))
+    pq.write_table(offers.set_column(place, "selection_probability", never), path)
+    with pytest.raises(
+        LogUnfit, match=r"'selection_probability' is 0.0 of '.+' in decision .+, the first of"
+    ):
+        read_logged(tmp_path, workspace.schema, _reward(workspace))
+
+
 def test_a_part_of_the_time_is_read(world: Path, workspace: Workspace, logged: LoggedOffers) -> None:
-    early = read_logged(world, workspace.schema, _reward(workspace), until=MIDDLE)
+    early = read_logged(world, workspace.schema, _reward(workspace), until=MIDDLE.timestamp())
     whole = read_logged(world, workspace.schema, _reward(workspace))
     assert logged.now.min() >= MIDDLE.timestamp() > early.now.max()
     assert len(logged.action) + len(early.action) == len(whole.action)
 
 
 def test_values_are_summed(world: Path, workspace: Workspace) -> None:
-    found = read_logged(world, workspace.schema, Reward())
+    found = read_logged(world, workspace.schema, Reward(workspace.label_rules))
     values = pq.read_table(world / "outcomes.parquet")["value"]
     assert found.reward.sum() == pytest.approx(pc.sum(values).as_py())
 
@@ -230,17 +287,28 @@ def test_what_comes_after_the_window_of_its_action_does_not_count(
     changed = outcomes.set_column(place, "occurred_at", pa.array(moments, outcomes["occurred_at"].type))
     pq.write_table(changed, tmp_path / "late/outcomes.parquet")
     windows = {str(action): 86_400.0, str(other): 3 * 86_400.0}
-    found = read_logged(tmp_path / "late", workspace.schema, replace(_reward(workspace), windows=windows))
+    found = read_logged(
+        tmp_path / "late",
+        workspace.schema,
+        Reward(replace(workspace.label_rules, windows=windows), responses=True),
+    )
     before = read_logged(world, workspace.schema, _reward(workspace))
     assert before.reward[before.action == action].sum() > 0 == found.reward[found.action == action].sum()
     assert_array_equal(found.reward[found.action != action], before.reward[before.action != action])
 
 
 def test_a_log_that_is_not_there_is_told(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(LogUnfit, match=r"decisions.parquet is not there: name the folder of a log"):
-        read_logged(tmp_path, workspace.schema, Reward())
+    with pytest.raises(
+        LogUnfit, match=r"neither a log nor decisions.parquet is here: name the folder of a log"
+    ):
+        read_logged(tmp_path, workspace.schema, Reward(workspace.label_rules))
 
 
 def test_a_time_without_decisions_is_told(world: Path, workspace: Workspace) -> None:
     with pytest.raises(LogUnfit, match="nothing was offered in that time"):
-        read_logged(world, workspace.schema, Reward(), since=datetime(2100, 1, 1, tzinfo=UTC))
+        read_logged(
+            world,
+            workspace.schema,
+            Reward(workspace.label_rules),
+            since=datetime(2100, 1, 1, tzinfo=UTC).timestamp(),
+        )
