@@ -44,7 +44,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--workspace", type=Path, default=Path("examples/telco"), help="what the service serves"
     )
-    parser.add_argument("--users", type=int, default=40, help="how many people there are at a time")
+    parser.add_argument("--users", type=int, default=18, help="how many people there are at a time")
     parser.add_argument("--seconds", type=int, default=60, help="how long they stay")
     parser.add_argument("--workers", type=int, default=1, help="processes of the service")
     parser.add_argument("--budgets", type=Path, default=HERE / "budgets.yaml", help="what it may cost")
