@@ -110,7 +110,7 @@ def test_a_run_whose_worker_is_killed_says_so_and_keeps_what_is_done(order: Orde
     def killing(what: str, done: int, total: int | None) -> None:
         if done:
             for child in psutil.Process().children():
-                if "spawn_main" in " ".join(child.cmdline()):
+                if _is_worker(child):
                     child.send_signal(signal.SIGKILL)
 
     table = open_table(order.customers)
@@ -159,4 +159,11 @@ def test_workers_end_with_the_run_that_started_them(order: Order, parts: Parts) 
 
 def _workers(before: set[psutil.Process]) -> list[psutil.Process]:
     new = set(psutil.Process().children()) - before
-    return [child for child in new if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in new if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # one of an earlier run may end meanwhile
+        return False
