@@ -214,7 +214,7 @@ class Join:
                          WHEN h.occurred_at >= o.window_ends_at THEN 'after'
                          ELSE 'within' END AS place
                 FROM happened h JOIN offered o USING (decision_id, placement, action);
-            """  # noqa: S608 - of names and numbers that are quoted
+            """
         )
         self.connection.execute(self._answered())
         return self._findings()
@@ -230,7 +230,7 @@ class Join:
             {f"LEFT JOIN ({features}) d USING (decision_id)" if features else ""}
             WHERE a.shown
             ORDER BY a.decided_at, a.decision_id, a.placement, a.rank
-            """  # noqa: S608
+            """
         )
         reader: pa.RecordBatchReader = rows.to_arrow_reader(BATCH_ROWS)
         return reader
@@ -269,20 +269,20 @@ class Join:
                      ELSE {_text(PROVISIONAL)} END AS state
             FROM offered o
             LEFT JOIN came c USING (decision_id, placement, rank)
-            """  # noqa: S608
+            """
 
     def _features(self, decisions: str) -> str:
         """SQL of the features of each decision, once; empty where there are none."""
-        columns = self.connection.execute(f"DESCRIBE SELECT * FROM {decisions}").fetchall()  # noqa: S608
+        columns = self.connection.execute(f"DESCRIBE SELECT * FROM {decisions}").fetchall()
         if FEATURES not in {name for name, *_ in columns}:
             return ""
-        twice = f"SELECT count(*) > count(DISTINCT decision_id) FROM {decisions}"  # noqa: S608
+        twice = f"SELECT count(*) > count(DISTINCT decision_id) FROM {decisions}"
         if self._number(twice):
             return (
-                f"SELECT DISTINCT ON (decision_id) decision_id, {FEATURES} FROM {decisions} "  # noqa: S608
+                f"SELECT DISTINCT ON (decision_id) decision_id, {FEATURES} FROM {decisions} "
                 "ORDER BY decision_id, decided_at"
             )
-        return f"SELECT decision_id, {FEATURES} FROM {decisions}"  # noqa: S608
+        return f"SELECT decision_id, {FEATURES} FROM {decisions}"
 
     def _declared(self) -> pa.Table:
         """By action, its family and window, null where it has none of its own."""
@@ -315,7 +315,7 @@ class Join:
             after_window=self._number("SELECT count(*) FROM matched WHERE place = 'after'"),
             without_offer=outcomes - matched,
             without_decision=self._number(
-                f"SELECT count(*) FROM offered ANTI JOIN {decisions} USING (decision_id)"  # noqa: S608
+                f"SELECT count(*) FROM offered ANTI JOIN {decisions} USING (decision_id)"
             ),
             undeclared_impressions=tuple(undeclared),
         )

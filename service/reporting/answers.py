@@ -85,5 +85,5 @@ def _tables(join: Join, since: float) -> None:
             ORDER BY decision_id, decided_at;
         CREATE TEMP VIEW offers AS SELECT * FROM offer WHERE {begins};
         CREATE TEMP VIEW decided AS SELECT * FROM decision WHERE {begins};
-        """  # noqa: S608 - of names and numbers of ours
+        """
     )

@@ -145,7 +145,7 @@ def _groups(
         SELECT arm, moved, count(*), count(*) FILTER (WHERE responded), avg(brought),
             coalesce(var_samp(brought), 0), count(*) FILTER (WHERE offered)
         FROM units GROUP BY ALL
-        """  # noqa: S608
+        """
     found = answers.rows(
         query,
         name=experiment.name,

@@ -71,7 +71,7 @@ def funnel(answers: Answers) -> Funnel:
     """Count the offers of the period."""
     ((decisions, customers),) = answers.rows("SELECT count(*), count(DISTINCT customer_id) FROM decided")
     ((answered,),) = answers.rows("SELECT count(DISTINCT decision_id) FROM offers")
-    (counts,) = answers.rows(f"SELECT {_COUNTS} FROM offers")  # noqa: S608
+    (counts,) = answers.rows(f"SELECT {_COUNTS} FROM offers")
     return Funnel(
         decisions=decisions,
         customers=customers,
@@ -84,7 +84,7 @@ def funnel(answers: Answers) -> Funnel:
 
 
 def _by(answers: Answers, name: str) -> Mapping[str, Counts]:
-    query = f"SELECT {name}, {_COUNTS} FROM offers GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608
+    query = f"SELECT {name}, {_COUNTS} FROM offers GROUP BY 1 ORDER BY 2 DESC, 1"
     return {found: Counts(*counts) for found, *counts in answers.rows(query)}
 
 
@@ -96,7 +96,7 @@ def _days(answers: Answers) -> Mapping[date, Counts]:
             )::DATE AS day FROM decided
         ), counted AS (SELECT decided_at::DATE AS day, {_COUNTS} FROM offers GROUP BY 1)
         SELECT every.day, counted.* EXCLUDE (day) FROM every LEFT JOIN counted USING (day) ORDER BY 1
-        """  # noqa: S608
+        """
     return {day: Counts(*(count or 0 for count in counts)) for day, *counts in answers.rows(query)}
 
 

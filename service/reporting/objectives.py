@@ -121,7 +121,7 @@ def _sums(answers: Answers, objective: Objective, begins: float) -> tuple[list[f
         WHERE {moment} >= to_timestamp($begins) AND {moment} < to_timestamp($ends)
             AND action IN $actions AND channel IN $channels
         GROUP BY 1
-        """  # noqa: S608
+        """
     found = dict(answers.rows(query, begins=begins, ends=ends, **_scope(objective)))
     whole = int((ends - begins) // DAY)
     return [float(found.get(day, 0.0)) for day in range(whole)], float(sum(found.values()))

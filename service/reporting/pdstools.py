@@ -51,7 +51,7 @@ _HISTORY = f"""
         decided_at::TIMESTAMP AS "pxDecisionTime", {_CONTEXT},
         propensity AS "pyPropensity", rank AS "pxRank", arm AS "ExperimentGroup"
     FROM happened ORDER BY occurred_at, decision_id, placement, rank, word
-    """  # noqa: S608
+    """
 _EXTRACT = f"""
     SELECT customer_id AS "pySubjectID", decision_id AS "pxInteractionID",
         decided_at::TIMESTAMP AS "pxDecisionTime", {_CONTEXT}, value AS "Value",
@@ -59,7 +59,7 @@ _EXTRACT = f"""
         propensity AS "FinalPropensity", priority AS "Priority",
         arm AS "ModelControlGroup", placement AS "PlacementType", rank AS "pxRank"
     FROM offers ORDER BY decided_at, decision_id, placement, rank
-    """  # noqa: S608
+    """
 
 
 def export(answers: Answers, workspace: Workspace, folder: Path) -> Mapping[Path, int]:
@@ -131,7 +131,7 @@ def _snapshot(moment: datetime) -> str:
             n AS "pyResponseCount", p AS "pyPositives", n - p AS "pyNegatives", p / n AS "pySuccessRate",
             getvariable('techniques')[model] AS "pyModelTechnique"
         FROM counted ORDER BY 1
-        """  # noqa: S608
+        """
 
 
 def _map(texts: Mapping[str, str]) -> str:

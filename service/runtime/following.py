@@ -194,7 +194,7 @@ class Follower:
             except StoreUnavailable as error:
                 _failed(error)
                 await asyncio.sleep(RETRY)
-            except Exception:
+            except Exception:  # whatever it is, decisions go on, and the next look may do better
                 log.exception("following_failed")
                 await asyncio.sleep(RETRY)
 

@@ -81,7 +81,7 @@ class Reward:
                 SELECT decision_id, placement, rank, sum(value) AS reported FROM matched
                 WHERE place = 'within' GROUP BY ALL
             ) r USING (decision_id, placement, rank)
-        """  # noqa: S608 - of names of ours
+        """
 
 
 def read_logged(
@@ -105,7 +105,7 @@ def read_logged(
             f"""
             SELECT DISTINCT ON (decision_id) * FROM {join.reader.relation(DECISIONS, since, until)}
             SEMI JOIN offered USING (decision_id) ORDER BY decision_id, decided_at
-            """  # noqa: S608 - of names and numbers of ours
+            """
         ).to_arrow_table()
         offers = join.connection.sql(reward.query).to_arrow_table()
     known = pc.index_in(offers["decision_id"], value_set=decisions["decision_id"].combine_chunks())

@@ -112,7 +112,7 @@ class Circle:
         with open_log(self.log) as reader, duckdb.connect() as connection:
             relation = reader.relation(OUTCOMES)
             came = connection.execute(
-                f"SELECT action, outcome, count(DISTINCT outcome_id) FROM {relation} GROUP BY ALL"  # noqa: S608
+                f"SELECT action, outcome, count(DISTINCT outcome_id) FROM {relation} GROUP BY ALL"
             ).fetchall()
         responses: Counter[str] = Counter()
         for action, outcome, count in came:

@@ -57,13 +57,11 @@ class Outcomes:
         with open_log(log) as reader, duckdb.connect() as connection:
             relation = reader.relation(OUTCOMES)
             clicked = connection.execute(
-                f"SELECT DISTINCT decision_id FROM {relation} WHERE outcome = $click",  # noqa: S608
+                f"SELECT DISTINCT decision_id FROM {relation} WHERE outcome = $click",
                 {"click": CLICK},
             )
             clicks = {id_ for (id_,) in clicked.fetchall()}
-            counted = connection.execute(
-                f"SELECT count(DISTINCT outcome_id) FROM {relation}"  # noqa: S608
-            )
+            counted = connection.execute(f"SELECT count(DISTINCT outcome_id) FROM {relation}")
             ((logged,),) = counted.fetchall()
         rows = [
             (
