@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from feature_store.embedded import EmbeddedStore
 from service.workspace.loading import Workspace
 
 from .conftest import metric
@@ -23,10 +24,11 @@ def decide(client: httpx.Client, customers: list[str], **context: Any) -> list[d
 
 
 @pytest.fixture
-def counted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of a service that counts every batch."""
+def counted(serve: Serve, own_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of a service that counts every batch, with a store of its own: a reload that is announced in
+    the common one makes other services of this process set the same metrics."""
     monkeypatch.setattr("service.runtime.drift.PAUSE", 0.0)
-    with serve() as client:
+    with serve(redis_url=own_store.url) as client:
         yield client
 
 
