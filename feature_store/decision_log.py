@@ -89,7 +89,7 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
     account_id: list[str | None]
     channel: list[str]
     arm: list[str]
-    experiments: list[dict[str, str]]
+    experiments: list[Mapping[str, str]]
     mode: list[str]
     degraded: list[tuple[str, ...]]
     known: list[bool]

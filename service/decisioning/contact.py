@@ -102,9 +102,11 @@ class Contact:
         does not reach back far enough."""
         unreadable, short = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
         for counter, touches in self._histories(batch):
-            lost = np.isposinf(touches.since)
-            unreadable |= lost
-            short |= (touches.since > batch.now - counter.horizon) & ~lost
+            beyond = touches.since > batch.now - counter.horizon
+            if beyond.any():
+                lost = np.isposinf(touches.since)
+                unreadable |= lost
+                short |= beyond & ~lost
         return unreadable, short
 
     def _histories(self, batch: Batch) -> Iterator[tuple[Counter, Touches]]:

@@ -107,9 +107,8 @@ def _count_unknown(real: Sequence[Decision]) -> None:
     unreadable, full = contact.unknown(decisions.batch)
     rows = [answer.row for answer in real]
     for why, unknown in (("unreadable", unreadable), ("full", full)):
-        number = int(np.count_nonzero(unknown[rows]))
-        if number:
-            metrics.CONTACT_HISTORY_UNKNOWN.labels(why).inc(number)
+        if unknown.any():
+            metrics.CONTACT_HISTORY_UNKNOWN.labels(why).inc(int(np.count_nonzero(unknown[rows])))
 
 
 def _by_batch(real: Sequence[Decision]) -> Collection[Sequence[Decision]]:
@@ -136,10 +135,11 @@ def _count_slates(together: Iterable[Sequence[Decision]]) -> None:
     for some in together:
         snapshot, catalogue = some[0].snapshot, some[0].snapshot.catalogue
         picks, empty = some[0].chosen.among([answer.row for answer in some])
-        for slot, index in zip(picks.slot, picks.action, strict=True):
+        for (slot, index), number in Counter(zip(picks.slot, picks.action, strict=True)).items():
             action = catalogue.actions[index]
-            offered[action.issue, action.group, action.name, catalogue.slots[slot].channel] += 1
-        reasons.update(snapshot.no_actions[code].reason for code in empty.code)
+            offered[action.issue, action.group, action.name, catalogue.slots[slot].channel] += number
+        for code, number in Counter(empty.code).items():
+            reasons[snapshot.no_actions[code].reason] += number
     for labels, number in offered.items():
         _offered(*labels).inc(number)
     for reason, number in reasons.items():
@@ -174,11 +174,13 @@ def _count_features(made: Iterable[Made]) -> None:
             continue
         known, now = rows.known, answers[0].decided_at
         unknown += len(known) - int(np.count_nonzero(known))
-        ages += [max(0.0, now - at) for at in rows.assembled_at[known].tolist()]
-        columns = np.isnan(rows.X[known]).nonzero()[1].tolist()
-        missing.update(stored[column] for column in columns if column in stored)
+        ages += np.maximum(0.0, now - rows.assembled_at[known]).tolist()
+        unknown_of = np.isnan(rows.X[known]).sum(axis=0).tolist()
+        for column, name in stored.items():
+            missing[name] += unknown_of[column]
     if unknown:
         metrics.CUSTOMER_UNKNOWN.inc(unknown)
     metrics.FEATURE_AGE_SECONDS.observe_all(ages)
     for name, number in missing.items():
-        _missing(name).inc(number)
+        if number:
+            _missing(name).inc(number)

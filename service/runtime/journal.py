@@ -154,7 +154,7 @@ def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
         account_id=[decision.account_id for decision in decisions],
         channel=[decision.request.channel for decision in decisions],
         arm=[decision.arm for decision in decisions],
-        experiments=[dict(decision.experiments) for decision in decisions],
+        experiments=[decision.experiments for decision in decisions],
         mode=[decision.mode for decision in decisions],
         degraded=[decision.degraded for decision in decisions],
         known=[decision.known for decision in decisions],

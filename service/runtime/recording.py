@@ -10,6 +10,7 @@ from collections import ChainMap, deque
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -92,8 +93,10 @@ def pack_columns(columns: Any) -> Any:
         return None
     if is_dataclass(columns):
         return {field.name: pack_columns(getattr(columns, field.name)) for field in fields(columns)}
-    array = np.ascontiguousarray(columns)
-    return [dtype_to_descr(array.dtype), array.shape, array.tobytes()]
+    return [_descr(columns.dtype), columns.shape, columns.tobytes()]
+
+
+_descr = cache(dtype_to_descr)
 
 
 def unpack_columns(packed: Any, shape: type) -> Any:
@@ -107,6 +110,11 @@ def unpack_columns(packed: Any, shape: type) -> Any:
         return np.frombuffer(data, descr_to_dtype(described)).reshape(dimensions).copy()
     types_of = typing.get_type_hints(shape)
     return shape(**{name: unpack_columns(part, _shape(types_of[name])) for name, part in packed.items()})
+
+
+def _bound(share: float) -> str:
+    """The last eight digits of an id are below it in this share of the ids."""
+    return "g" if share >= 1.0 else f"{int(share * 2**32):08x}"
 
 
 def _shape(hint: Any) -> Any:
@@ -126,8 +134,8 @@ class Recorder:
     """Records a share of the decisions in the background: a decision waits for none of it."""
 
     def __init__(self, records: DecisionRecords, share: float, software: str) -> None:
-        self._records, self._share, self._software = records, share, software
-        self._waiting: list[tuple[str, Record]] = []
+        self._records, self._below, self._software = records, _bound(share), software
+        self._waiting: list[tuple[Decision, bytes]] = []
         self._snapshots: deque[dict[str, bytes]] = deque(maxlen=MOST_CONFIGURATIONS)
         self._work: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -138,13 +146,14 @@ class Recorder:
         self._snapshots.appendleft(snapshots)
 
     def keep(self, decision: "Decision", answer: bytes) -> None:
-        """Record a decision, if it is in the share and no dry run. `answer` is what is answered, JSON."""
-        if decision.request.dry_run or not self._sampled(decision.decision_id):
+        """Record a decision, if it is in the share and no dry run. `answer` is what is answered, JSON. The
+        record is made after the answers have left."""
+        if decision.decision_id[-8:] >= self._below or decision.request.dry_run:
             return
         if len(self._waiting) >= MOST_WAITING:
             metrics.DECISIONS_UNRECORDED.inc()
             return
-        self._waiting.append((decision.decision_id, self._record(decision, answer)))
+        self._waiting.append((decision, answer))
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._write_all())
 
@@ -153,9 +162,6 @@ class Recorder:
         self._hurry.set()
         if self._work is not None:
             await self._work
-
-    def _sampled(self, decision_id: str) -> bool:
-        return int(decision_id[-8:], 16) < self._share * 2**32
 
     def _record(self, decision: "Decision", answer: bytes) -> Record:
         return Record(
@@ -185,8 +191,10 @@ class Recorder:
         """Write some of what is waiting; a store that is away loses it."""
         batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
         by_snapshot: dict[str, dict[str, bytes]] = {}
-        for decision_id, record in batch:
-            by_snapshot.setdefault(record.snapshot, {})[decision_id] = record.pack()
+        for decision, answer in batch:
+            await asyncio.sleep(0)  # others may be waiting for a decision
+            packed = self._record(decision, answer).pack()
+            by_snapshot.setdefault(decision.snapshot.version, {})[decision.decision_id] = packed
         for version, records in by_snapshot.items():
             try:
                 if not await self._records.keep(version, records):
