@@ -13,7 +13,7 @@ from feature_store.documents import WorkspaceError
 from models.errors import ModelError, ModelRefused, PreloadRefused
 from models.listing import ListedVersion, listed
 from service.api.problems import Problem
-from service.api.schemas import ProblemView, VersionsView
+from service.api.views import ProblemView, VersionsView
 from service.runtime.faults import Fault
 from service.runtime.service import Service
 from service.workspace.trials import challenging

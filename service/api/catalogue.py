@@ -11,9 +11,10 @@ from starlette.responses import Response
 from feature_store.documents import Problem as Finding
 from feature_store.feature import iso_timestamp
 from service import clock
+from service.api.bodies import FilesBody
 from service.api.problems import Problem
 from service.api.routes import Encoded, parse, read_body
-from service.api.schemas import CheckedView, FilesBody, FindingView, ProblemView
+from service.api.views import CheckedView, FindingView, ProblemView
 from service.decisioning.catalogue import Action, Catalogue, Channel, Treatment
 from service.runtime.checking import BadArchive, check, unpacked
 

@@ -9,10 +9,11 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import Response
 
 from feature_store.store import InvalidFeatures, StoreUnavailable
+from service.api.bodies import ConsentsBody, CustomerBody, CustomerId
 from service.api.decisions import PROBLEMS
 from service.api.problems import Problem, faults_of, invalid_body, store_unavailable
 from service.api.routes import Encoded, RawBodyRoute
-from service.api.schemas import ConsentsBody, CustomerBody, CustomerId, CustomerView, ProblemView
+from service.api.views import CustomerView, ProblemView
 from service.runtime.faults import Fault
 
 

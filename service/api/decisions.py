@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from service.api.bodies import DecisionBatchBody, DecisionBody
 from service.api.desk import BODY, PATH
 from service.api.encoding import encode
 from service.api.problems import OVERLOADED, Problem, faults_of, invalid_body
 from service.api.routes import Encoded, RawBodyRoute
-from service.api.schemas import DecisionBatchBody, DecisionBatchView, DecisionBody, DecisionView, ProblemView
+from service.api.views import DecisionBatchView, DecisionView, ProblemView
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
 from service.runtime.faults import Fault

@@ -5,10 +5,10 @@ from typing import Protocol
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
+from service.api.bodies import DecisionBody
 from service.api.encoding import DecisionEncoder
 from service.api.problems import OVERLOADED, Problem, invalid_body
 from service.api.routes import Encoded, parse
-from service.api.schemas import DecisionBody
 from service.observability.http import count_request
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision

@@ -69,7 +69,7 @@ class _Timings(msgspec.Struct, gc=False):
 
 
 class _Answer(msgspec.Struct, gc=False):
-    """`schemas.DecisionView` in the form that encodes fastest."""
+    """`views.DecisionView` in the form that encodes fastest."""
 
     decision_id: str
     customer_id: str | None

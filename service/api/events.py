@@ -5,11 +5,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from feature_store.store import StoreUnavailable
+from service.api.bodies import EventBodies, EventBody
 from service.api.decisions import PROBLEMS
 from service.api.problems import OVERLOADED, store_unavailable
 from service.api.routes import Encoded, RawBodyRoute
 from service.api.rows import Rows
-from service.api.schemas import EventBodies, EventBody, EventReceiptView
+from service.api.views import EventReceiptView
 from service.runtime.batching import Overloaded
 from service.runtime.faults import MOST_WARNINGS
 

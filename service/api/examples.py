@@ -8,8 +8,8 @@ from starlette.datastructures import State
 
 from feature_store.schema import Feature, FeatureType, Source
 from service import clock
+from service.api.bodies import MAX_DEADLINE_MS, DecisionBody
 from service.api.encoding import DecisionEncoder
-from service.api.schemas import MAX_DEADLINE_MS, DecisionBody
 from service.runtime.service import Service
 from service.runtime.tokens import Grant
 

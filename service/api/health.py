@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from service.api.problems import Problem
-from service.api.schemas import ProblemView, VersionsView
+from service.api.views import ProblemView, VersionsView
 from service.observability.metrics import exposition
 
 RETRY = {"Retry-After": "1"}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from service.api.bodies import Misfit
 from service.api.problems import Problem, faults_of, invalid_body
-from service.api.schemas import Misfit
 from service.runtime.faults import Fault
 
 
