@@ -2,11 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-
-import numpy as np
-from numpy.typing import NDArray
 
 from feature_store.store import CustomerRows
 from service import clock
@@ -18,21 +15,19 @@ from service.runtime.bringing import Bringer
 from service.runtime.budgets import Ledger
 from service.runtime.chosen import Chosen
 from service.runtime.decision import (
-    FEATURES_INCOMPLETE,
     FEATURES_TIMEOUT,
     FEATURES_UNAVAILABLE,
-    SCORING_DEADLINE,
     Decision,
 )
 from service.runtime.drift import Drift
+from service.runtime.due import Due
 from service.runtime.events import EventIntake
 from service.runtime.features import FeatureReader, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
 from service.runtime.movements import Movements
-from service.runtime.offers import OFFERS_UNAVAILABLE
-from service.runtime.pending import Pending, Waiting, columns, contacts_for, fitting, random_ids
+from service.runtime.pending import Pending, Waiting, fitting, random_ids
 from service.runtime.requests import DecisionRequest, InvalidRequest
 from service.runtime.reservations import claimed
 from service.runtime.responses import Responses
@@ -204,61 +199,36 @@ class Decider:
                 if rows is not None and len(asked) < len(keys):
                     rows = rows.take(asked)
                 missing = () if rows is not None else (FEATURES_UNAVAILABLE,)
-                await self._decide(live, waiting, rows, missing, read_seconds, release)
+                await self._decide(live, Due(waiting, rows, missing, read_seconds), release)
                 return
             now = time.perf_counter()
-            due = [pending for pending in waiting if pending.read_until <= now]
-            await self._decide(live, due, None, (FEATURES_TIMEOUT,), read_seconds, release)
+            late = [pending for pending in waiting if pending.read_until <= now]
+            if late:
+                await self._decide(live, Due(late, None, (FEATURES_TIMEOUT,), read_seconds), release)
             asked = [row for row, pending in zip(asked, waiting, strict=True) if pending.read_until > now]
             waiting = [pending for pending in waiting if pending.read_until > now]
 
-    async def _decide(
-        self,
-        live: Live,
-        due: list[Pending],
-        rows: CustomerRows | None,
-        missing: tuple[str, ...],
-        read_seconds: float,
-        release: Release,
-    ) -> None:
+    async def _decide(self, live: Live, due: Due, release: Release) -> None:
         """Decide what is due: for the customers of each challenger by itself, where there is any."""
         if not live.challengers:
-            await self._decide_alike(live, due, rows, missing, read_seconds, release)
+            await self._decide_alike(live, due, release)
             return
         lanes = [
-            self._decide_alike(
-                lane,
-                [due[place] for place in places],
-                None if rows is None else rows.take(places),
-                missing,
-                read_seconds,
-                release,
-            )
-            for lane, places in live.split([pending.request.customer_key for pending in due])
+            self._decide_alike(lane, due.take(places), release)
+            for lane, places in live.split(due.customer_keys)
         ]
         for failure in await asyncio.gather(*lanes, return_exceptions=True):
             if failure is not None:
                 raise failure
 
-    async def _decide_alike(
-        self,
-        live: Live,
-        due: list[Pending],
-        rows: CustomerRows | None,
-        missing: tuple[str, ...],
-        read_seconds: float,
-        release: Release,
-    ) -> None:
-        if not due:
-            return
+    async def _decide_alike(self, live: Live, due: Due, release: Release) -> None:
         timer, now, snapshot = StageTimer(), clock.now(), live.snapshot
-        contacts = contacts_for(snapshot, due, rows)
-        batch = columns(live, due, rows, contacts, now)
-        decisions = self._ledger.decide(snapshot, batch, _real(due), timer.done)
+        contacts = due.contacts(snapshot)
+        batch = due.batch(live, contacts, now)
+        decisions = self._ledger.decide(snapshot, batch, due.real, timer.done)
         finished = time.perf_counter()
         self._reserve += 0.1 * (min(timer.total, MAX_RESERVE) - self._reserve)
-        known = [False] * len(due) if rows is None else rows.known.tolist()
-        degraded = _degraded(live, due, rows, batch.scored, missing)
+        known, degraded = due.known, due.degraded(snapshot, batch.scored)
         arms = _arms(live, decisions.assigned)
         scoring = timer.seconds[Stage.PROPENSITY]
         chosen = Chosen(decisions)
@@ -273,22 +243,22 @@ class Decider:
                 known=known[row],
                 degraded=degraded[row],
                 decided_at=now,
-                features_seconds=read_seconds,
+                features_seconds=due.read_seconds,
                 scoring_seconds=scoring,
                 total_seconds=finished - pending.arrived,
                 account_id=contacts.account_ids[row] if contacts else None,
                 experiments=arms[row][0],
                 arm=arms[row][1],
             )
-            for row, pending in enumerate(due)
+            for row, pending in enumerate(due.requests)
         ]
         claims = {}
         if contacts is not None and snapshot.contact.reserving:
-            claims = claimed(answers, contacts, [pending.written_until for pending in due])
+            claims = claimed(answers, contacts, [pending.written_until for pending in due.requests])
         with _holding_back(release):
-            await self._leaving.leave(live.store, due, answers, claims)
+            await self._leaving.leave(live.store, due.requests, answers, claims)
         await asyncio.sleep(0)  # the answers leave first
-        self._account(live, answers, rows, timer)
+        self._account(live, answers, due.rows, timer)
 
     def _account(
         self, live: Live, answers: Sequence[Decision], rows: CustomerRows | None, timer: StageTimer
@@ -318,31 +288,6 @@ def _holding_back(release: Release) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _real(due: Iterable[Pending]) -> NDArray[np.bool_]:
-    """Which requests are no dry runs."""
-    return np.array([not pending.request.dry_run for pending in due], dtype=np.bool_)
-
-
-def _degraded(
-    live: Live,
-    due: Sequence[Pending],
-    rows: CustomerRows | None,
-    scored: NDArray[np.bool_],
-    missing: tuple[str, ...],
-) -> list[tuple[str, ...]]:
-    """What was not known of each request: what is `missing` for all of them, and what only for some."""
-    faults = [(SCORING_DEADLINE, ~scored)]
-    if live.snapshot.offers:
-        faults.insert(0, (OFFERS_UNAVAILABLE, np.ones_like(scored) if rows is None else rows.unread))
-    if rows is not None:
-        faults.insert(0, (FEATURES_INCOMPLETE, rows.incomplete))
-    degraded = [missing + pending.degraded for pending in due]
-    for what, hit in faults:
-        for row in hit.nonzero()[0].tolist():
-            degraded[row] += (what,)
-    return degraded
 
 
 def _arms(live: Live, assigned: Assigned) -> list[tuple[Mapping[str, str], str]]:

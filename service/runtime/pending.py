@@ -1,28 +1,15 @@
-"""Requests that wait for their answer, and the batch that they become."""
+"""Requests that wait for their answer."""
 
 import os
 import struct
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from feature_store.event import Event
-from feature_store.offers import FIELD as OFFERS
-from feature_store.offers import unpack_offers
-from feature_store.store import CustomerRows
-from service.decisioning.batch import Batch
-from service.decisioning.draws import keys_of
-from service.decisioning.snapshot import Snapshot
-from service.runtime.contacts import BatchContacts
 from service.runtime.decision import Decision
 from service.runtime.live import Live
-from service.runtime.offers import binding
 from service.runtime.requests import CheckedRequest, DecisionRequest, InvalidRequest
-from service.runtime.units import account_units
 
 Identity = tuple[str, int]
 """The id of a decision, and its lower 64 bits."""
@@ -103,69 +90,3 @@ def random_ids() -> Iterator[Identity]:
         for at, seed in zip(range(0, len(hex_), 32), halves[1::2], strict=True):
             start, end = hex_[at : at + 16], hex_[at + 16 : at + 32]
             yield f"{start[:8]}-{start[8:12]}-{start[12:]}-{end[:4]}-{end[4:]}", seed
-
-
-def contacts_for(snapshot: Snapshot, due: list[Pending], rows: CustomerRows | None) -> BatchContacts | None:
-    """The contacts of the requests; None where no policy counts them."""
-    if not snapshot.contact.frequencies:
-        return None
-    return BatchContacts([p.request for p in due], rows, snapshot.contact.reads_accounts)
-
-
-def columns(
-    live: Live,
-    due: list[Pending],
-    rows: CustomerRows | None,
-    contacts: BatchContacts | None,
-    now: float,
-) -> Batch:
-    """The requests as columns: stored features under the context, defaults where both are silent."""
-    snapshot, catalogue, experiments = live.snapshot, live.snapshot.catalogue, live.snapshot.experiments
-    consents, promises = None, None
-    if rows is None:
-        X = np.full((len(due), snapshot.schema.width), np.nan)
-    else:
-        X = rows.X.copy()
-        consents = live.consents.decode(rows.consents)
-        if snapshot.offers:
-            promises = binding(snapshot, [unpack_offers(kept, now) for kept in rows.also[OFFERS]], now)
-    _put(X, [pending.fit.context for pending in due])
-    np.copyto(X, snapshot.schema.defaults, where=np.isnan(X))
-    limits = np.zeros((len(due), len(catalogue.slots)), dtype=np.int32)
-    _put(limits, [pending.fit.slots for pending in due])
-    deadlines = np.array([pending.deadline for pending in due])
-    channel, scored = np.array([p.fit.channel for p in due], dtype=np.intp), deadlines > time.perf_counter()
-    learned = live.learned
-    return Batch(
-        X=X,
-        now=np.full(len(due), now),
-        channel=channel,
-        limits=limits,
-        scored=scored,
-        excluded=_excluded(due, len(catalogue.actions)),
-        consents=consents,
-        promises=promises,
-        touches=contacts.of_customers() if contacts else None,
-        account_touches=contacts.of_accounts() if contacts and contacts.by_account else None,
-        seeds=np.array([p.seed for p in due], np.uint64) if snapshot.leaves_to_chance else None,
-        units=keys_of([p.request.customer_key for p in due]) if experiments.needs_units else None,
-        account_units=account_units([p.request for p in due], rows) if experiments.needs_accounts else None,
-        corrections=None if learned is None else learned.for_batch(channel, scored),
-        known=None if learned is None else learned.known.take(channel, axis=0),
-    )
-
-
-def _put(matrix: NDArray[Any], entries: Sequence[Sequence[tuple[int, float]]]) -> None:
-    """Write the (column, number) pairs of each row into a matrix."""
-    width = matrix.shape[1]
-    places = [row * width + column for row, found in enumerate(entries) for column, _ in found]
-    matrix.reshape(-1)[places] = [number for found in entries for _, number in found]
-
-
-def _excluded(due: list[Pending], actions: int) -> NDArray[np.bool_] | None:
-    if not any(pending.fit.excluded for pending in due):
-        return None
-    excluded = np.zeros((len(due), actions), dtype=np.bool_)
-    for row, pending in enumerate(due):
-        excluded[row, list(pending.fit.excluded)] = True
-    return excluded
