@@ -293,16 +293,15 @@ class LogFolder:
             _sync(place.parent)
         return True
 
-    def clean(self, table: LogTable, hour: Hour, before: float) -> None:
+    def clean(self, table: LogTable, hour: Hour, before: float) -> bool:
         """Take away what crashes have left: files that others stand in for, and files begun before that
-        moment, in epoch seconds, and never completed."""
+        moment, in epoch seconds, and never completed. Returns whether it was possible now."""
         folder = self.path / table.name / hour.path
         for partial in folder.glob(f"*{PARTIAL}"):
             if partial.stat().st_mtime < before:
                 partial.unlink(missing_ok=True)
         _, replaced = self._listed(table, hour)
-        if replaced:
-            self.replace(replaced, replaced[0].path, None)
+        return not replaced or self.replace(replaced, replaced[0].path, None)
 
 
 def stage(

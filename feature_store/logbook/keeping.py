@@ -42,10 +42,7 @@ async def keep_log(url: str, path: Path, stop: asyncio.Event) -> None:
                 log.warning("log_not_written", reason=str(error))
             if time.monotonic() >= upkeep_at:
                 upkeep_at = time.monotonic() + UPKEEP_EVERY
-                try:
-                    await keep_up(client, folder)
-                except (StoreUnavailable, OSError, BadLog) as error:
-                    log.warning("log_not_kept_up", reason=str(error))
+                await _keep_up_or_say_why(client, folder)
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY):
                     await stop.wait()
@@ -53,6 +50,16 @@ async def keep_log(url: str, path: Path, stop: asyncio.Event) -> None:
         await consumer.leave()
     finally:
         await client.close()
+
+
+async def _keep_up_or_say_why(client: Client, folder: LogFolder) -> None:
+    try:
+        done = await keep_up(client, folder)
+    except (StoreUnavailable, OSError, BadLog) as error:
+        log.warning("log_not_kept_up", reason=str(error))
+    else:
+        for reason in done.damaged:
+            log.warning("log_not_kept_up", reason=reason)
 
 
 async def drain_log(url: str, path: Path, claim_after: float = CLAIM_AFTER) -> Consumer:
@@ -77,7 +84,7 @@ async def keep_up(client: Client, folder: LogFolder, quiet: float = QUIET) -> Up
     """Merge the files of past hours, and take erased customers out of all of them.
 
     Raises:
-        StoreUnavailable: who was erased is not known. BadLog: a file can't be used.
+        StoreUnavailable: who was erased is not known. BadLog: a folder is no hour's.
     """
     done = Upkeep()
     with folder.keeping_up() as alone:
@@ -95,7 +102,7 @@ async def _erase(client: Client, folder: LogFolder, done: Upkeep) -> None:
     due = await erasures.all()
     if due:
         erase(folder, due, done)
-        if not done.postponed:
+        if not (done.postponed or done.damaged):
             waiting = [await backlog(client, key) for key in (DECISION_LOG, OUTCOME_LOG)]
             before = min([time.time() - LATE, *(one.oldest for one in waiting if one.oldest is not None)])
             await erasures.forget({id_: moment for id_, moment in due.items() if moment < before})

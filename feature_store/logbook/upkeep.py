@@ -1,7 +1,8 @@
 """Upkeep of the log's files: the small ones of past hours become one, and erased customers go out of all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from feature_store.logbook.folder import LogFile, LogFolder, identities, stage
+from feature_store.logbook.folder import BadLog, LogFile, LogFolder, identities, stage
 from feature_store.logbook.tables import TABLES, LogTable
 
 QUIET = 600.0
@@ -24,13 +25,15 @@ STALE = 3600.0
 @dataclass
 class Upkeep:
     """What was done: files before and after a merge, rows that were there twice, rows of erased customers,
-    and whether something has to wait because the log is being read, or rewritten by another."""
+    whether something has to wait because the log is being read, or rewritten by another, and what is wrong
+    with files that can't be used: their hours stay as they are."""
 
     merged: int = 0
     into: int = 0
     duplicates: int = 0
     erased: int = 0
     postponed: bool = False
+    damaged: list[str] = field(default_factory=list)
 
 
 def compact(folder: LogFolder, now: float, quiet: float, done: Upkeep) -> None:
@@ -40,18 +43,13 @@ def compact(folder: LogFolder, now: float, quiet: float, done: Upkeep) -> None:
         for hour in folder.hours(table):
             if hour.ends_at > now:
                 continue
-            folder.clean(table, hour, now - STALE)
-            files = folder.files(table, hour)
-            if len(files) < 2 or max(file.path.stat().st_mtime for file in files) > now - quiet:
-                continue
-            for together in _alike(files):
-                keep = _first_of_each(together, table)
-                if _rewrite(folder, table, together, keep):
-                    done.merged += len(together)
-                    done.into += 1
-                    done.duplicates += int(sum((~kept).sum() for kept in keep))
-                else:
-                    done.postponed = True
+            with _by_itself(done):
+                if not folder.clean(table, hour, now - STALE):
+                    done.postponed = True  # a merge would take away who says that they do not count
+                    continue
+                files = folder.files(table, hour)
+                if len(files) > 1 and max(file.path.stat().st_mtime for file in files) <= now - quiet:
+                    _merge(folder, table, files, done)
 
 
 def erase(folder: LogFolder, customers: Mapping[bytes, float], done: Upkeep) -> None:
@@ -61,17 +59,39 @@ def erase(folder: LogFolder, customers: Mapping[bytes, float], done: Upkeep) -> 
     until = pa.array([datetime.fromtimestamp(moment, UTC) for moment in customers.values()])
     for table in TABLES.values():
         for hour in folder.hours(table):
-            for file in folder.files(table, hour):
-                rows = file.read(["customer_id", table.known_at])
-                places: Any = pc.index_in(rows.column("customer_id").cast(pa.binary()), value_set=ids)
-                gone = pc.less_equal(rows.column(table.known_at), until.take(places.combine_chunks()))
-                keep = ~gone.fill_null(False).to_numpy()
-                if keep.all():
-                    continue
-                if _rewrite(folder, table, [file], [keep]):
-                    done.erased += int((~keep).sum())
-                else:
-                    done.postponed = True
+            with _by_itself(done):
+                for file in folder.files(table, hour):
+                    rows = file.read(["customer_id", table.known_at])
+                    places: Any = pc.index_in(rows.column("customer_id").cast(pa.binary()), value_set=ids)
+                    gone = pc.less_equal(rows.column(table.known_at), until.take(places.combine_chunks()))
+                    keep = ~gone.fill_null(False).to_numpy()
+                    if keep.all():
+                        continue
+                    if _rewrite(folder, table, [file], [keep]):
+                        done.erased += int((~keep).sum())
+                    else:
+                        done.postponed = True
+
+
+@contextmanager
+def _by_itself(done: Upkeep) -> Iterator[None]:
+    """A file that can't be used holds up its own hour, and no other."""
+    try:
+        yield
+    except BadLog as error:
+        if str(error) not in done.damaged:
+            done.damaged.append(str(error))
+
+
+def _merge(folder: LogFolder, table: LogTable, files: Sequence[LogFile], done: Upkeep) -> None:
+    for together in _alike(files):
+        keep = _first_of_each(together, table)
+        if _rewrite(folder, table, together, keep):
+            done.merged += len(together)
+            done.into += 1
+            done.duplicates += int(sum((~kept).sum() for kept in keep))
+        else:
+            done.postponed = True
 
 
 def _alike(files: Sequence[LogFile]) -> Iterator[list[LogFile]]:
@@ -79,7 +99,7 @@ def _alike(files: Sequence[LogFile]) -> Iterator[list[LogFile]]:
     groups: dict[str, list[LogFile]] = {}
     for file in files:
         if file.path.stat().st_size < LARGE:
-            groups.setdefault(file.schema.to_string(), []).append(file)
+            groups.setdefault(file.schema.remove_metadata().to_string(), []).append(file)
     for group in groups.values():
         together: list[LogFile] = []
         size = 0

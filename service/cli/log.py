@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from feature_store.client import connect
-from feature_store.logbook.folder import LogFolder
+from feature_store.logbook.folder import BadLog, LogFolder
 from feature_store.logbook.keeping import TIMEOUT, drain_log, keep_log, keep_up
 from feature_store.logbook.tables import TABLES
 from feature_store.logbook.upkeep import Upkeep
@@ -57,7 +57,10 @@ def log(
             if consumer.unreadable:
                 out.print(f"{consumer.unreadable:,} entries can't be read, and stay in the store")
         if compact:
-            out.print(f"{place}: {_summary(asyncio.run(_upkeep(url, place)))}")
+            done = asyncio.run(_upkeep(url, place))
+            out.print(f"{place}: {_summary(done)}")
+            if done.damaged:
+                raise BadLog("\n".join(done.damaged))
         if not (once or compact):
             err.print(f"Writing the log into {place}")
             asyncio.run(_until_stopped(url, place))

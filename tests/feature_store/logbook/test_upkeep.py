@@ -14,13 +14,15 @@ from structlog.testing import capture_logs
 from feature_store.client import connect
 from feature_store.decision_log import DecisionLog
 from feature_store.embedded import EmbeddedStore
+from feature_store.erasures import Erasures
 from feature_store.logbook.folder import LogFolder
-from feature_store.logbook.keeping import keep_log
+from feature_store.logbook.keeping import keep_log, keep_up
 from feature_store.logbook.reading import open_log
 from feature_store.logbook.rows import decision_rows, offer_rows, outcome_rows
 from feature_store.logbook.tables import DECISIONS, OFFERS, OUTCOMES, VERSION_KEY, LogTable
 from feature_store.logbook.upkeep import STALE, Upkeep, compact, erase
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
+from feature_store.store import CustomerStore
 
 from .conftest import NOON, SCHEMA, entry, outcome
 
@@ -182,6 +184,33 @@ def test_the_version_of_the_columns_stays_with_a_merged_file(folder: LogFolder) 
     compact(folder, later(), 0.0, Upkeep())
     for path in paths(folder, OUTCOMES):
         assert (pq.read_metadata(path).metadata or {})[VERSION_KEY] == b"1"
+
+
+def test_a_damaged_file_holds_up_its_own_hour_and_who_was_erased_stays_on_the_list(
+    folder: LogFolder, tmp_path: Path
+) -> None:
+    damaged = paths(folder, DECISIONS)[0]
+    whole = damaged.read_bytes()
+
+    async def keep_after_erasing(url: str) -> tuple[Upkeep, dict[bytes, float]]:
+        store = CustomerStore(connect(url, timeout=30), SCHEMA)
+        try:
+            await store.delete("c-d0-1-0", now=NOON + 7200)
+            await store.delete("c-d1-1-0", now=NOON + 7200)
+            return await keep_up(store.client, folder, quiet=0.0), await Erasures(store.client).all()
+        finally:
+            await store.close()
+
+    with EmbeddedStore(tmp_path / "store") as store:
+        damaged.write_bytes(whole[:100])
+        done, listed = asyncio.run(keep_after_erasing(store.url))
+        assert [str(damaged) in reason for reason in done.damaged] == [True]
+        assert (done.merged, done.into) == (30, 5), "all hours but the one with the damaged file"
+        assert set(listed) == {b"c-d0-1-0", b"c-d1-1-0"}
+        damaged.write_bytes(whole)
+        done, listed = asyncio.run(keep_after_erasing(store.url))
+        assert (done.damaged, done.merged, listed) == ([], 6, {})
+    assert not {"c-d0-1-0", "c-d1-1-0"} & set(ids(folder, column="customer_id"))
 
 
 def test_a_damaged_file_is_told_by_upkeep_and_keeps_nothing_from_being_written(

@@ -63,6 +63,21 @@ def test_what_is_in_the_store_goes_into_files_and_is_joined(data: Path) -> None:
         assert "2 rows" in run("labels", TELCO, data / "labels.parquet")
 
 
+def test_a_damaged_file_fails_a_compaction_that_names_it(data: Path) -> None:
+    with EmbeddedStore(data / "store") as store:
+        asyncio.run(fill(store.url, ["d1"]))
+        run("log", "--once")
+        [damaged] = (data / "log" / "outcomes").rglob("*.parquet")
+        damaged.write_bytes(damaged.read_bytes()[:100])
+        asyncio.run(erase(store.url, "c-d1"))
+        result = CliRunner().invoke(app, ["log", "--compact"])
+    assert result.exit_code == 1
+    assert "2 rows of erased customers taken out" in result.output
+    assert f"{damaged}: can't be read as Parquet, it is damaged or cut off" in result.output.replace(
+        "\n", " "
+    )
+
+
 def test_a_folder_without_a_log_is_told(data: Path) -> None:
     result = CliRunner().invoke(app, ["labels", str(TELCO), str(data / "labels.parquet")])
     assert result.exit_code == 1
