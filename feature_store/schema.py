@@ -115,6 +115,13 @@ class FeatureSchema:
         """The features that are computed from events, in order."""
         return tuple(feature for feature in self.features if feature.aggregate is not None)
 
+    @cached_property
+    def counted_events(self) -> frozenset[str]:
+        """The names of the events that features are computed from."""
+        return frozenset(
+            name for f in self.aggregated if f.aggregate is not None for name in f.aggregate.events
+        )
+
     def definition(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """What makes stored values readable later: names, types, sources, levels and members, in order.
 

@@ -1,7 +1,9 @@
 """Events as channels report them, and what they are by our clock."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +16,9 @@ from service.runtime.faults import LONGEST_SHOWN, MOST_WARNINGS, Fault
 
 CLOCK_SKEW = 300.0
 """Seconds by which an event may lie ahead of our clock, when it has been corrected: it counts as of now."""
+
+ALMOST = 0.8
+"""How like another a name is that is taken for a typing error, from 0 to 1, as difflib has it."""
 
 
 class EventReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +108,20 @@ def unknown_traits(schema: FeatureSchema, traits: Iterable[str]) -> list[Fault]:
     if len(strangers) > MOST_WARNINGS:
         said.append(Fault("traits", f"{len(strangers) - MOST_WARNINGS} more are no profile features"))
     return said
+
+
+def misspelt(schema: FeatureSchema, event: str) -> list[Fault]:
+    """What is said of a name that is almost that of an event which features count. Others may be as they
+    are: a channel reports more than what is counted."""
+    meant = None if event in schema.counted_events else _almost(event, schema.counted_events)
+    return [] if meant is None else [Fault("event", f"no feature counts it; did you mean '{meant}'?")]
+
+
+@lru_cache(maxsize=1024)  # a channel sends the same few names all day
+def _almost(name: str, names: frozenset[str]) -> str | None:
+    lower = {known.lower(): known for known in sorted(names)}
+    close = difflib.get_close_matches(name[:LONGEST_SHOWN].lower(), lower, n=1, cutoff=ALMOST)
+    return lower[close[0]] if close else None
 
 
 def _trait_faults(schema: FeatureSchema, traits: Mapping[str, Any]) -> Iterator[Fault]:

@@ -11,7 +11,14 @@ from feature_store.events import Applied
 from feature_store.store import CustomerStore
 from service import clock
 from service.observability import metrics
-from service.runtime.event_reports import EventReport, Refused, fitting_traits, received, unknown_traits
+from service.runtime.event_reports import (
+    EventReport,
+    Refused,
+    fitting_traits,
+    misspelt,
+    received,
+    unknown_traits,
+)
 from service.runtime.faults import Fault
 from service.runtime.intake import Intake
 
@@ -90,6 +97,8 @@ class EventIntake:
             Fault(f"properties.{misfit.property}", f"{misfit.message}; left out of {misfit.feature}")
             for misfit in applied.misfits
         ]
+        if event.type == TRACK:
+            said += misspelt(self.store.schema, event.event)
         return said + unknown_traits(self.store.schema, event.traits) if event.traits else said
 
     async def drain(self) -> None:

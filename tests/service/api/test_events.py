@@ -208,6 +208,18 @@ def test_a_property_that_does_not_fit_is_left_out_with_a_warning(client: httpx.C
     assert behaviour(client, "ev-7")["spent_90d"] == 0
 
 
+def test_a_name_that_is_almost_that_of_a_counted_event_is_taken_in_with_a_warning(
+    client: httpx.Client,
+) -> None:
+    names = ["page_veiw", "Page_view", "case_opened", "page_view"]
+    answer = post(client, [view(str(place), "ev-31", event=name) for place, name in enumerate(names)])
+    assert answer["accepted"] == 4
+    assert answer["warnings"] == [
+        f"[{place}].event: no feature counts it; did you mean 'page_view'?" for place in (0, 1)
+    ]
+    assert behaviour(client, "ev-31")["views_30m"] == 1
+
+
 def test_events_of_a_decision_are_seen_by_it_and_counted_once(client: httpx.Client) -> None:
     bare = {key: value for key, value in view("1", None).items() if key != "timestamp"}
     assert seen(client, customer_id="ev-8", events=[bare]) == 1
