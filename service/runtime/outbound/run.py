@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 from feature_store.columns import TableError
 from feature_store.documents import WorkspaceError
@@ -63,7 +64,8 @@ def _decided(pool: ProcessPoolExecutor, todo: Iterator[Chunk], ahead: int) -> It
     """What comes of each chunk, as soon as it is done; so many of them are in memory at a time."""
     going: set[Future[Tally]] = set()
     for chunk in todo:
-        going.add(pool.submit(_work, chunk))
+        with _without_interrupts():
+            going.add(pool.submit(_work, chunk))
         if len(going) >= ahead:
             finished, going = wait(going, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in finished)
@@ -87,6 +89,18 @@ def _pool(order: Order, means: Means, parts: Parts, workers: int) -> Iterator[Pr
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal, and the run decides what it means: a process that is
+    started here never hears of it, from its first moment on. This one does, a little later."""
+    resource_tracker.ensure_running()  # would be started by the first process, and let interrupts in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Bench:
     """What a worker process has at hand. It is loaded with the first chunk, whose caller hears of faults."""
 
@@ -107,7 +121,6 @@ _benches: list[_Bench] = []
 
 def _begin(order: Order, means: Means, parts: Parts) -> None:
     """Make a process a worker that ends when the one that started it does, however that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the run decides what it means
     threading.Thread(target=_end_after_parent, daemon=True).start()
     _benches.append(_Bench(order, means, parts))
 

@@ -353,6 +353,32 @@ def interrupted(workspace: Path, customers: Path, out: Path) -> tuple[int, str]:
     return process.returncode, told
 
 
+def test_ctrl_c_while_workers_start_stops_a_run_in_order(
+    world: Workspace, many: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "service.cli.main", "batch", str(world.folder), str(many)]
+    command += [str(tmp_path / "out.parquet"), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    run_ = psutil.Process(process.pid)
+    while process.poll() is None and len(spawned(run_)) < 2:
+        time.sleep(0.01)
+    assert process.poll() is None, "the run was over before it had begun"
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+
+
+def spawned(process: psutil.Process) -> list[psutil.Process]:
+    """The workers that a run has started."""
+    found = []
+    for child in process.children():
+        with suppress(psutil.Error):
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child)
+    return found
+
+
 def test_ctrl_c_stops_a_run_and_says_how_it_goes_on(world: Workspace, many: Path, tmp_path: Path) -> None:
     outs = (tmp_path / f"out{attempt}.parquet" for attempt in range(10))
     ends = ((out, *interrupted(world.folder, many, out)) for out in outs)
