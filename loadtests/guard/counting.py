@@ -1,6 +1,8 @@
 """What runs under Callgrind: fixed batches through `decide`, between marks that make it write its counters.
 
 python -m loadtests.guard.counting WORLD CALLS SIZE...
+
+Without calls nothing is counted, but what had to be compiled is kept for the next time.
 """
 
 import gc
@@ -28,6 +30,8 @@ def main(world: Path, calls: int, sizes: list[int]) -> None:
         for batch in made[:WARM_UP]:
             decide(snapshot, batch)
         measured += made[WARM_UP:]
+    if not measured:
+        return
     gc.collect()
     gc.disable()
     _start_counting()

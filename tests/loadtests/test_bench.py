@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from loadtests.bench import command, measuring, page, sweeps, worlds
+from loadtests.bench import command, measuring, outbound, page, sweeps, worlds
 from loadtests.bench.command import Effort
 from loadtests.bench.figures import BARE, CONNECTIONS, SERVICE, USUAL, Figure, figures, more, rate, written
 from loadtests.bench.measuring import Loop, Reading, Readings, write_bodies
-from loadtests.bench.outbound import customers_a_second
+from loadtests.bench.outbound import outbound_seconds
 from loadtests.bench.report import Report
 from loadtests.bench.servers import Site
 from loadtests.bench.sweeps import Point
@@ -195,7 +195,16 @@ def test_bodies_are_requests_about_the_customers_of_the_world(tmp_path: Path) ->
     assert {body["context"]["page"] for body in bodies} == {"home", "search", "product", "cart", "account"}
 
 
-def test_outbound_is_what_more_customers_cost(world: Path, tmp_path: Path) -> None:
-    assert customers_a_second(world, tmp_path, copies=100) > 0
-    small, large = (pq.read_table(tmp_path / f"answers-{times}.parquet") for times in (1, 100))
-    assert len(set(large["customer_id"].to_pylist())) == 100 * len(set(small["customer_id"].to_pylist()))
+def test_outbound_decides_for_each_copy_of_the_customers_of_a_world(world: Path, tmp_path: Path) -> None:
+    assert outbound_seconds(world, tmp_path, copies=3) > 0
+    found = set(pq.read_table(tmp_path / "answers-3.parquet")["customer_id"].to_pylist())
+    known = pq.read_table(world / "customers.parquet")["customer_id"].to_pylist()
+    assert found == {f"{customer}_{copy}" for customer in known for copy in range(3)}
+
+
+def test_outbound_is_what_more_customers_cost(monkeypatch: pytest.MonkeyPatch, world: Path) -> None:
+    customers, took = pq.read_metadata(world / "customers.parquet").num_rows, {1: 4.0, 11: 9.0}
+    monkeypatch.setattr(outbound, "outbound_seconds", lambda world, folder, copies: took[copies])
+    assert outbound.customers_a_second(world, world, copies=11) == customers * 10 / 5.0
+    took[11] = 3.9
+    assert outbound.customers_a_second(world, world, copies=11) is None
