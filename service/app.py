@@ -39,14 +39,15 @@ def create_app(settings: Settings | None = None, loaded: Loaded | None = None) -
         nonlocal loaded
         given, loaded = loaded, None  # once it is replaced, nothing holds on to it
         service = await start_service(chosen, given)
+        encoder = DecisionEncoder(service.signer, chosen.token_seconds)
+        desk = Desk(service, encoder)
         try:
-            app.state.service = service
-            app.state.encoder = DecisionEncoder(service.signer, chosen.token_seconds)
-            app.state.example_answer = await example_answer(service, app.state.encoder)
-            app.state.desk = Desk(service, app.state.encoder)
-            yield {DIRECT: app.state.desk}
+            app.state.service, app.state.encoder, app.state.desk = service, encoder, desk
+            app.state.example_answer = await example_answer(service, encoder)
+            yield {DIRECT: desk}
         finally:
             await service.stop()
+            desk.settle()
 
     app = FastAPIOffline(
         title="Arbiter",

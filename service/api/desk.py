@@ -1,5 +1,6 @@
 """Where decisions are asked for and answered, whichever way a request has come in."""
 
+from collections import Counter
 from typing import Protocol
 
 from pydantic import TypeAdapter
@@ -9,11 +10,13 @@ from service.api.bodies import DecisionBody
 from service.api.encoding import DecisionEncoder
 from service.api.problems import OVERLOADED, Problem, invalid_body
 from service.api.routes import Encoded, parse
-from service.observability.http import count_request
+from service.observability.http import count_requests
+from service.runtime.accounting import AT_ONCE, WITHIN
 from service.runtime.batching import Overloaded
 from service.runtime.decision import Decision
 from service.runtime.requests import InvalidRequest
 from service.runtime.service import Service
+from service.runtime.soon import Soon
 
 PATH = "/v1/decisions"
 BODY: TypeAdapter[DecisionBody] = TypeAdapter(DecisionBody)
@@ -41,6 +44,8 @@ class Desk:
     def __init__(self, service: Service, encoder: DecisionEncoder) -> None:
         self._service, self._encoder = service, encoder
         self.most = service.settings.max_body_bytes
+        self._ended = Counter[int]()
+        self._soon = Soon(self._count, at_once=AT_ONCE, within=WITHIN)
 
     def refusal(self) -> Response | None:
         """503 where there is no room. In an overload most requests are such, and everything that is done for
@@ -58,7 +63,17 @@ class Desk:
 
     def count(self, status: int) -> None:
         """Count a request that did not come from FastAPI."""
-        count_request(PATH, "POST", status)
+        self._ended[status] += 1
+        self._soon.add()
+
+    def settle(self) -> None:
+        """Count every request that has ended."""
+        self._soon.now()
+
+    def _count(self) -> None:
+        for status, number in self._ended.items():
+            count_requests(PATH, "POST", status, number)
+        self._ended.clear()
 
     def ask(self, body: DecisionBody, reply: Reply) -> None:
         """Answer a body."""

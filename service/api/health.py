@@ -48,4 +48,5 @@ async def ready(request: Request) -> Ready:
 async def metrics(request: Request) -> Response:
     """The sum over all workers."""
     request.app.state.service.refresh_metrics()
+    request.app.state.desk.settle()
     return Response(exposition(), media_type=CONTENT_TYPE_LATEST)

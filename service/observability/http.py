@@ -9,9 +9,9 @@ from service.observability.metrics import HTTP_REQUESTS
 _series = cache(HTTP_REQUESTS.labels)
 
 
-def count_request(route: str, method: str, status: int) -> None:
-    """Count one request, by its route's pattern: ids in paths never become labels."""
-    _series(route, method, status).inc()
+def count_requests(route: str, method: str, status: int, number: int = 1) -> None:
+    """Count requests, by their route's pattern: ids in paths never become labels."""
+    _series(route, method, status).inc(number)
 
 
 class CountRequests:
@@ -39,4 +39,4 @@ class CountRequests:
 
 
 def _count(scope: Scope, status: int) -> None:
-    count_request(getattr(scope.get("route"), "path", "none"), scope["method"], status)
+    count_requests(getattr(scope.get("route"), "path", "none"), scope["method"], status)

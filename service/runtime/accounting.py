@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from feature_store.store import CustomerRows
 from service.decisioning.stages import Stage
 from service.observability import metrics
 from service.runtime.offers import OFFERS_UNAVAILABLE
+from service.runtime.soon import Soon
 
 if TYPE_CHECKING:
     from service.runtime.decision import Decision
@@ -31,9 +31,9 @@ _offers = cache(metrics.OFFERS.labels)
 _missing = cache(metrics.FEATURE_MISSING.labels)
 
 
-AT_ONCE = 64
+AT_ONCE = 128
 """Decisions that are counted together, whatever batches they were made in."""
-WITHIN = 0.1
+WITHIN = 0.2
 """Seconds after which they are counted, however few they are."""
 
 
@@ -58,25 +58,20 @@ class Accounts:
     def __init__(self, responses: Responses) -> None:
         self._responses = responses
         self._open: list[Made] = []
-        self._number = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._soon = Soon(self._count, at_once=AT_ONCE, within=WITHIN)
 
     def add(self, made: Made) -> None:
         """Count some decisions soon."""
         self._open.append(made)
-        self._number += len(made.answers)
-        if self._number >= AT_ONCE:
-            self.settle()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(WITHIN, self.settle)
+        self._soon.add(len(made.answers))
 
     def settle(self) -> None:
         """Count what is not counted yet."""
-        if self._timer is not None:
-            self._timer.cancel()
-        made, self._open, self._number, self._timer = self._open, [], 0, None
-        if made:
-            _count(made, self._responses)
+        self._soon.now()
+
+    def _count(self) -> None:
+        made, self._open = self._open, []
+        _count(made, self._responses)
 
 
 def _count(made: Sequence[Made], responses: Responses) -> None:
