@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_store.lessons import Classroom
 from feature_store.offers import FIELD as OFFERS
 from feature_store.offers import unpack_offers
-from feature_store.store import CustomerRows, CustomerStore, connect
+from feature_store.store import CustomerRows, CustomerStore, StoreUnavailable, connect
+from service import clock
+from service.decisioning.adaptation import Learned, learned
 from service.decisioning.batch import Batch
 from service.decisioning.pipeline import Decisions
 from service.runtime.budgets import Ledger
@@ -33,13 +36,15 @@ from service.runtime.reservations import claimed
 from service.runtime.timing import StageTimer
 from service.runtime.units import account_units
 
+AWAY = "the store is away; the same command goes on from here"
 PATIENCE = 30.0
 """Seconds for which the store is waited for: nobody waits for one answer."""
 
 
 class ByStore:
-    """Decides by features, consents, contacts and promises that the store has, within volume limits that are
-    counted there; what has to be reserved or promised is, before the answer is taken.
+    """Decides by features, consents, contacts and promises that the store has, with propensities that follow
+    the outcomes there, within volume limits that are counted there; what has to be reserved or promised is,
+    before the answer is taken.
 
     A store that is away ends the run: who can't be decided for by what is known is decided for later.
     """
@@ -53,6 +58,9 @@ class ByStore:
         self._leaving = Leaving(self._ledger)
         channel = snapshot.catalogue.channel_index[audience.channel]
         self._checked = CheckedRequest(channel, tuple(audience.slots.items()))
+        self._classroom = Classroom(client)
+        self._seen: bytes | None = None
+        self._learned: Learned | None = None
         self._loop = asyncio.Runner()
 
     def collect(self, customers: Customers, answers: Answers) -> Accounts:
@@ -63,11 +71,25 @@ class ByStore:
         accounts: Accounts = []
         await self._ledger.adopt(self._snapshot)
         try:
+            await self._learn()
             for numbers, some in batches(customers, self._audience):
                 accounts += await self._batch(numbers, some, answers)
         finally:
             await self._ledger.stop()  # others may want what was not used
         return accounts
+
+    async def _learn(self) -> None:
+        """Take up what outcomes have taught by now: the same as the service."""
+        adaptation = self._snapshot.adaptation
+        if adaptation is None:
+            return
+        try:
+            found = await self._classroom.learned(self._seen)
+        except StoreUnavailable:
+            raise OutboundError(AWAY) from None
+        if found is not None:
+            self._seen, cells = found
+            self._learned = learned(adaptation, cells, self._snapshot.trained, clock.now())
 
     async def _batch(self, numbers: NDArray[np.intp], customers: Customers, answers: Answers) -> Accounts:
         if not len(customers):
@@ -102,7 +124,7 @@ class ByStore:
         read = self._reader.start(self._live.store, customers.ids, self._live.also, accounts)
         rows = None if read is None else await read
         if rows is None or rows.unread.any():
-            raise OutboundError("the store is away; the same command goes on from here")
+            raise OutboundError(AWAY)
         return rows
 
     def _columns(
@@ -118,7 +140,7 @@ class ByStore:
         if snapshot.offers:
             kept = [unpack_offers(offers, self._audience.now) for offers in rows.also[OFFERS]]
             promises = binding(snapshot, kept, self._audience.now)
-        batch = requests(customers, self._audience)
+        batch, knows = requests(customers, self._audience), self._learned
         return replace(
             batch,
             consents=self._live.consents.decode(list(rows.consents)),
@@ -126,6 +148,8 @@ class ByStore:
             touches=contacts.of_customers() if contacts else None,
             account_touches=contacts.of_accounts() if contacts and contacts.by_account else None,
             account_units=None if batch.account_units is None else account_units(asked, rows),
+            corrections=None if knows is None else knows.for_batch(batch.channel, batch.scored),
+            known=None if knows is None else knows.known.take(batch.channel, axis=0),
         )
 
     def _decisions(

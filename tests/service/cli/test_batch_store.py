@@ -1,5 +1,7 @@
 """`arbiter batch --source store`: outbound by what the store knows, and within what it counts."""
 
+import shutil
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 from feature_store.embedded import EmbeddedStore
 from service.cli.main import app
 from service.workspace.loading import Workspace
-from tests.service.conftest import Serve
+from tests.service.conftest import Serve, holding_customers
 
 FILES: dict[str, Any] = {
     "features.yaml": {
@@ -234,3 +236,42 @@ def test_a_store_that_is_away_stops_the_run_and_what_is_done_is_kept(
     assert "the store is away; the same command goes on from here" in result.output
     assert not out.exists()
     assert (tmp_path / "out.parquet.parts" / "order.json").exists()
+
+
+def test_propensities_are_corrected_by_outcomes_as_those_of_the_service_are(
+    world: Workspace, serve: Serve, tmp_path: Path, customer_ids: list[str]
+) -> None:
+    folder, asked = tmp_path / "following", customer_ids[:40]
+    shutil.copytree(world.folder, folder)
+    models = yaml.safe_load((folder / "models.yaml").read_text())
+    for model in models["models"].values():
+        model["adapts"] = {"half_life": 20, "prior": 5, "delay": 0}
+    (folder / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
+    pq.write_table(pa.table({"customer_id": asked}), tmp_path / "asked.parquet")
+    with (
+        holding_customers(world, tmp_path / "own-store") as store,
+        serve(workspace=folder, redis_url=store.url) as client,
+    ):
+
+        def corrections() -> dict[str, float]:
+            body = {"customer_id": asked[0], "channel": "email", "explain": "full", "dry_run": True}
+            candidates = client.post("/v1/decisions", json=body).json()["explanation"]
+            return {one["action"]: one["correction"] or 1.0 for one in candidates}
+
+        for person in asked:  # the channel shows what it offers, and nobody responds
+            answer = client.post("/v1/decisions", json={"customer_id": person, "channel": "email"})
+            assert answer.status_code == 200, answer.text
+        time.sleep(3.0)
+        learned = corrections()
+        assert min(learned.values()) < 0.999
+        words = ("batch", str(folder), str(tmp_path / "asked.parquet"), str(tmp_path / "out.parquet"))
+        options = ("--source", "store", "--redis-url", store.url, "--channel", "email")
+        result = CliRunner().invoke(app, [*words, *options])
+        assert result.exit_code == 0, result.output
+        body = {"channel": "email", "explain": "full", "dry_run": True}
+        for row in pq.read_table(tmp_path / "out.parquet").to_pylist():
+            if row["action"] is None:
+                continue
+            document = client.post("/v1/decisions", json=body | {"customer_id": row["customer_id"]}).json()
+            [found] = [one for one in document["explanation"] if one["action"] == row["action"]]
+            assert row["propensity"] == pytest.approx(found["propensity"], rel=1e-5)
