@@ -114,8 +114,11 @@ class Forest:
     def goes_right(self, node: int, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each value goes right at a node."""
         if len(self.categories[node]):
-            codes = np.where(np.isnan(values), -1.0, np.trunc(values))
-            right = ~np.isin(codes, self.categories[node])
+            left = self.categories[node]
+            is_left = np.zeros(int(left.max()) + 3, np.bool_)  # the last two: a higher code, and none at all
+            is_left[left] = True
+            codes = np.minimum(np.trunc(values), len(is_left) - 2)
+            right = ~is_left[np.where(codes >= 0.0, codes, -1.0).astype(np.intp)]
         else:
             right = np.where(np.isnan(values), self.nan_right[node], values > self.threshold[node])
         return right.astype(np.bool_)
