@@ -1,69 +1,88 @@
 """`arbiter`: the command line."""
 
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
 from service.cli.interrupts import stopped_at_once
 
-with stopped_at_once():
-    import typer
+MODULES = {
+    "run": "run",
+    "serve": "serve",
+    "explain": "explain",
+    "world": "world",
+    "load": "load",
+    "train": "train",
+    "import-model": "import_model",
+    "models": "models",
+    "promote": "models",
+    "rollback": "models",
+    "shadow": "models",
+    "challenge": "models",
+    "withdraw": "models",
+    "validate": "validate",
+    "diff": "diff",
+    "evaluate": "evaluate",
+    "simulate": "simulate",
+    "replay": "replay",
+    "batch": "batch",
+    "log": "log",
+    "labels": "labels",
+    "report": "report",
+    "bench": "bench",
+}
+"""The commands, in the order in which they are listed, each with its module in `service.cli`."""
 
-    from service.cli.batch import batch
-    from service.cli.bench import bench
-    from service.cli.diff import diff
-    from service.cli.evaluate import evaluate
-    from service.cli.explain import explain
-    from service.cli.import_model import import_model
-    from service.cli.labels import labels
-    from service.cli.load import load
-    from service.cli.log import log
-    from service.cli.models import challenge, models, promote, rollback, shadow, withdraw
-    from service.cli.replay import replay
-    from service.cli.report import report
-    from service.cli.run import run
-    from service.cli.serve import serve
-    from service.cli.simulate import simulate
-    from service.cli.train import train
-    from service.cli.validate import validate
-    from service.cli.world import world
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "bench": {
+        "add_help_option": False,
+        "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+    }
+}
+"""What is special about a command."""
 
-app = typer.Typer(
-    name="arbiter",
-    help="Real-time next best actions: one brain for marketing, sales and service.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for command in (
-    run,
-    serve,
-    explain,
-    world,
-    load,
-    train,
-    import_model,
-    models,
-    promote,
-    rollback,
-    shadow,
-    challenge,
-    withdraw,
-    validate,
-    diff,
-    evaluate,
-    simulate,
-    replay,
-    batch,
-    log,
-    labels,
-    report,
-):
-    app.command()(command)
-app.command(
-    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)(bench)
+
+class Imported(Mapping[str, Any]):
+    """The commands by their names, each imported when it is asked for: all together take seconds to load."""
+
+    def __getitem__(self, name: str) -> Any:
+        with stopped_at_once():
+            module = import_module(f"service.cli.{MODULES[name]}")
+        function: Callable[..., None] = getattr(module, name.replace("-", "_"))
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name, **SETTINGS.get(name, {}))(function)
+        return get_command(alone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+
+class Commands(TyperGroup):
+    """A group of commands that are imported one by one."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Imported()  # type: ignore[assignment]  # nothing is added to them
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def arbiter() -> None:
+    """Real-time next best actions: one brain for marketing, sales and service."""
 
 
 def main() -> None:
     """Entry point of the `arbiter` command."""
-    app()
+    app(prog_name="arbiter")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from service.cli import reference
 from service.observability.metrics import REGISTRY
-from service.runtime import bringing, decider, reservations
+from service.runtime import bringing, decider, due, reservations
 from service.runtime.outbound.rows import COLUMNS
 
 
@@ -50,7 +50,7 @@ def test_every_type_of_problem_that_the_code_answers_is_listed(root: Path) -> No
 
 
 def test_every_reason_for_a_degraded_decision_is_listed() -> None:
-    values = [value for module in (bringing, decider, reservations) for value in vars(module).values()]
+    values = [value for module in (bringing, decider, due, reservations) for value in vars(module).values()]
     codes = {value for value in values if isinstance(value, str) and ":" in value}
     assert {code for code in codes if re.fullmatch(r"[a-z]+:[a-z]+", code)} == set(reference.DEGRADED)
 
