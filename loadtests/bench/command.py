@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_store.embedded import EmbeddedStoreError
-from loadtests.bench.figures import BARE, SERVICE, USUAL, figures, more, rate
+from loadtests.bench.figures import BARE, CONNECTIONS, SERVICE, USUAL, figures, more, rate
 from loadtests.bench.measuring import Meter, Readings, Target, write_bodies
 from loadtests.bench.outbound import customers_a_second
 from loadtests.bench.page import PageUnfit, frame, write_page
@@ -46,7 +46,7 @@ class Effort:
 
 
 FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6, copies=51)
-QUICK = Effort((16, 64), rounds=2, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=4, copies=26)
+QUICK = Effort((CONNECTIONS,), rounds=3, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=3, copies=16)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
