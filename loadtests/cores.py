@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 PROC = Path("/proc")
 NAN = float("nan")
+
+Started = TypeVar("Started")
 
 
 def two_cores() -> tuple[int, int] | None:
@@ -30,6 +33,16 @@ def pinned(core: int | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def started_on(core: int | None, starting: AbstractContextManager[Started]) -> Iterator[Started]:
+    """What `starting` starts runs on that core, for as long as the context lasts; this process stays where it
+    is, and so does what it starts meanwhile."""
+    with ExitStack() as stack:
+        with pinned(core):
+            started = stack.enter_context(starting)
+        yield started
 
 
 def cpu_seconds(pid: int) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from feature_store.embedded import EmbeddedStore
 from loadtests.bench.contacts import write_contacts
 from loadtests.bench.worlds import BenchFailed, run
-from loadtests.cores import pinned
+from loadtests.cores import started_on
 from loadtests.metrics import degraded_share
 from loadtests.peers import usual
 from loadtests.peers.export import export_world, load_features
@@ -60,8 +60,8 @@ class Site:
             write_contacts(world, store.url)
             serve = ("serve", str(world), "--redis-url", store.url, "--workers", str(workers))
             data, log = self.folder / name / "data", self.folder / f"{name}.log"
-            with (
-                pinned(self.core),
+            with started_on(
+                self.core,
                 arbiter(
                     *serve,
                     data=data,
@@ -70,8 +70,8 @@ class Site:
                     within=READY_WITHIN,
                     under=self.under,
                     deadline_ms=DEADLINE_MS,
-                ) as server,
-            ):
+                ),
+            ) as server:
                 yield server
                 left_out = degraded_share(fetch(server.url, "/metrics").decode())
                 if left_out > MOST_DEGRADED:
@@ -86,5 +86,5 @@ class Site:
     @contextmanager
     def _python(self, name: str, port: int, *words: str) -> Iterator[Server]:
         log = self.folder / f"{name}.log"
-        with pinned(self.core), process([sys.executable, *words], log=log) as running:
+        with started_on(self.core, process([sys.executable, *words], log=log)) as running:
             yield wait_until_ready(running, port, "/health/ready", log, READY_WITHIN)

@@ -17,7 +17,7 @@ from loadtests.bench.figures import BARE, SERVICE, written
 from loadtests.bench.measuring import Meter, Middle, Readings, Target, write_bodies
 from loadtests.bench.servers import Site
 from loadtests.bench.worlds import BenchFailed, Size, prepare
-from loadtests.cores import pinned, two_cores
+from loadtests.cores import pinned, started_on, two_cores
 from loadtests.generators import best_generator
 from loadtests.peers.environments import NotInstalled, environment
 from loadtests.peers.export import export_world, load_features
@@ -87,7 +87,8 @@ class Ground:
         if peer.prepare:
             _prepare([at.python, "-m", f"loadtests.peers.{peer.prepare}", str(folder)], settings)
         log = folder / "server.log"
-        with pinned(self.core), process(peer.command(at), environment=settings, log=log) as running:
+        starting = process(peer.command(at), environment=settings, log=log)
+        with started_on(self.core, starting) as running:
             try:
                 ready = wait_until_ready(running, port, peer.ready, log, READY_WITHIN)
                 yield Target(Server(ready.url + peer.path, ready.pid), self._bodies(peer, folder))

@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from loadtests.cores import cpu_seconds, family, memory_mib, peak_mib, pinned, two_cores
+from loadtests.cores import cpu_seconds, family, memory_mib, peak_mib, pinned, started_on, two_cores
 
 MIB = 2**20
 PARENT = """
@@ -80,3 +81,23 @@ def test_a_process_that_is_gone_has_no_figures() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
     assert all(math.isnan(read(gone.pid)) for read in (cpu_seconds, memory_mib, peak_mib))
+
+
+@contextmanager
+def waiting() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that waits for a line."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as running:
+        yield running
+        running.kill()
+
+
+def test_who_starts_something_on_a_core_stays_where_they_are() -> None:
+    cores = two_cores()
+    if cores is None:
+        pytest.skip("there is one core only")
+    mine, theirs = cores
+    with pinned(mine):
+        with started_on(theirs, waiting()) as other:
+            assert os.sched_getaffinity(other.pid) == {theirs}
+            assert os.sched_getaffinity(0) == {mine}
+        assert os.sched_getaffinity(0) == {mine}
