@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
-from typer.main import get_command
-
 from service.cli.interrupts import stopped_at_once
+
+with stopped_at_once():
+    import typer
+    from typer.core import TyperGroup
+    from typer.main import get_command
 
 MODULES = {
     "run": "run",

@@ -43,10 +43,16 @@ def parent() -> Iterator[subprocess.Popen[str]]:
         running.kill()
 
 
-def test_what_is_started_while_pinned_stays_on_its_core() -> None:
-    cores = two_cores()
-    if cores is None:
+@pytest.fixture
+def cores() -> tuple[int, int]:
+    """Two cores that a test may choose."""
+    found = two_cores()
+    if found is None:
         pytest.skip("this machine has no two cores to choose")
+    return found
+
+
+def test_what_is_started_while_pinned_stays_on_its_core(cores: tuple[int, int]) -> None:
     before = os.sched_getaffinity(0)
     with pinned(cores[1]):
         assert os.sched_getaffinity(0) == {cores[1]}
@@ -91,10 +97,7 @@ def waiting() -> Iterator["subprocess.Popen[bytes]"]:
         running.kill()
 
 
-def test_who_starts_something_on_a_core_stays_where_they_are() -> None:
-    cores = two_cores()
-    if cores is None:
-        pytest.skip("there is one core only")
+def test_who_starts_something_on_a_core_stays_where_they_are(cores: tuple[int, int]) -> None:
     mine, theirs = cores
     with pinned(mine):
         with started_on(theirs, waiting()) as other:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -19,16 +18,6 @@ from loadtests.server import arbiter, free_port
 ROUNDS = 5
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """The median time that it takes."""
-    took = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return median(took)
-
-
 def ready(world: Path, folder: Path, redis_url: str) -> float:
     """Seconds from the command to the first answer of `/health/ready`."""
     began = time.perf_counter()
@@ -37,13 +26,19 @@ def ready(world: Path, folder: Path, redis_url: str) -> float:
         return time.perf_counter() - began
 
 
+def importing() -> float:
+    """Seconds for Python's modules alone."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import service.cli.serve, service.cli.worker"], check=True)
+    return time.perf_counter() - began
+
+
 def main(models: int) -> None:
     world = prepare(Size(models=models), Path(".arbiter") / "bench")
     with tempfile.TemporaryDirectory() as name, EmbeddedStore(Path(name) / "store") as store:
         ready(world, Path(name), store.url)  # what is compiled once, is by now
         took = median(ready(world, Path(name), store.url) for _ in range(ROUNDS))
-    importing = [sys.executable, "-c", "import service.cli.serve, service.cli.worker"]
-    modules = seconds(lambda: subprocess.run(importing, check=True))
+    modules = median(importing() for _ in range(ROUNDS))
     sys.stdout.write(f"{models} models: ready after {took:.1f} s, {modules:.1f} s of them Python's modules\n")
 
 
