@@ -1,4 +1,4 @@
-"""The log of decisions: what was decided, for whom and on what, one packed entry per batch.
+"""The log of decisions: what was decided, for whom and on what, some decisions in a packed entry.
 
 An entry is MessagePack in the field `decisions` of the stream `arb:decisions`. It names
 everything that it speaks of; what the numbers of X mean says the definition of its feature schema, which lies
@@ -17,8 +17,9 @@ from feature_store.vectors import schema_key
 
 DECISION_LOG = "arb:decisions"
 FIELD = "decisions"
-VERSION = 3
-"""Since 2 timestamps are told from the time of the decision on; since 3 there is what shadows have said."""
+VERSION = 4
+"""Since 2 timestamps are told from the time of the decision on; since 3 there is what shadows have said;
+since 4 the decisions of an entry need not be of one moment."""
 WITHIN = 5.0
 """Seconds for a write: nobody waits for it, and it may be megabytes."""
 
@@ -57,12 +58,12 @@ class Empty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Decisions that were made together, as columns: one element for each, where nothing else is said.
+    """Decisions of one snapshot, as columns: one element for each, where nothing else is said.
 
     version      of this form, one number
     software     the version of the service
     snapshot     of catalogue, features and models together; each has its own version, too
-    decided_at   epoch seconds, of all of them
+    decided_at   epoch seconds; until version 3 one number for all of them. `times` is the same for both
     columns      the names of the F columns of X
     timestamps   the columns of X that are seconds since the decision; until version 1 there were none, and
                  timestamps were epoch seconds, rounded to some minutes
@@ -80,7 +81,7 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: str
     features: str
     models: dict[str, str]
-    decided_at: float
+    decided_at: list[float] | float
     columns: tuple[str, ...]
     timestamps: tuple[int, ...] = ()
     X: bytes
@@ -101,11 +102,16 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.decision_id)
 
     @property
+    def times(self) -> NDArray[np.float64]:
+        """When each was decided, n, in epoch seconds."""
+        return np.broadcast_to(np.array(self.decided_at), len(self))
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """X, shape (n, F), with timestamps in whole epoch seconds."""
         X = np.frombuffer(self.X, "<f4").reshape(len(self), len(self.columns)).astype(np.float64)
         moments = list(self.timestamps)
-        X[:, moments] = np.rint(X[:, moments] + self.decided_at)
+        X[:, moments] = np.rint(X[:, moments] + self.times[:, None])
         return X
 
     def pack(self) -> bytes:

@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     )
     decision_log_length: Annotated[int, Field(ge=0)] = Field(
         20_000,
-        description="About how many entries of decisions (an entry is one batch) the store keeps until a "
-        "consumer has written them into files; older ones are lost then. 0: no log of decisions.",
+        description="About how many entries of decisions (one has some sixty, fewer where they are rare) the "
+        "store keeps until a consumer has written them into files; older ones are lost then. 0: no log.",
     )
     deadline_ms: Milliseconds = Field(
         50, description="By when a decision is answered if the request says nothing."

@@ -32,7 +32,7 @@ def decision_rows(entries: Sequence[DecisionEntry], schema: FeatureSchema) -> pa
     versions = ("software", "snapshot", "catalogue")
     made |= {name: _joined([getattr(entry, name)] * len(entry) for entry in entries) for name in versions}
     made |= {
-        "decided_at": times(np.repeat([entry.decided_at for entry in entries], list(map(len, entries)))),
+        "decided_at": times(np.concatenate([entry.times for entry in entries])),
         "experiments": [list(arms.items()) for entry in entries for arms in entry.experiments],
         "feature_schema": _joined([entry.features] * len(entry) for entry in entries),
         "models": _joined([list(entry.models.items())] * len(entry) for entry in entries),
@@ -70,9 +70,8 @@ def offer_rows(entries: Sequence[DecisionEntry]) -> pa.Table:
         for name in ("decision_id", "customer_id", "channel", "arm")
     }
     groups = [entry.actions[action] for entry in entries for action in entry.picks.action]
-    counts = [len(entry.picks.decision) for entry in entries]
     made |= {
-        "decided_at": times(np.repeat([entry.decided_at for entry in entries], counts)),
+        "decided_at": times(np.concatenate([entry.times[entry.picks.decision] for entry in entries])),
         "issue": [issue for issue, _ in groups],
         "group": [group for _, group in groups],
         "shadows": _joined(map(_shadows, entries)),

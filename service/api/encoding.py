@@ -215,7 +215,7 @@ class _Wording:
         self._adaptation = snapshot.adaptation
         self._bundles = snapshot.slate_policy.bundles
         self.versions = Raw(encode(snapshot.versions))
-        self.placements = [slot.placement.id for slot in snapshot.catalogue.slots]
+        self.placements = snapshot.catalogue.placement_ids
         self.no_actions = [_NoAction(no.reason, str(no.stage)) for no in snapshot.no_actions]
         self._said: dict[tuple[int, int], _Said] = {}
 

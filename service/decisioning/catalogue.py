@@ -113,6 +113,11 @@ class Catalogue:
         )
 
     @cached_property
+    def placement_ids(self) -> tuple[str, ...]:
+        """S: the placement of each slot."""
+        return tuple(slot.placement.id for slot in self.slots)
+
+    @cached_property
     def channel_index(self) -> Mapping[str, int]:
         return {channel.name: index for index, channel in enumerate(self.channels)}
 

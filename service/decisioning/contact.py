@@ -97,6 +97,10 @@ class Contact:
         """What the policies have counted for each request, where it is enough to matter."""
         return Cells.merged([counter.count(touches, batch) for counter, touches in self._histories(batch)])
 
+    def knows_all(self, batch: Batch) -> bool:
+        """Whether the whole history is known of everybody whose contacts are counted."""
+        return all(touches.complete for _, touches in self._histories(batch))
+
     def unknown(self, batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """n each: where a policy could not count because the history was unreadable, and where because it
         does not reach back far enough."""

@@ -44,8 +44,8 @@ class Touches:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether all is known of everybody, and everything can be reserved."""
-        return self.closed is None and bool(np.isneginf(self.since).all())
+        """Whether all is known of everybody."""
+        return bool(self.since.max(initial=-np.inf) == -np.inf)
 
     @cached_property
     def times(self) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ SEGMENT_MOVEMENTS = Counter(
 )
 LOG_ENTRIES = Gauge(
     "arbiter_log_entries",
-    "Entries in the store that no consumer has written into files yet; an entry is one batch.",
+    "Entries in the store that no consumer has written into files yet; an entry has several of a kind.",
     ["stream"],
     registry=REGISTRY,
     multiprocess_mode="livemax",

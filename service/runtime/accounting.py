@@ -97,7 +97,7 @@ def _count(made: Sequence[Made], responses: Responses) -> None:
 def _count_unknown(real: Sequence[Decision]) -> None:
     """Decisions in which a contact policy could not count."""
     contact, decisions = real[0].snapshot.contact, real[0].decisions
-    if not contact.frequencies:
+    if contact.knows_all(decisions.batch):
         return
     unreadable, full = contact.unknown(decisions.batch)
     rows = [answer.row for answer in real]
@@ -163,19 +163,24 @@ def _count_offers(real: Sequence[Decision]) -> None:
 
 def _count_features(made: Iterable[Made]) -> None:
     """What the store did not know of customers, and how old the rest was."""
-    ages, missing, unknown = list[float](), Counter[str](), 0
-    for answers, _, rows, stored in made:
-        if rows is None:
-            continue
-        known, now = rows.known, answers[0].decided_at
-        unknown += len(known) - int(np.count_nonzero(known))
-        ages += np.maximum(0.0, now - rows.assembled_at[known]).tolist()
-        unknown_of = np.isnan(rows.X[known]).sum(axis=0).tolist()
-        for column, name in stored.items():
-            missing[name] += unknown_of[column]
+    by_schema: dict[int, list[tuple[CustomerRows, Made]]] = {}
+    for one in made:
+        if one.rows is not None:
+            by_schema.setdefault(id(one.stored), []).append((one.rows, one))
+    for alike in by_schema.values():
+        _count_read([rows for rows, _ in alike], [one for _, one in alike])
+
+
+def _count_read(read: Sequence[CustomerRows], made: Sequence[Made]) -> None:
+    """The same of what was read, at least one, by one schema."""
+    known = np.concatenate([rows.known for rows in read])
+    unknown = len(known) - int(np.count_nonzero(known))
     if unknown:
         metrics.CUSTOMER_UNKNOWN.inc(unknown)
-    metrics.FEATURE_AGE_SECONDS.observe_all(ages)
-    for name, number in missing.items():
-        if number:
-            _missing(name).inc(number)
+    now = np.array([answer.decided_at for one in made for answer in one.answers])
+    ages = now - np.concatenate([rows.assembled_at for rows in read])
+    metrics.FEATURE_AGE_SECONDS.observe_all(np.maximum(0.0, ages[known]).tolist())
+    missing = np.isnan(np.concatenate([rows.X for rows in read])[known]).sum(axis=0).tolist()
+    for column, name in made[0].stored.items():
+        if missing[column]:
+            _missing(name).inc(missing[column])

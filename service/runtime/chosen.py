@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from service.decisioning.pipeline import Decisions
 
@@ -26,6 +26,11 @@ class Picks(NamedTuple):
     priority: list[float]
     selection_probability: list[float]
 
+    @classmethod
+    def none(cls) -> Self:
+        """Those of nobody yet."""
+        return cls(*([] for _ in cls._fields))
+
 
 class Empty(NamedTuple):
     """One element for each slot that stays empty, with the code of the removal that left it so."""
@@ -33,6 +38,11 @@ class Empty(NamedTuple):
     row: list[int]
     slot: list[int]
     code: list[int]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Those of nobody yet."""
+        return cls(*([] for _ in cls._fields))
 
 
 class Chosen:
@@ -69,6 +79,12 @@ class Chosen:
         """Of all requests."""
         slate = self.decisions.slate
         return Empty(slate.empty_row.tolist(), slate.empty_slot.tolist(), slate.empty_code.tolist())
+
+    @cached_property
+    def fallback(self) -> list[bool]:
+        """Who is offered something, and nothing but fallbacks."""
+        fallback = self.decisions.fallback
+        return [False] * len(self.decisions.batch) if fallback is None else fallback.tolist()
 
     def picks_of(self, row: int) -> Sequence[tuple[Any, ...]]:
         """What was chosen for one request: the elements of `Picks`, pick by pick."""

@@ -70,5 +70,4 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_fallback(self) -> bool:
         """Whether there is something in the answer, and nothing but fallbacks."""
-        fallback = self.decisions.fallback
-        return fallback is not None and bool(fallback[self.row])
+        return self.chosen.fallback[self.row]

@@ -3,19 +3,19 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
-from feature_store.decision_log import DecisionEntry, DecisionLog, Empty, Picks
+from feature_store.decision_log import DecisionLog
 from feature_store.schema import FeatureSchema
 from feature_store.store import StoreUnavailable
 from service.observability import metrics
 from service.runtime.decision import Decision
-from service.runtime.shadowing import shadowed
-from service.version import SOFTWARE
+from service.runtime.entries import entry_of, grouped
+from service.runtime.soon import Soon
 
 log = structlog.get_logger()
 
@@ -24,6 +24,11 @@ MOST_BYTES = 64_000_000
 counted."""
 MOST_AT_ONCE = 1_000_000
 """Bytes of one round trip, unless a single entry has more: the server answers nobody meanwhile."""
+AT_ONCE = 64
+"""Decisions that are packed together, whatever batches they were made in: what each pack takes beside its
+decisions is as much as thirty of them."""
+WITHIN = 0.2
+"""Seconds after which they are packed, however few they are."""
 PAUSE = 1.0
 """Seconds between two looks at what is waiting: a store that syncs each write to its disk answers nobody
 meanwhile, for some 5 ms, so five times a second would be seen in one request of forty."""
@@ -45,30 +50,23 @@ class Journal:
 
     def __init__(self, log: DecisionLog) -> None:
         self._log = log
+        self._open: list[Decision] = []
+        self._soon = Soon(self._pack, at_once=AT_ONCE, within=WITHIN)
         self._waiting: deque[_Entry] = deque()
         self._bytes = 0
         self._work: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
         self._warned_at = -WARN_EVERY
 
-    def keep(self, decisions: Iterable[Decision]) -> None:
-        """Log decisions; those that were decided together stand in one entry."""
-        together: dict[int, list[Decision]] = {}
-        for decision in decisions:
-            together.setdefault(id(decision.decisions), []).append(decision)
-        for found in together.values():
-            entry = _Entry(len(found), entry_of(found).pack(), found[0].snapshot.schema)
-            if self._bytes + len(entry.packed) > MOST_BYTES:
-                metrics.DECISIONS_UNLOGGED.inc(entry.decisions)
-                continue
-            self._waiting.append(entry)
-            self._bytes += len(entry.packed)
-            metrics.LOG_BACKLOG.inc(entry.decisions)
-        if self._waiting and self._work is None:
-            self._work = asyncio.get_running_loop().create_task(self._write_on())
+    def keep(self, decisions: Sequence[Decision]) -> None:
+        """Log decisions soon."""
+        self._open += decisions
+        metrics.LOG_BACKLOG.inc(len(decisions))
+        self._soon.add(len(decisions))
 
     async def stop(self) -> None:
         """Write what is waiting, and let go of the store; what it does not take now is lost, and counted."""
+        self._soon.now()
         self._leaving.set()
         if self._work is not None:
             await self._work
@@ -79,6 +77,20 @@ class Journal:
             log.warning("decisions_unlogged", decisions=lost)
         self._waiting.clear()
         await self._log.close()
+
+    def _pack(self) -> None:
+        """Pack what is kept and not packed yet, an entry for each snapshot."""
+        decisions, self._open = self._open, []
+        for found in grouped(decisions, by=lambda decision: decision.snapshot):
+            entry = _Entry(len(found), entry_of(found).pack(), found[0].snapshot.schema)
+            if self._bytes + len(entry.packed) > MOST_BYTES:
+                metrics.DECISIONS_UNLOGGED.inc(entry.decisions)
+                metrics.LOG_BACKLOG.dec(entry.decisions)
+                continue
+            self._waiting.append(entry)
+            self._bytes += len(entry.packed)
+        if self._waiting and self._work is None:
+            self._work = asyncio.get_running_loop().create_task(self._write_on())
 
     async def _write_on(self) -> None:
         pause = PAUSE
@@ -127,56 +139,3 @@ class Journal:
         if time.monotonic() - self._warned_at >= WARN_EVERY:
             self._warned_at = time.monotonic()
             log.warning("store_unavailable", operation="log_decisions", reason=reason)
-
-
-def entry_of(decisions: Sequence[Decision]) -> DecisionEntry:
-    """The entry of some decisions that were decided together."""
-    chosen, snapshot = decisions[0].chosen, decisions[0].snapshot
-    rows = [decision.row for decision in decisions]
-    picks, empty = chosen.among(rows)
-    catalogue, schema = snapshot.catalogue, snapshot.schema
-    offered = [catalogue.actions[index] for index in picks.action]
-    said = shadowed(snapshot.shadows, chosen.decisions, [rows[place] for place in picks.row], picks.action)
-    X, decided_at = chosen.decisions.batch.X[rows], decisions[0].decided_at
-    X[:, schema.timestamps] -= decided_at
-    return DecisionEntry(
-        software=SOFTWARE,
-        snapshot=snapshot.version,
-        catalogue=catalogue.version,
-        features=snapshot.schema.fingerprint,
-        models=snapshot.model_versions,
-        decided_at=decided_at,
-        columns=schema.columns,
-        timestamps=tuple(schema.timestamps),
-        X=X.astype("<f4").tobytes(),
-        decision_id=[decision.decision_id for decision in decisions],
-        customer_id=[decision.request.customer_key for decision in decisions],
-        account_id=[decision.account_id for decision in decisions],
-        channel=[decision.request.channel for decision in decisions],
-        arm=[decision.arm for decision in decisions],
-        experiments=[decision.experiments for decision in decisions],
-        mode=[decision.mode for decision in decisions],
-        degraded=[decision.degraded for decision in decisions],
-        known=[decision.known for decision in decisions],
-        actions={action.name: (action.issue, action.group) for action in offered},
-        picks=Picks(
-            decision=picks.row,
-            placement=[catalogue.slots[slot].placement.id for slot in picks.slot],
-            rank=picks.rank,
-            action=[action.name for action in offered],
-            treatment=[catalogue.treatments[index].name for index in picks.treatment],
-            propensity=picks.propensity,
-            context_weight=picks.context_weight,
-            value=picks.value,
-            lever=picks.lever,
-            priority=picks.priority,
-            selection_probability=picks.selection_probability,
-            predicted=[] if chosen.decisions.batch.corrections is None else picks.predicted,
-            shadows=said,
-        ),
-        empty=Empty(
-            decision=empty.row,
-            placement=[catalogue.slots[slot].placement.id for slot in empty.slot],
-            reason=[snapshot.no_actions[code].reason for code in empty.code],
-        ),
-    )

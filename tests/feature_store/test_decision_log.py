@@ -23,7 +23,7 @@ def entry(decision_id: str = "d1") -> DecisionEntry:
         catalogue="c",
         features="f",
         models={"sales": "20260101T000000Z-1"},
-        decided_at=1_767_225_600.5,
+        decided_at=[1_767_225_600.5, 1_767_225_600.75],
         columns=("age", "page"),
         X=X.tobytes(),
         decision_id=[decision_id, "d2"],
@@ -68,6 +68,12 @@ def test_an_entry_comes_back_as_it_was_packed() -> None:
     found = DecisionEntry.unpack(entry().pack())
     assert found == entry()
     np.testing.assert_array_equal(found.matrix, X)
+
+
+def test_an_entry_of_version_3_has_one_moment_for_all_of_its_decisions() -> None:
+    old = DecisionEntry.unpack(msgspec.structs.replace(entry(), version=3, decided_at=1_767_225_600.5).pack())
+    assert old.times.tolist() == [1_767_225_600.5] * 2
+    assert entry().times.tolist() == [1_767_225_600.5, 1_767_225_600.75]
 
 
 def test_an_entry_of_a_later_version_is_refused_by_its_number() -> None:

@@ -42,7 +42,7 @@ def entry(
         catalogue="c",
         features=schema.fingerprint,
         models={"response": "20260101T000000Z-1"},
-        decided_at=decided_at,
+        decided_at=[decided_at] * count,
         columns=schema.columns,
         timestamps=tuple(schema.timestamps),
         X=np.tile(np.array(row, "<f4"), (count, 1)).tobytes(),

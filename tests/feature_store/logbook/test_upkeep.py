@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> LogFolder:
             made = entry([f"d{hour}-{part}-{row}" for row in range(10)] + ["twice"], NOON + 3600 * hour)
             log.add(DECISIONS, decision_rows([made], SCHEMA), f"{part}-0", lambda: False)
             log.add(OFFERS, offer_rows([made]), f"{part}-0", lambda: False)
-            some = [(outcome(name, occurred_at=made.decided_at), NOON + 5) for name in made.decision_id]
+            some = [(outcome(name, occurred_at=made.times[0]), NOON + 5) for name in made.decision_id]
             log.add(OUTCOMES, outcome_rows(some), f"{part}-0", lambda: False)
     return log
 
