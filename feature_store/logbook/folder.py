@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -298,8 +298,9 @@ class LogFolder:
         moment, in epoch seconds, and never completed. Returns whether it was possible now."""
         folder = self.path / table.name / hour.path
         for partial in folder.glob(f"*{PARTIAL}"):
-            if partial.stat().st_mtime < before:
-                partial.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it was completed meanwhile
+                if partial.stat().st_mtime < before:
+                    partial.unlink()
         _, replaced = self._listed(table, hour)
         return not replaced or self.replace(replaced, replaced[0].path, None)
 

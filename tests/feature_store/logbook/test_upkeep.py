@@ -148,6 +148,14 @@ def test_a_file_that_was_never_completed_goes_away_when_nobody_can_be_writing_it
     assert not partial.exists()
 
 
+def test_a_file_that_is_completed_while_upkeep_looks_at_it_is_none_of_its_business(folder: LogFolder) -> None:
+    before = set(ids(folder))
+    gone = paths(folder, DECISIONS)[0].with_suffix(".partial")
+    gone.symlink_to(folder.path / "completed")  # is listed, and not there when it is looked at
+    compact(folder, later(), 0.0, Upkeep())
+    assert set(ids(folder)) == before
+
+
 def test_an_erased_customer_is_in_no_file(folder: LogFolder) -> None:
     done = Upkeep()
     erase(folder, {b"c-d0-3-4": NOON + 10, b"c-d1-2-2": NOON + 10}, done)
