@@ -18,7 +18,6 @@ from service.runtime.tokens import Signer, packed
 
 Explanation = list[Candidate]
 encode = msgspec.json.Encoder().encode
-NO_OFFER = NO_BASIS = packed(None)
 
 
 class _NoAction(msgspec.Struct, gc=False):
@@ -144,7 +143,7 @@ class DecisionEncoder:
         at, dry_run = decision.decided_at, decision.request.dry_run
         until, offers = at + self.token_seconds, decision.decisions.offered is not None
         whom = packed(decision.decision_id, decision.request.customer_key)
-        within, follows = packed(decision.experiments, decision.account_id), decision.scored
+        experiments, account, follows = decision.experiments, decision.account_id, decision.scored
         filled: dict[int, list[_Action]] = {}
         for (
             _,
@@ -164,11 +163,10 @@ class DecisionEncoder:
         ) in picks:
             said = wording.said(slot, index, treatment)
             offer = decision.offer(index) if offers else None
-            token = self._seal(
-                whom, said.packed, packed(rank, p, q, at, until, dry_run),
-                NO_OFFER if offer is None else packed(offer.name), within,
-                packed((said.cell, predicted)) if follows and said.cell != NOWHERE else NO_BASIS,
-            )  # fmt: skip
+            basis = (said.cell, predicted) if follows and said.cell != NOWHERE else None
+            promised = None if offer is None else offer.name
+            rest = packed(rank, p, q, at, until, dry_run, promised, experiments, account, basis)
+            token = self._seal(whom, said.packed, rest)
             action = _Action(
                 rank,
                 *said.names,
