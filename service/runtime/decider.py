@@ -22,7 +22,7 @@ from service.runtime.decision import (
 from service.runtime.drift import Drift
 from service.runtime.due import Due
 from service.runtime.events import EventIntake
-from service.runtime.features import FeatureReader, heard
+from service.runtime.features import FeatureReader, Read, heard
 from service.runtime.journal import Journal
 from service.runtime.leaving import Leaving
 from service.runtime.live import Live
@@ -191,8 +191,7 @@ class Decider:
         asked: Sequence[int] = range(len(waiting))  # rows of what is read
         while waiting:
             if read is not None:
-                with _holding_back(release):
-                    await heard(read, min(pending.read_until for pending in waiting))
+                await _heard(read, min(pending.read_until for pending in waiting), release)
             read_seconds = time.perf_counter() - started
             if read is None or read.done():
                 rows = None if read is None else read.result()
@@ -255,8 +254,12 @@ class Decider:
         claims = {}
         if contacts is not None and snapshot.contact.reserving:
             claims = claimed(answers, contacts, [pending.written_until for pending in due.requests])
-        with _holding_back(release):
-            await self._leaving.leave(live.store, due.requests, answers, claims)
+        leaving = self._leaving.leave(live.store, due.requests, answers, claims)
+        if claims or snapshot.offers:
+            with _holding_back(release):
+                await leaving
+        else:
+            await leaving
         await asyncio.sleep(0)  # the answers leave first
         self._account(live, answers, due.rows, timer)
 
@@ -278,6 +281,13 @@ class Decider:
             self._journal.keep(answers)
         if rows is not None:
             self._movements.note(live, answers, rows)
+
+
+async def _heard(read: Read, until: float, release: Release) -> None:
+    """Wait for a read, at most until then, and let the next batch start when that takes long."""
+    if not await heard(read, min(until, time.perf_counter() + PATIENCE)):
+        release()
+        await heard(read, until)
 
 
 @contextmanager
