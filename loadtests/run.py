@@ -12,7 +12,7 @@ from rich.progress import track
 
 from feature_store.documents import WorkspaceError
 from feature_store.progress import silent
-from loadtests.budget import Budget, Verdict, judge, read_statistics
+from loadtests.budget import Budget, Measured, Verdict, judge, read_statistics
 from loadtests.metrics import degraded_share
 from loadtests.scenarios.people import CUSTOMERS
 from loadtests.server import ServerFailed, arbiter, fetch, free_port, process
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     try:
         budget = Budget.load(options.budgets)
-        verdicts = measure(options, budget)
+        verdicts = judge(*measure(options), budget)
     except (ServerFailed, WorkspaceError, LoadFailed) as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,8 +56,9 @@ class LoadFailed(Exception):
     """Locust itself could not do its work; the message says where its words are."""
 
 
-def measure(options: argparse.Namespace, budget: Budget) -> list[Verdict]:
-    """Start the service, put the load on it, stop everything."""
+def measure(options: argparse.Namespace) -> tuple[dict[str, Measured], float]:
+    """Start the service, put the load on it, stop everything. Returns Locust's statistics, and the share of
+    decisions that were degraded."""
     results: Path = options.results.resolve()
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="arbiter-loadtest-") as folder:
@@ -68,7 +69,7 @@ def measure(options: argparse.Namespace, budget: Budget) -> list[Verdict]:
             customers = find_data(options.workspace, data, silent, print) / "customers.parquet"
             load(server.url, customers, options.users, options.seconds, results)
             degraded = degraded_share(fetch(server.url, "/metrics").decode())
-    return judge(read_statistics(results / "locust_stats.csv"), degraded, budget)
+    return read_statistics(results / "locust_stats.csv"), degraded
 
 
 def load(url: str, customers: Path, users: int, seconds: int, results: Path) -> None:

@@ -6,8 +6,8 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from loadtests.bench.measuring import Meter, Readings, Target, write_bodies
 from loadtests.bench.outbound import customers_a_second
 from loadtests.bench.page import PageUnfit, frame, write_page
 from loadtests.bench.report import Report
-from loadtests.bench.servers import Site
-from loadtests.bench.sweeps import SWEEPS, sweep
-from loadtests.bench.worlds import BenchFailed, Size, prepare
+from loadtests.bench.servers import Site, all_at_once
+from loadtests.bench.sweeps import SWEEPS, sweep, variants
+from loadtests.bench.worlds import BenchFailed, Size, prepare_all
 from loadtests.cores import pinned, two_cores
 from loadtests.generators import LoadGenerator, best_generator
 from loadtests.server import ServerFailed
@@ -116,17 +116,20 @@ def measure(options: argparse.Namespace) -> Report:
         print("Not pinned: this machine has no two cores to choose, so figures vary more.", flush=True)
     server_core, load_core = cores or (None, None)
     effort = QUICK if options.quick else FULL
+    large = replace(size, actions=options.more_actions)
+    worlds = prepare_all((size, large), options.worlds)
     readings, sweeps = Readings(), {}
     with _site(server_core) as site, pinned(load_core):
-        compare(readings, size, options.more_actions, effort, options.worlds, site, generator)
+        compare(readings, size, large, worlds, effort, site, generator)
     for name in [] if options.quick else options.sweeps:
         print(f"Sweep: {name}", flush=True)
         shared = name == "workers"
+        varied = prepare_all(variants(name, size), options.worlds)
         with _site(None if shared else server_core) as site, pinned(None if shared else load_core):
-            sweeps[name] = sweep(name, size, options.worlds, site, generator)
+            sweeps[name] = sweep(name, size, varied, site, generator)
     print("Outbound", flush=True)
     with _site(None) as site:
-        outbound = customers_a_second(prepare(size, options.worlds), site.folder, effort.copies)
+        outbound = customers_a_second(worlds[size], site.folder, effort.copies)
     found = figures(readings, size.actions, options.more_actions, outbound)
     return Report(_machine(generator), size, options.more_actions, readings, found, sweeps)
 
@@ -134,25 +137,24 @@ def measure(options: argparse.Namespace) -> Report:
 def compare(
     readings: Readings,
     size: Size,
-    more_actions: int,
+    large: Size,
+    worlds: Mapping[Size, Path],
     effort: Effort,
-    worlds: Path,
     site: Site,
     generator: LoadGenerator,
 ) -> None:
-    """The service beside the bare endpoint and the usual way: closed loops, then open ones at shares of its
-    saturation."""
-    world, large = prepare(size, worlds), prepare(replace(size, actions=more_actions), worlds)
+    """The service beside the bare endpoint, the usual way and itself in a larger world: closed loops, then
+    open ones at shares of its saturation."""
     bodies = write_bodies(site.folder / "bodies.jsonl", size.customers)
     meter = Meter(generator)
-    with ExitStack() as stack:
-        starting = {
-            BARE: site.bare("bare"),
-            USUAL: site.usual(world, "usual"),
-            SERVICE: site.service(world, "service"),
-            more(SERVICE, more_actions): site.service(large, "large"),
-        }
-        targets = {name: Target(stack.enter_context(server), bodies) for name, server in starting.items()}
+    starting = {
+        BARE: site.bare("bare"),
+        USUAL: site.usual(worlds[size], "usual"),
+        SERVICE: site.service(worlds[size], "service"),
+        more(SERVICE, large.actions): site.service(worlds[large], "large"),
+    }
+    with all_at_once(starting) as servers:
+        targets = {name: Target(server, bodies) for name, server in servers.items()}
         meter.warm_up(targets.values())
         print(f"Closed loops by {generator.name}, {effort.rounds} rounds", flush=True)
         readings.all += meter.closed(targets, effort.connections, effort.rounds, effort.seconds)

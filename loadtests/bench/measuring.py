@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -101,12 +101,13 @@ class Meter:
 
     generator: LoadGenerator
 
-    def warm_up(self, targets: Iterable[Target]) -> None:
+    def warm_up(self, targets: Collection[Target]) -> None:
         """Let servers import, compile and cache what they will, and wait until they have."""
+        servers = [target.server for target in targets]
+        _settle(servers)
         for target in targets:
-            _settle(target.server)
             self.generator.run(target.server.url, target.bodies, WARM_UP_CONNECTIONS, WARM_UP)
-            _settle(target.server)
+        _settle(servers)
 
     def closed(
         self, targets: Mapping[str, Target], connections: Sequence[int], rounds: int, seconds: float
@@ -156,14 +157,18 @@ class Meter:
         )
 
 
-def _settle(server: Server) -> None:
-    """Return when a server that has nothing to answer does nothing: all that it prepares is done."""
+def _settle(servers: Sequence[Server]) -> None:
+    """Return when servers that have nothing to answer do nothing: all that they prepare is done."""
     deadline = time.monotonic() + SETTLES_WITHIN
     while time.monotonic() < deadline:
-        before = cpu_seconds(server.pid)
+        before = _cpu_seconds(servers)
         time.sleep(SETTLING)
-        if not cpu_seconds(server.pid) - before > SETTLING / 4:
+        if not _cpu_seconds(servers) - before > SETTLING / 4:
             return
+
+
+def _cpu_seconds(servers: Sequence[Server]) -> float:
+    return sum(cpu_seconds(server.pid) for server in servers)
 
 
 def write_bodies(path: Path, customers: int) -> Path:

@@ -4,8 +4,9 @@ Servers get a core, and the load another; the stores share the load's, as if the
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,3 +89,12 @@ class Site:
         log = self.folder / f"{name}.log"
         with started_on(self.core, process([sys.executable, *words], log=log)) as running:
             yield wait_until_ready(running, port, "/health/ready", log, READY_WITHIN)
+
+
+@contextmanager
+def all_at_once(starting: Mapping[str, AbstractContextManager[Server]]) -> Iterator[Mapping[str, Server]]:
+    """Servers that start at the same time: while one fills its store, another makes itself ready."""
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(len(starting)) as threads:
+            servers = dict(zip(starting, threads.map(stack.enter_context, starting.values()), strict=True))
+        yield servers

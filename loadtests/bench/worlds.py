@@ -2,6 +2,8 @@
 
 import subprocess
 import uuid
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ TREES, LEAVES = 100, 31
 
 EDITION = 2
 """To be raised when worlds are written otherwise: those that are kept are out of date then."""
+AT_ONCE = 2
+"""Worlds that are made at the same time: training keeps little more than one core busy."""
 
 
 class BenchFailed(Exception):
@@ -37,6 +41,13 @@ class Size:
         return f"{sizes}-trees{TREES}x{LEAVES}-{EDITION}"
 
 
+def prepare_all(sizes: Iterable[Size], folder: Path) -> Mapping[Size, Path]:
+    """The worlds of these sizes, on all cores that this process may use; raises as `prepare` does."""
+    different = list(dict.fromkeys(sizes))
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return dict(zip(different, threads.map(lambda size: prepare(size, folder), different), strict=True))
+
+
 def prepare(size: Size, folder: Path) -> Path:
     """The world of this size with its trained models, made once.
 
@@ -46,7 +57,7 @@ def prepare(size: Size, folder: Path) -> Path:
     world = folder / size.name
     if world.exists():
         return world
-    print(f"Making the world {world}", flush=True)
+    print(f"Making the world {world}\n", end="", flush=True)  # in one piece, as another may be made too
     draft = world.with_name(f".{world.name}.{uuid.uuid4().hex[:8]}")
     folder.mkdir(parents=True, exist_ok=True)
     sizes = asdict(size) | {"models": min(size.models, size.actions)}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Arbiter:
     """A running `arbiter` command with a data folder and a port of its own."""
 
     def __init__(self, data: Path, *arguments: str, **settings: str) -> None:
-        self.port = free_port()
+        self.data, self.port = data, free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.log = data.parent / f"{data.name}-{self.port}.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ARBITER_")}
@@ -115,9 +116,16 @@ Start = Callable[..., Arbiter]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts commands, in the data folder `data` unless told otherwise; ends them all afterwards."""
+    with commands(tmp_path / "data") as begin:
+        yield begin
+
+
+@contextmanager
+def commands(usual_data: Path) -> Iterator[Start]:
+    """As the fixture `start`, for fixtures of another scope."""
     started: list[Arbiter] = []
 
-    def begin(*arguments: str, data: Path = tmp_path / "data", **settings: str) -> Arbiter:
+    def begin(*arguments: str, data: Path = usual_data, **settings: str) -> Arbiter:
         command = Arbiter(data, *arguments, **settings)
         started.append(command)
         return command

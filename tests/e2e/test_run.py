@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,16 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from .conftest import Arbiter, commands
+
 Start = Callable[..., Any]  # starts a command; see conftest
+
+
+@pytest.fixture(scope="module")
+def serving(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arbiter]:
+    """A run for tests that leave it as it is."""
+    with commands(tmp_path_factory.mktemp("serving") / "data") as start:
+        yield start("run", str(small_world)).ready()
 
 
 def metric(address: str, beginning: str) -> float:
@@ -116,12 +125,11 @@ def offered_token(address: str) -> str:
     return str(decision["placements"][0]["actions"][0]["token"])
 
 
-def test_two_runs_do_not_share_a_data_folder(start: Start, small_world: Path) -> None:
-    first = start("run", str(small_world)).ready()
-    second = start("run", str(small_world))
+def test_two_runs_do_not_share_a_data_folder(start: Start, small_world: Path, serving: Arbiter) -> None:
+    second = start("run", str(small_world), data=serving.data)
     assert second.process.wait() == 1
-    assert f"is in use by process {first.process.pid}" in second.said
-    assert httpx.get(f"{first.address}/v1/customers/c1").status_code == 200
+    assert f"is in use by process {serving.process.pid}" in second.said
+    assert httpx.get(f"{serving.address}/v1/customers/c1").status_code == 200
 
 
 def test_a_taken_port_is_told_before_anything_is_started(start: Start, small_world: Path) -> None:
@@ -177,15 +185,14 @@ def test_a_store_that_was_killed_is_started_again_with_all_that_was_acknowledged
     assert running.ends() == 0
 
 
-def test_the_store_listens_on_no_network_address(start: Start, small_world: Path) -> None:
-    running = start("run", str(small_world)).ready()
+def test_the_store_listens_on_no_network_address(serving: Arbiter) -> None:
     listening = {
         (connection.laddr.ip, connection.laddr.port)
-        for process in running.processes()
+        for process in serving.processes()
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
-    assert listening == {("127.0.0.1", running.port)}
+    assert listening == {("127.0.0.1", serving.port)}
 
 
 def test_a_reload_reaches_every_worker(start: Start, small_world: Path, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,10 +17,11 @@ from loadtests.bench.figures import BARE, CONNECTIONS, SERVICE, USUAL, Figure, f
 from loadtests.bench.measuring import Loop, Reading, Readings, write_bodies
 from loadtests.bench.outbound import outbound_seconds
 from loadtests.bench.report import Report
-from loadtests.bench.servers import Site
+from loadtests.bench.servers import Site, all_at_once
 from loadtests.bench.sweeps import Point
 from loadtests.bench.worlds import Size
 from loadtests.generators import Sample, best_generator
+from loadtests.server import Server, ServerFailed
 
 
 def reading(server: str, loop: Loop, at: float, per_second: float, p99: float = 2.0) -> Reading:
@@ -80,7 +84,8 @@ def test_a_sweep_measures_each_variant_beside_a_bare_endpoint_like_it(
     monkeypatch.setattr(sweeps, "SECONDS", 1)
     monkeypatch.setattr(measuring, "WARM_UP", 1)
     base = Size(actions=4, customers=300, features=12, models=1, decisions=5_000)
-    one, two = sweeps.sweep("workers", base, kept, Site(tmp_path, None), best_generator())
+    made = worlds.prepare_all(sweeps.variants("workers", base), kept)
+    one, two = sweeps.sweep("workers", base, made, Site(tmp_path, None), best_generator())
     assert (one.value, two.value) == (1, 2)
     assert min(point.service.per_second for point in (one, two)) > 0
     assert two.service.memory_mib > 1.3 * one.service.memory_mib  # another process
@@ -179,7 +184,49 @@ def test_a_world_has_models_of_an_exact_size_and_is_made_once(tmp_path: Path) ->
     assert {text.count("\nTree=") for text in models} == {worlds.TREES}
     before = world.stat()
     assert worlds.prepare(size, tmp_path).stat() == before
-    assert worlds.prepare(replace(size, actions=1), tmp_path) != world
+    assert replace(size, actions=1).name != size.name
+
+
+def test_worlds_of_the_same_size_are_one_and_others_are_made_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Barrier(2, timeout=60)
+
+    def prepare(size: Size, folder: Path) -> Path:
+        both.wait()
+        return folder / size.name
+
+    monkeypatch.setattr(worlds, "prepare", prepare)
+    one, other = Size(actions=1), Size(actions=2)
+    assert worlds.prepare_all([one, other, one], tmp_path) == {
+        one: tmp_path / one.name,
+        other: tmp_path / other.name,
+    }
+
+
+def test_a_server_that_does_not_start_takes_those_along_that_do() -> None:
+    both, stopped = Barrier(2, timeout=60), []
+
+    @contextmanager
+    def starts() -> Iterator[Server]:
+        both.wait()
+        try:
+            yield Server("http://127.0.0.1:1", 1)
+        finally:
+            stopped.append("the one that had started")
+
+    @contextmanager
+    def fails() -> Iterator[Server]:
+        both.wait()
+        raise ServerFailed("no such workspace")
+        yield
+
+    with (
+        pytest.raises(ServerFailed, match="no such workspace"),
+        all_at_once({"one": starts(), "other": fails()}),
+    ):
+        pytest.fail("all were said to be ready")
+    assert stopped == ["the one that had started"]
 
 
 def test_a_world_that_cannot_be_made_is_told_and_leaves_nothing_that_is_taken_for_one(tmp_path: Path) -> None:

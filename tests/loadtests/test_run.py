@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtests import run
+from loadtests.budget import Measured
 
 GENEROUS = """\
 endpoints:
@@ -19,20 +20,39 @@ requests_per_second: 1
 IMPOSSIBLE = GENEROUS.replace("POST /v1/outcomes: {p50: 30000", "POST /v1/outcomes: {p50: 0.001")
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for what a load test writes."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def measured(root: Path, results: Path) -> tuple[dict[str, Measured], float]:
+    """What a real load test measures."""
+    workspace = str(root / "examples" / "telco")
+    arguments = ["--workspace", workspace, "--users", "10", "--seconds", "6", "--results", str(results)]
+    return run.measure(run.parse_options(arguments))
+
+
 @pytest.mark.parametrize(("budget", "status"), [(GENEROUS, 0), (IMPOSSIBLE, 1)], ids=["kept", "impossible"])
 def test_the_budget_decides_whether_a_real_load_test_fails(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], budget: str, status: int
+    measured: tuple[dict[str, Measured], float],
+    results: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    budget: str,
+    status: int,
 ) -> None:
+    monkeypatch.setattr(run, "measure", lambda options: measured)
     (tmp_path / "budgets.yaml").write_text(budget)
-    arguments = ["--workspace", str(root / "examples" / "telco"), "--users", "10", "--seconds", "6"]
-    arguments += ["--budgets", str(tmp_path / "budgets.yaml"), "--results", str(tmp_path)]
-    ended = run.main(arguments)
+    ended = run.main(["--budgets", str(tmp_path / "budgets.yaml"), "--results", str(results)])
     shown = capsys.readouterr()
     assert ended == status, shown
     broken = [line.split() for line in shown.out.splitlines() if "BROKEN" in line]
     assert [(line[1], line[2]) for line in broken] == [("/v1/outcomes", "p50")] * status
-    assert (tmp_path / "locust_stats.csv").stat().st_size > 0
-    assert "<html" in (tmp_path / "report.html").read_text()
+    assert (results / "locust_stats.csv").stat().st_size > 0
+    assert "<html" in (results / "report.html").read_text()
 
 
 def test_a_service_that_does_not_start_is_no_success(
