@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from feature_store.codec import Codec
+from feature_store.consents import RECORD as CONSENT_RECORD
+from feature_store.consents import UNKNOWN, Consent, ConsentNames
+from feature_store.contacts import RESERVATION
 from feature_store.feature import Feature, FeatureType, Source
+from feature_store.history import MAX_RECORDS, RECORD
+from feature_store.records import packed
 from feature_store.schema import FeatureSchema
+from feature_store.unpacking import Columns, unpack_contacts
 
 NOW = 1_767_225_600.0
 KINDS = (FeatureType.NUMBER, FeatureType.TIMESTAMP, FeatureType.CATEGORY, FeatureType.FLAG, FeatureType.SET)
@@ -75,3 +81,83 @@ def test_any_bytes_of_a_vector_mean_what_its_definition_says(
             row[schema.slice(feature.name)] = values
     np.testing.assert_array_equal(X, expected)
     np.testing.assert_array_equal(decoded.assembled_at, records["assembled_at"])
+
+
+NAMES = ConsentNames(("marketing", "research"), ("web", "email", "push"))
+
+
+def consent(purpose: str, channel: str, state: int) -> bytes:
+    return Consent(purpose, channel, state).record(NOW)
+
+
+consents = st.builds(
+    consent,
+    st.sampled_from([*NAMES.purposes, "forgotten"]),
+    st.sampled_from([*NAMES.channels, "telex"]),
+    st.integers(-1, 1),
+)
+rests = st.binary(max_size=CONSENT_RECORD.itemsize - 1)
+"""What may be left of a record that was cut short."""
+
+
+@given(st.lists(st.tuples(st.lists(consents, max_size=8), rests), min_size=1, max_size=5))
+def test_the_last_consent_of_each_purpose_and_channel_counts_wherever_it_stands(
+    stored: list[tuple[list[bytes], bytes]],
+) -> None:
+    expected = np.full((len(stored), 2, 3), UNKNOWN)
+    for row, (records, _) in enumerate(stored):
+        for record in records:
+            for place in np.ndindex(2, 3):
+                if record[:8] == consent(NAMES.purposes[place[0]], NAMES.channels[place[1]], 0)[:8]:
+                    expected[row][place] = np.frombuffer(record, CONSENT_RECORD)["state"][0]
+    blobs = [b"".join(records) + rest for records, rest in stored]
+    states = NAMES.decode(blobs)
+    assert (states is None) == (not any(blobs))
+    assert states is None or np.array_equal(states, expected)
+
+
+def contacts(histories: list[bytes | None], reservations: list[bytes | None], unread: list[bool]) -> Columns:
+    data, sizes = packed([*histories, *reservations])
+    return unpack_contacts(data, sizes, np.array(unread), MAX_RECORDS, RECORD.itemsize, RESERVATION.itemsize)
+
+
+def blobs_of(dtype: np.dtype[np.void], most: int) -> st.SearchStrategy[bytes | None]:
+    """Any bytes of up to so many records and a part of one more."""
+    return st.none() | st.builds(
+        lambda size, seed: np.random.default_rng(seed).bytes(size),
+        st.integers(0, (most + 1) * dtype.itemsize - 1),
+        st.integers(0, 2**32 - 1),
+    )
+
+
+customers = st.tuples(blobs_of(RECORD, 3), blobs_of(RESERVATION, 2), st.booleans())
+
+
+@given(st.lists(customers, min_size=1, max_size=5), st.booleans())
+def test_contacts_are_the_whole_records_of_histories_and_then_of_reservations(
+    stored: list[tuple[bytes | None, bytes | None, bool]], reserves: bool
+) -> None:
+    histories, reservations, unread = map(list, zip(*stored, strict=True))
+    found = contacts(histories, reservations if reserves else [], unread)
+    records, rows, expires = [], [], []
+    for row, blob in enumerate(histories):
+        whole = np.frombuffer(blob or b"", RECORD, len(blob or b"") // RECORD.itemsize)
+        records.append(whole)
+        rows += [row] * len(whole)
+        expires += [np.inf] * len(whole)
+    for row, blob in enumerate(reservations if reserves else []):
+        reserved = np.frombuffer(blob or b"", RESERVATION, len(blob or b"") // RESERVATION.itemsize)
+        records.append(reserved["record"])
+        rows += [row] * len(reserved)
+        expires += reserved["expires"].tolist()
+    assert found.words.tobytes() == np.concatenate(records).tobytes()
+    assert found.rows.tolist() == rows
+    np.testing.assert_array_equal(found.expires, expires)
+    assert found.since.tolist() == [np.inf if lost else -np.inf for lost in unread]
+
+
+def test_a_history_with_as_many_records_as_are_kept_is_complete_from_its_first_one_on() -> None:
+    full = np.zeros(MAX_RECORDS, RECORD)
+    full["time"] = np.arange(MAX_RECORDS) + 7.0
+    found = contacts([full[1:].tobytes(), full.tobytes(), None], [], [False, False, True])
+    assert found.since.tolist() == [-np.inf, 7.0, np.inf]
