@@ -14,6 +14,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY service/ service/
 COPY models/ models/
 COPY feature_store/ feature_store/
+COPY numerics/ numerics/
 COPY loadtests/ loadtests/
 RUN pip install --no-deps --no-build-isolation .
 

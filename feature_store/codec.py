@@ -12,7 +12,7 @@ A vector is one record of a numpy structured dtype, little-endian, in this order
 The fingerprint covers the layout, too, so a vector is read by the definition that wrote it or not at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from feature_store.feature import Feature, FeatureType, Source
 from feature_store.schema import FeatureSchema, fingerprint
+from feature_store.unpacking import unpack_vectors
 
 Floats = NDArray[np.float64]
 Definition = dict[str, Any]
 
 _LAYOUT = 1
-_CODE_VALUES = np.append(np.arange(2.0**15), np.nan)  # of a code; the last, -1, is missing
 _NEVER_OLD = 2**32 - 1
 _FLOATS = frozenset({FeatureType.NUMBER, FeatureType.TIMESTAMP})
 _CODES = frozenset({FeatureType.CATEGORY})
@@ -47,6 +47,16 @@ class Decoded:
     broken: list[int] = field(default_factory=list)
 
 
+@dataclass
+class _Translated:
+    """A batch of vectors of this codec, blank where there is none that can be read; the rest is as in
+    `Decoded`."""
+
+    vectors: list[bytes]
+    unknown: dict[str, list[int]] = field(default_factory=dict)
+    broken: list[int] = field(default_factory=list)
+
+
 class Codec:
     """Packs and unpacks the columns of X that belong to one source, but for aggregates of events."""
 
@@ -59,12 +69,7 @@ class Codec:
         self.timed = [
             f for f in self.features if (f.max_age is not None if timed is None else f.name in timed)
         ]
-        self.columns = np.array([c for f in self.features for c in _indices(schema.slice(f.name))], np.intp)
-        self._max_ages = np.array([np.inf if f.max_age is None else f.max_age for f in self.timed])
-        self._slots = _slots(self.features)
-        owned = [(owner, _indices(self._slots[f.name])) for owner, f in enumerate(self.timed)]
-        self._timed_columns = np.array([column for _, columns in owned for column in columns], np.intp)
-        self._timed_owners = np.array([owner for owner, columns in owned for _ in columns], np.intp)
+        self.columns = np.array([column for f in self.features for column in self._columns(f)], np.intp)
         self._floats = sum(f.type in _FLOATS for f in self.features)
         self._codes = self._floats + sum(f.type in _CODES for f in self.features)
         known, values, count = _bit_places([f for f in self.features if f.type in _BITS])
@@ -82,14 +87,34 @@ class Codec:
         self._bit_count = count
         self.fingerprint = fingerprint(self.definition)
         self._mark = bytes.fromhex(self.fingerprint)
-        self._number = np.frombuffer(self._mark, "<u8")[0]
+        self._layout = self._laid_out()
         self._migrations: dict[bytes, _Migration] = {}
         self._blank = self._blank_record()
+
+    def _laid_out(self) -> tuple[Any, ...]:
+        """What `unpack_vectors` has to know of the vectors."""
+        timed = [(column, owner) for owner, f in enumerate(self.timed) for column in self._columns(f)]
+        columns, owners = np.array(timed, np.intp).reshape(-1, 2).T.copy()
+        return (
+            int.from_bytes(self._mark, "little", signed=True),
+            self.dtype.itemsize,
+            *np.split(self.columns, [self._floats, self._codes]),
+            self._known_bits,
+            self._value_bits,
+            columns,
+            owners,
+            np.array([np.inf if f.max_age is None else f.max_age for f in self.timed], np.float64),
+        )
+
+    def _columns(self, feature: Feature) -> range:
+        """Those of X that a feature has."""
+        place = self.schema.slice(feature.name)
+        return range(place.start, place.stop)
 
     def _blank_record(self) -> bytes:
         """The vector of somebody of whom nothing is known."""
         record = np.zeros(1, self.dtype)
-        record["fingerprint"], record["updated"] = self._number, _NEVER_OLD
+        record["fingerprint"], record["updated"] = np.frombuffer(self._mark, "<u8"), _NEVER_OLD
         record["assembled_at"] = record["floats"] = np.nan
         record["codes"] = -1
         return record.tobytes()
@@ -130,11 +155,14 @@ class Codec:
         `updated`, shape (n, len(timed)), holds the epoch seconds of the timed features' last updates; left
         out, all of them are updated now.
         """
+        return self.pack(X, now, int(now) if updated is None else updated)
+
+    def pack(self, X: Floats, assembled_at: float | Floats, updated: int | NDArray[np.uint32]) -> list[bytes]:
+        """Like `encode`, with times that may differ from vector to vector, shape (n,)."""
         block = X[:, self.columns]
         records = np.zeros(len(X), self.dtype)
-        records["fingerprint"] = self._number
-        records["assembled_at"] = now
-        records["updated"] = int(now) if updated is None else updated
+        records["fingerprint"] = np.frombuffer(self._mark, "<u8")
+        records["assembled_at"], records["updated"] = assembled_at, updated
         records["floats"] = block[:, : self._floats]
         codes = block[:, self._floats : self._codes]
         records["codes"] = np.where(np.isnan(codes), -1, codes)
@@ -146,142 +174,107 @@ class Codec:
         data, size = records.tobytes(), self.dtype.itemsize
         return [data[start : start + size] for start in range(0, len(data), size)]
 
-    def decode(self, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
-        """Write each customer's vector into their row of `block`, shape (n, len(columns)), in that order.
+    def decode(self, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
+        """Write each customer's vector into the columns of X, shape (n, schema.width), that are this codec's.
 
-        What is older than its max_age at `now` is NaN, and so is a row without a readable vector. The number
-        of numpy calls doesn't depend on the number of rows or features.
+        What is older than its max_age at `now` is NaN, and so is a row without a readable vector.
         """
         filled = blobs if all(blobs) else [self._blank if blob is None else blob for blob in blobs]
-        data = b"".join(filled)  # type: ignore[arg-type]
-        if len(data) == len(blobs) * self.dtype.itemsize:
-            records = np.frombuffer(data, self.dtype)
-            if (records["fingerprint"] == self._number).all():
-                self._unpack(records, block)
-                self._age(block, records["updated"], now)
-                return Decoded(records["assembled_at"])
-        return self._decode_groups(blobs, block, now)
-
-    def _decode_groups(self, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
-        block.fill(np.nan)
-        decoded = Decoded(np.full(len(blobs), np.nan))
-        groups: dict[bytes, list[int]] = {}
-        for row, blob in enumerate(blobs):
-            if blob is not None:
-                groups.setdefault(blob[:8], []).append(row)
-        for mark, rows in groups.items():
-            found = self._read_group(mark, [blobs[row] for row in rows])  # type: ignore[misc]
-            if found is None:
-                decoded.unknown[mark.hex()] = rows
-                continue
-            good, assembled_at, values, updated = found
-            self._age(values, updated, now)
-            chosen = np.array(rows, np.intp)[good]
-            block[chosen] = values
-            decoded.assembled_at[chosen] = assembled_at
-            decoded.broken += [row for row, fine in zip(rows, good, strict=True) if not fine]
-        return decoded
+        data, assembled_at = b"".join(filled), np.empty(len(blobs))  # type: ignore[arg-type]
+        whole = len(data) == len(blobs) * self.dtype.itemsize
+        if whole and unpack_vectors(data, X, assembled_at, now, *self._layout):
+            return Decoded(assembled_at)
+        found = self._translated(blobs)
+        unpack_vectors(b"".join(found.vectors), X, assembled_at, now, *self._layout)
+        return Decoded(assembled_at, found.unknown, found.broken)
 
     def read(self, blob: bytes) -> tuple[Floats, NDArray[np.uint32]] | None:
         """One vector as a row of X, shape (schema.width,), of whatever age, and the update times of `timed`.
 
         None if it can't be read.
         """
-        found = self._read_group(blob[:8], [blob])
-        if found is None or not found[0][0]:
+        found = self._translated([blob])
+        if found.unknown or found.broken:
             return None
-        row = np.full(self.schema.width, np.nan)
-        row[self.columns] = found[2][0]
-        return row, found[3][0]
+        X = np.full((1, self.schema.width), np.nan)
+        self.decode(found.vectors, X, -np.inf)
+        updated: NDArray[np.uint32] = np.frombuffer(found.vectors[0], self.dtype)["updated"][0]
+        return X[0], updated
 
-    def _read_group(
-        self, mark: bytes, blobs: list[bytes]
-    ) -> tuple[NDArray[np.bool_], Floats, Floats, NDArray[np.uint32]] | None:
-        """Vectors of one fingerprint: which are whole, and of those the times, block and update times."""
-        migration = None if mark == self._mark else self._migrations.get(mark)
-        if mark != self._mark and migration is None:
-            return None
-        writer = migration.old if migration else self
-        good = np.array([len(blob) == writer.dtype.itemsize for blob in blobs], bool)
-        whole = (blob for blob, fine in zip(blobs, good, strict=True) if fine)
-        records = np.frombuffer(b"".join(whole), writer.dtype)
-        block, updated = np.empty((len(records), len(writer.columns))), records["updated"]
-        writer._unpack(records, block)
-        if migration:
-            block, updated = migration.apply(block, updated, records["assembled_at"])
-        return good, records["assembled_at"], block, updated
-
-    def _unpack(self, records: NDArray[np.void], block: Floats) -> None:
-        """Write the records' values into a block."""
-        block[:, : self._floats] = records["floats"]
-        if self._codes > self._floats:
-            block[:, self._floats : self._codes] = _CODE_VALUES.take(records["codes"], mode="wrap")
-        if self._bit_count:
-            bits = np.unpackbits(records["bits"], axis=1).view(bool)
-            known = bits.take(self._known_bits, axis=1)
-            block[:, self._codes :] = np.where(known, bits.take(self._value_bits, axis=1), np.nan)
-
-    def _age(self, block: Floats, updated: NDArray[np.uint32], now: float) -> None:
-        """Take what is too old out of a block."""
-        if self.timed:
-            stale = updated < now - self._max_ages
-            if stale.any():
-                old = np.zeros(block.shape, bool)
-                old[:, self._timed_columns] = stale.take(self._timed_owners, axis=1)
-                block[old] = np.nan
+    def _translated(self, blobs: Sequence[bytes | None]) -> "_Translated":
+        """The vectors of a batch in which some are of another definition, or can't be read."""
+        groups: dict[bytes, list[int]] = {}
+        for row, blob in enumerate(blobs):
+            if blob is not None:
+                groups.setdefault(blob[:8], []).append(row)
+        found = _Translated([self._blank] * len(blobs))
+        for mark, rows in groups.items():
+            migration = self._migrations.get(mark)
+            if mark != self._mark and migration is None:
+                found.unknown[mark.hex()] = rows
+                continue
+            size = (migration.old if migration else self).dtype.itemsize
+            whole = {row: blob for row in rows if (blob := blobs[row]) is not None and len(blob) == size}
+            found.broken += [row for row in rows if row not in whole]
+            vectors = migration.translate(list(whole.values())) if migration else whole.values()
+            for row, vector in zip(whole, vectors, strict=True):
+                found.vectors[row] = vector
+        return found
 
 
 class _Migration:
     """From vectors of an old definition to a codec of today: by name of feature, level and member."""
 
     def __init__(self, old: Codec, new: Codec) -> None:
-        self.old = old
-        self._width = len(new.columns)
-        self._moves = [
-            (old._slots[before.name], new._slots[feature.name], _recoding(before, feature))
-            for feature in new.features
-            for before in old.features
-            if before.name == feature.name and before.type is feature.type
+        self.old, self._new = old, new
+        before = {(f.name, f.type): f for f in old.features}
+        kept = [(before[f.name, f.type], f) for f in new.features if (f.name, f.type) in before]
+        origins = [origin for pair in kept for origin in self._origins(*pair)]
+        self._sources, self._targets = np.array(origins, np.intp).reshape(-1, 2).T
+        self._recoded = [
+            (new.schema.slice(after.name), _recoding(before, after))
+            for before, after in kept
+            if after.levels != before.levels
+        ]
+        # A member that is new today was in nobody's set, so it is out, not unknown.
+        self._new_members = [
+            new.schema.slice(after.name).start + place
+            for before, after in kept
+            for place, member in enumerate(after.members)
+            if member not in before.members
         ]
         places = {f.name: place for place, f in enumerate(old.timed)}
         self._times = [places.get(f.name) for f in new.timed]
 
-    def apply(
-        self, block: Floats, updated: NDArray[np.uint32], assembled_at: Floats
-    ) -> tuple[Floats, NDArray[np.uint32]]:
-        """Block and update times in the new codec's order. What was not timed is as old as its vector."""
-        moved = np.full((len(block), self._width), np.nan)
-        for source, target, recode in self._moves:
-            moved[:, target] = recode(block[:, source])
-        times = np.empty((len(block), len(self._times)), np.uint32)
+    def _origins(self, before: Feature, after: Feature) -> list[tuple[int, int]]:
+        """From which of the old columns each column of a feature comes; a new member from the first, which
+        tells whether the set is known."""
+        source, target = (
+            codec.schema.slice(f.name).start for codec, f in ((self.old, before), (self._new, after))
+        )
+        places = [before.codes.get(member, 0) for member in after.members] or [0]
+        return [(source + place, target + number) for number, place in enumerate(places)]
+
+    def translate(self, vectors: Sequence[bytes]) -> list[bytes]:
+        """Whole vectors as the new codec would have written them. What was not timed is as old as its
+        vector."""
+        before = np.empty((len(vectors), self.old.schema.width))
+        assembled_at = self.old.decode(vectors, before, -np.inf).assembled_at
+        X = np.full((len(vectors), self._new.schema.width), np.nan)
+        X[:, self._targets] = before[:, self._sources]
+        X[:, self._new_members] *= 0.0
+        for column, codes in self._recoded:
+            X[:, column] = codes[np.nan_to_num(X[:, column], nan=-1.0).astype(np.intp)]
+        updated = np.frombuffer(b"".join(vectors), self.old.dtype)["updated"]
+        times = np.empty((len(vectors), len(self._times)), np.uint32)
         for place, old_place in enumerate(self._times):
             times[:, place] = assembled_at if old_place is None else updated[:, old_place]
-        return moved, times
+        return self._new.pack(X, assembled_at, times)
 
 
-def _recoding(before: Feature, after: Feature) -> Callable[[Floats], Floats]:
-    """How the columns of a feature change when its levels or members do."""
-    if before.type is FeatureType.CATEGORY:
-        codes = np.array([*(after.codes.get(level, np.nan) for level in before.levels), np.nan])
-        return lambda values: codes[np.nan_to_num(values, nan=-1.0).astype(np.intp)]
-    if before.type is FeatureType.SET:
-        # A member that is new today was in nobody's set, so it is out, not unknown.
-        places = [before.codes.get(member, len(before.members)) for member in after.members]
-        return lambda values: np.column_stack([values, values[:, 0] * 0.0])[:, places]
-    return lambda values: values
-
-
-def _indices(place: slice) -> range:
-    return range(place.start, place.stop)
-
-
-def _slots(features: Sequence[Feature]) -> dict[str, slice]:
-    """Each feature's place in a row of columns that has the features in this order."""
-    slots, start = {}, 0
-    for feature in features:
-        slots[feature.name] = slice(start, start + feature.width)
-        start += feature.width
-    return slots
+def _recoding(before: Feature, after: Feature) -> Floats:
+    """The new code of each old one of a category, and of none."""
+    return np.array([*(after.codes.get(level, np.nan) for level in before.levels), np.nan])
 
 
 def _bit_places(features: Sequence[Feature]) -> tuple[list[int], list[int], int]:

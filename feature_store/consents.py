@@ -12,20 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_store.history import name_hash
-from feature_store.records import join
+from feature_store.records import join, packed
+from feature_store.unpacking import unpack_consents
 
 RECORD = np.dtype([("purpose", "<u4"), ("channel", "<u4"), ("state", "i1"), ("time", "<f8")])
 KEY_BYTES = 8
 """What tells a record from the others: its purpose and its channel."""
-
-_KEYED = np.dtype(
-    {
-        "names": ["key", "state"],
-        "formats": ["<u8", "i1"],
-        "offsets": [0, KEY_BYTES],
-        "itemsize": RECORD.itemsize,
-    }
-)
 
 GRANTED, DENIED, UNKNOWN = 1, 0, -1
 
@@ -66,13 +58,8 @@ class ConsentNames:
         """
         if not self.purposes or not any(blobs):
             return None
-        records, counts = join(blobs, _KEYED)
-        keys, places = self._known
-        at = keys.searchsorted(records["key"])
-        meant = keys.take(at, mode="clip") == records["key"]
-        rows = np.arange(len(blobs)).repeat(counts)
-        states = np.full((len(blobs), len(self.purposes) * len(self.channels)), UNKNOWN, np.int8)
-        states[rows[meant], places[at[meant]]] = records["state"][meant]
+        states = np.empty((len(blobs), len(self.purposes) * len(self.channels)), np.int8)
+        unpack_consents(*packed(blobs), RECORD.itemsize, *self._known, UNKNOWN, states)
         return states.reshape(len(blobs), len(self.purposes), len(self.channels))
 
 

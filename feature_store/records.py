@@ -7,6 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def packed(blobs: Sequence[bytes | None]) -> tuple[bytes, NDArray[np.intp]]:
+    """The bytes of a batch, one customer's behind the other's, and how many each has, shape (n,)."""
+    filled = [blob or b"" for blob in blobs]
+    return b"".join(filled), np.fromiter(map(len, filled), np.intp, len(filled))
+
+
 def join(blobs: Sequence[bytes | None], dtype: np.dtype[Any]) -> tuple[NDArray[np.void], NDArray[np.intp]]:
     """The records of a batch, one customer's behind the other's, and how many each has, shape (n,).
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import reduce
-from itertools import chain, pairwise
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -38,37 +38,30 @@ class Vectors:
     def __init__(self, client: Client, schema: FeatureSchema, codecs: Mapping[Source, Codec]) -> None:
         self._client = client
         self._codecs = tuple(codecs.values())
+        self._width = schema.width
         self._asked: dict[str, float] = {}
-        ends = np.cumsum([0, *(len(codec.columns) for codec in self._codecs)]).tolist()
-        self._places = [slice(start, end) for start, end in pairwise(ends)]
-        self._nothing = ends[-1]
-        self._order = np.full(schema.width, self._nothing, np.intp)
-        for codec, place in zip(self._codecs, self._places, strict=True):
-            self._order[codec.columns] = np.arange(place.start, place.stop)
 
     async def rows(self, vectors: Sequence[Sequence[bytes | None]], now: float) -> VectorRows:
         """The rows of X of a batch, by source in the order of the codecs; NaN where nothing is stored or it
         is too old at `now`."""
-        count = len(vectors[0])
-        block = np.empty((count, self._nothing + 1))
-        block[:, self._nothing] = np.nan
+        X = np.empty((len(vectors[0]), self._width))
+        X.fill(np.nan)
         times: list[Floats] = []
         unreadable: list[int] = []
         faults: list[str] = []
-        for codec, blobs, place in zip(self._codecs, vectors, self._places, strict=True):
-            decoded = await self.decode(codec, blobs, block[:, place], now)
+        for codec, blobs in zip(self._codecs, vectors, strict=True):
+            decoded = await self.decode(codec, blobs, X, now)
             times.append(decoded.assembled_at)
             if decoded.unknown or decoded.broken:
                 faults += _faults(codec, decoded)
                 unreadable += [*decoded.broken, *chain.from_iterable(decoded.unknown.values())]
-        X = block.take(self._order, axis=1)
         return VectorRows(X, reduce(np.fmax, times), unreadable, tuple(faults))
 
-    async def decode(self, codec: Codec, blobs: Sequence[bytes | None], block: Floats, now: float) -> Decoded:
+    async def decode(self, codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
         """Like `codec.decode`, when it has learned what it can."""
-        decoded = codec.decode(blobs, block, now)
+        decoded = codec.decode(blobs, X, now)
         if decoded.unknown and await self._learn(codec, decoded.unknown):
-            decoded = codec.decode(blobs, block, now)
+            decoded = codec.decode(blobs, X, now)
         return decoded
 
     async def read(self, codec: Codec, blob: bytes) -> tuple[Floats, NDArray[np.uint32]] | None:
@@ -77,7 +70,7 @@ class Vectors:
         Raises:
             StoreUnavailable: its definition could not be found; a moment later it may be.
         """
-        decoded = await self.decode(codec, [blob], np.empty((1, len(codec.columns))), -np.inf)
+        decoded = await self.decode(codec, [blob], np.empty((1, self._width)), -np.inf)
         if decoded.unknown:
             raise StoreUnavailable(f"can't change what can't be read: {_faults(codec, decoded)[0]}")
         return codec.read(blob)

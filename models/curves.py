@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiling import compiled, part
+from numerics.compiling import compiled, part
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -14,8 +14,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from models.compiling import compiled, part
 from models.forest import ALL_LEAVES
+from numerics.compiling import compiled, part
 
 LANES = 32
 """How many requests are scored together: their words of all trees stay in the processor's cache."""

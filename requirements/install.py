@@ -33,7 +33,7 @@ BASE_PYTHON = getattr(
 )  # this may be the one in .venv, which may have to go
 PROFILES = {"run": ("run", "dev"), "dev": ("dev",)}  # what is wanted: the installed sets that have it
 
-COMPILED = ("service.decisioning.turns", "service.decisioning.tally, models.kernel")
+COMPILED = ("service.decisioning.turns", "service.decisioning.tally, models.kernel, feature_store.unpacking")
 """Modules with loops that become machine code, in two parts that take about as long."""
 CAUSES = {  # what pip's words mean, the most telling first
     "No space left on device": "The disk is full.",

@@ -8,7 +8,7 @@ apart by its keys.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiling import compiled, part
+from numerics.compiling import compiled, part
 from service.decisioning.stages import STILL_IN
 
 Ints = NDArray[np.int64]

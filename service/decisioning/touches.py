@@ -86,9 +86,10 @@ class Touches:
 
 
 def words_of(records: NDArray[np.void]) -> NDArray[np.uint32]:
-    """Records as words of 32 bits, t x 9, in a copy: what was read can't be written to."""
+    """Records as words of 32 bits, t x 9; in a copy if they can't be written to."""
     words: NDArray[np.uint32] = records.view(np.uint32)
-    return words.reshape(-1, RECORD.itemsize // words.itemsize).copy()
+    words = words.reshape(-1, RECORD.itemsize // words.itemsize)
+    return words if words.flags.writeable else words.copy()
 
 
 class Hashes:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.compiling import (
+from numerics.compiling import (
     Codes,
     CodeTable,
     Flags,

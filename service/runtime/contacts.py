@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from feature_store.contacts import FIELDS, RESERVATION, Kept
 from feature_store.history import MAX_RECORDS, RECORD
 from feature_store.keys import HISTORY, RESERVATIONS, account_key, customer_key
-from feature_store.records import join
+from feature_store.records import packed
 from feature_store.store import CustomerRows
+from feature_store.unpacking import unpack_contacts
 from service.decisioning.touches import Touches
 from service.runtime.requests import DecisionRequest
 
@@ -93,15 +94,8 @@ def _touches(histories: Blobs, reservations: Blobs, unknown: NDArray[np.bool_]) 
     reserves = any(reservations)
     if not (any(histories) or reserves or unknown.any()):
         return None
-    records, sizes = join(histories, RECORD)
-    since = np.where(unknown, np.inf, -np.inf)
-    full = np.flatnonzero(sizes >= MAX_RECORDS)
-    if len(full):
-        since[full] = records["time"][sizes.cumsum()[full] - sizes[full]]
-    rows, expires = np.arange(len(sizes)).repeat(sizes), np.full(len(records), np.inf)
-    if reserves:
-        reserved, counts = join(reservations, RESERVATION)
-        records = np.concatenate([records, reserved["record"]])
-        rows = np.concatenate([rows, np.arange(len(counts)).repeat(counts)])
-        expires = np.concatenate([expires, reserved["expires"]])
-    return Touches(records=records, rows=rows, expires=expires, since=since)
+    data, sizes = packed([*histories, *reservations] if reserves else histories)
+    words, rows, expires, since = unpack_contacts(
+        data, sizes, unknown, MAX_RECORDS, RECORD.itemsize, RESERVATION.itemsize
+    )
+    return Touches(records=words.view(RECORD), rows=rows, expires=expires, since=since)

@@ -1,7 +1,6 @@
 """Laws that hold for any schema and any values, and what must never happen to a vector."""
 
 import string
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from feature_store.codec import Codec, Decoded
+from feature_store.codec import Codec
 from feature_store.columns import columns_from_arrow
 from feature_store.feature import FIRST_SECOND, LAST_SECOND
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
@@ -75,14 +74,6 @@ def encoded(schema: FeatureSchema, customers: list[dict[str, object]]) -> Floats
     return X
 
 
-def decode_into(codec: Codec, blobs: Sequence[bytes | None], X: Floats, now: float) -> Decoded:
-    """Decode a batch into the codec's columns of X."""
-    block = np.empty((len(blobs), len(codec.columns)))
-    decoded = codec.decode(blobs, block, now)
-    X[:, codec.columns] = block
-    return decoded
-
-
 def present(customer: dict[str, object], schema: FeatureSchema, source: Source) -> dict[str, object]:
     return {f.name: customer[f.name] for f in schema.by_source(source) if customer[f.name] is not None}
 
@@ -94,7 +85,7 @@ def test_any_values_of_any_schema_survive_packing(data: st.DataObject) -> None:
     X, back = encoded(schema, rows), np.full((len(rows), schema.width), np.nan)
     for source in STORED:
         codec = Codec(schema, source)
-        decoded = decode_into(codec, codec.encode(X, NOW), back, NOW)
+        decoded = codec.decode(codec.encode(X, NOW), back, NOW)
         assert decoded.assembled_at.tolist() == [NOW] * len(rows)
     for customer, row in zip(rows, back, strict=True):
         for source in STORED:
@@ -110,10 +101,10 @@ def test_a_customer_reads_the_same_alone_and_in_any_batch(data: st.DataObject) -
     blobs = codec.encode(X, NOW)
     mixed: list[bytes | None] = data.draw(st.permutations([*blobs, None, b"", blobs[0][:-1], b"12345678"]))
     together = np.full((len(mixed), schema.width), np.nan)
-    decoded = decode_into(codec, mixed, together, NOW)
+    decoded = codec.decode(mixed, together, NOW)
     for row, blob in enumerate(mixed):
         alone = np.full((1, schema.width), np.nan)
-        one = decode_into(codec, [blob], alone, NOW)
+        one = codec.decode([blob], alone, NOW)
         np.testing.assert_array_equal(alone[0], together[row])
         np.testing.assert_array_equal(one.assembled_at[0], decoded.assembled_at[row])
         if blob not in blobs:
@@ -128,8 +119,8 @@ def test_nothing_is_known_of_strangers_among_customers(data: st.DataObject) -> N
     codec = Codec(schema, Source.PROFILE)
     blobs = codec.encode(encoded(schema, data.draw(customers(schema))), NOW)
     customers_alone, with_strangers = (np.zeros((len(blobs) + more, schema.width)) for more in (0, 2))
-    decode_into(codec, blobs, customers_alone, NOW)
-    decoded = decode_into(codec, [None, *blobs, None], with_strangers, NOW)
+    codec.decode(blobs, customers_alone, NOW)
+    decoded = codec.decode([None, *blobs, None], with_strangers, NOW)
     np.testing.assert_array_equal(with_strangers[1:-1], customers_alone)
     assert np.isnan(with_strangers[[0, -1]][:, codec.columns]).all()
     assert np.isnan(decoded.assembled_at).tolist() == [True, *[False] * len(blobs), True]
@@ -145,7 +136,7 @@ def test_migration_keeps_what_has_the_same_name_type_level_and_member(data: st.D
     writer, reader = Codec(old, Source.PROFILE), Codec(new, Source.PROFILE)
     X = np.full((len(rows), new.width), np.nan)
     reader.learn(writer.definition)
-    decoded = decode_into(reader, writer.encode(encoded(old, rows), NOW), X, NOW)
+    decoded = reader.decode(writer.encode(encoded(old, rows), NOW), X, NOW)
     assert not decoded.unknown
     assert not decoded.broken
     for customer, row in zip(rows, X, strict=True):
@@ -214,7 +205,7 @@ SCHEMA = FeatureSchema(
 
 def read(codec: Codec, blob: bytes, now: float) -> dict[str, object]:
     X = np.full((1, codec.schema.width), np.nan)
-    decode_into(codec, [blob], X, now)
+    codec.decode([blob], X, now)
     return codec.schema.decode(X[0], Source.PROFILE)
 
 
@@ -231,7 +222,7 @@ def test_staleness_is_each_customers_own() -> None:
     X = np.array([[5.0, 1.0, 0.0, 1.0]] * 2)
     blobs = [*codec.encode(X[:1], NOW), *codec.encode(X[1:], NOW + 50)]
     back = np.full((2, 4), np.nan)
-    decode_into(codec, blobs, back, NOW + 120)
+    codec.decode(blobs, back, NOW + 120)
     np.testing.assert_array_equal(back, [[np.nan, 1, 0, 1], [5, 1, 0, 1]])
 
 

@@ -114,9 +114,7 @@ async def decoding(people: People) -> dict[str, float]:
     async def vectors() -> None:
         X = people.matrix()
         for codec, blobs in zip(people.codecs, people.vectors, strict=True):
-            block = np.empty((len(X), len(codec.columns)))
-            codec.decode(blobs, block, people.now)
-            X[:, codec.columns] = block
+            codec.decode(blobs, X, people.now)
 
     async def maps() -> None:
         X = people.matrix()

@@ -25,8 +25,11 @@ CodeTable = Annotated[NDArray[np.int32], types.int32[:, ::1]]
 Keys = Annotated[NDArray[np.uint64], types.uint64[::1]]
 Flags = Annotated[NDArray[np.bool_], types.boolean[::1]]
 FlagTable = Annotated[NDArray[np.bool_], types.boolean[:, ::1]]
+States = Annotated[NDArray[np.int8], types.int8[:, ::1]]
+Words = Annotated[NDArray[np.uint32], types.uint32[::1]]
+Bytes = Annotated[bytes, types.Bytes(types.uint8, 1, "C", readonly=True)]
 """What arguments can be annotated with: contiguous arrays of one to three dimensions, which can be written
-to."""
+to, and bytes, which can be read one by one."""
 
 _BaseTuple: Any = types.BaseTuple
 _njit: Any = numba.njit
