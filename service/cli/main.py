@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from service.cli.interrupts import stopped_at_once
+from service.garbage import uncollected
 
 with stopped_at_once():
     import typer
@@ -51,7 +52,7 @@ class Imported(Mapping[str, Any]):
     """The commands by their names, each imported when it is asked for: all together take seconds to load."""
 
     def __getitem__(self, name: str) -> Any:
-        with stopped_at_once():
+        with stopped_at_once(), uncollected():
             module = import_module(f"service.cli.{MODULES[name]}")
         function: Callable[..., None] = getattr(module, name.replace("-", "_"))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
