@@ -1,5 +1,6 @@
 """`arbiter`: the command line."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -54,6 +55,7 @@ class Imported(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         with stopped_at_once(), uncollected():
             module = import_module(f"service.cli.{MODULES[name]}")
+            gc.freeze()  # what is imported stays: nobody need look for garbage among it later, either
         function: Callable[..., None] = getattr(module, name.replace("-", "_"))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(name, **SETTINGS.get(name, {}))(function)
@@ -84,7 +86,10 @@ def arbiter() -> None:
 
 def main() -> None:
     """Entry point of the `arbiter` command."""
-    app(prog_name="arbiter")
+    try:
+        app(prog_name="arbiter")
+    finally:
+        gc.unfreeze()  # libraries look at what is left when the process ends
 
 
 if __name__ == "__main__":
