@@ -55,7 +55,6 @@ class Imported(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         with stopped_at_once(), uncollected():
             module = import_module(f"service.cli.{MODULES[name]}")
-            gc.freeze()  # what is imported stays: nobody need look for garbage among it later, either
         function: Callable[..., None] = getattr(module, name.replace("-", "_"))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(name, **SETTINGS.get(name, {}))(function)
