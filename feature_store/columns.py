@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 from numpy.typing import NDArray
 
+from feature_store.errors import Mendable
 from feature_store.feature import FIRST_SECOND, LAST_SECOND, Feature, FeatureType, Source
 from feature_store.schema import FeatureSchema
 
@@ -30,7 +31,7 @@ class ColumnErrors:
     reasons: tuple[str, ...]
 
 
-class TableError(Exception):
+class TableError(Mendable):
     """A table whose columns can't be features at all; `problems` has one line for each of them."""
 
     def __init__(self, problems: Collection[str]) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import redis
 
+from feature_store.errors import Mendable
 from feature_store.progress import Progress, silent
 
 _LONGEST_SOCKET_PATH = 100
@@ -29,7 +30,7 @@ _SILENT_SECONDS = 30.0
 _PR_SET_PDEATHSIG = 1
 
 
-class EmbeddedStoreError(Exception):
+class EmbeddedStoreError(Mendable):
     """The embedded store can't be started; the message says what to do."""
 
 

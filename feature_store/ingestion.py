@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from feature_store.columns import ColumnErrors, TableError, columns_from_arrow
 from feature_store.documents import did_you_mean
+from feature_store.errors import Mendable
 from feature_store.progress import Progress, silent
 from feature_store.schema import STORED, FeatureSchema, Source
 from feature_store.store import CustomerStore
@@ -52,12 +53,17 @@ class LoadReport:
     errors: list[RowError] = field(default_factory=list)
 
 
-class RowsRefused(Exception):
+class RowsRefused(Mendable):
     """A strict load found rows that can't be loaded, and so has loaded none."""
 
     def __init__(self, report: LoadReport) -> None:
         self.report = report
         super().__init__(f"{report.refused} of {report.rows} rows can't be loaded, so nothing was")
+
+    @property
+    def explanation(self) -> str:
+        """With the first of the rows."""
+        return "\n".join([*(f"  {row}" for row in self.report.errors), str(self)])
 
 
 async def load_customers(

@@ -1,7 +1,9 @@
 """What can go wrong with models, as one family that a command line or a start-up can catch."""
 
+from feature_store.errors import Mendable
 
-class ModelError(Exception):
+
+class ModelError(Mendable):
     """The base of everything that is wrong with a model or with what it is made of."""
 
 

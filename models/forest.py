@@ -1,10 +1,8 @@
 """A LightGBM model's trees as arrays: what they compare, and which leaf of each is then the answer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,21 @@ MOST_LEAVES = 64
 """Of one tree: a leaf is a bit of a machine word."""
 
 ALL_LEAVES = ~np.uint64(0)
-_EVERY_BIT = int(ALL_LEAVES)
 
 _ZERO = float(np.float32(1e-35))
 """Numbers that are not further than this from zero are zero, to LightGBM."""
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2
+_WORD = 32
+"""Bits of a word of a set."""
+_BEYOND_SETS = 2.0**31
+"""A code that no set has a bit for."""
+
+_Fields = dict[str, str]
+"""What LightGBM writes of a tree, by its name."""
+_Indices = NDArray[np.intp]
+_Numbers = TypeVar("_Numbers", _Indices, NDArray[np.float64])
 
 
 class UnsupportedForest(Exception):
@@ -43,7 +49,9 @@ class Forest:
     keeps        k: the leaves that a row can still reach which goes right at it, a bit for each
     threshold    k: who is greater goes right; NaN for a node that asks for categories
     nan_right    k: whether a missing value goes right
-    categories   k: those that go left; empty for a node with a threshold
+    first_word   k: where in `words` the set of the categories begins that go left
+    set_words    k: of how many words it is; 0 for a node with a threshold
+    words        all sets, a bit for each category
     """
 
     width: int
@@ -54,7 +62,9 @@ class Forest:
     keeps: NDArray[np.uint64]
     threshold: NDArray[np.float64]
     nan_right: NDArray[np.bool_]
-    categories: tuple[NDArray[np.intp], ...]
+    first_word: NDArray[np.intp]
+    set_words: NDArray[np.intp]
+    words: NDArray[np.uint32]
 
     @classmethod
     def parse(cls, model: bytes) -> Self:
@@ -65,7 +75,7 @@ class Forest:
         """
         try:
             return cls._parsed(model.decode())
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, OverflowError) as error:
             raise UnsupportedForest(f"it does not read like LightGBM's trees: {error!r}") from error
 
     @classmethod
@@ -74,19 +84,27 @@ class Forest:
         width = int(_fields(head)["max_feature_idx"]) + 1
         if int(_fields(head)["num_class"]) != 1 or "average_output" in head.splitlines():
             raise UnsupportedForest("it has more than one output, or averages its trees")
-        trees = [_Tree.of(_fields(block)) for block in blocks]
-        nodes = [node for tree in trees for node in tree.nodes]
-        columns, keeps, thresholds, nan_right, categories = zip(*nodes, strict=True) if nodes else ((),) * 5
+        trees = [_fields(block) for block in blocks]
+        _check_kind(trees)
+        shape, sets = _Shape.of(trees), _Sets.of(trees)
+        grown, nodes = shape.grown, len(shape.tree)
+        kinds, thresholds = _integers(grown, "decision_type", nodes), _floats(grown, "threshold", nodes)
+        by_set = (kinds & _CATEGORICAL).astype(np.bool_)
+        first_word, set_words = sets.of_nodes(shape.tree, thresholds, by_set)
+        leaf_values = np.empty(len(shape.place))
+        leaf_values[shape.place] = _floats(trees, "leaf_value", len(leaf_values))
         return cls(
             width=width,
-            leaf_values=np.array([value for tree in trees for value in tree.leaf_values], np.float64),
-            first_leaf=np.cumsum([0, *(len(tree.leaf_values) for tree in trees)], dtype=np.intp)[:-1],
-            column=np.array(columns, np.intp),
-            tree=np.repeat(np.arange(len(trees)), [len(tree.nodes) for tree in trees]),
-            keeps=np.array(keeps, np.uint64),
-            threshold=np.array(thresholds, np.float64),
-            nan_right=np.array(nan_right, np.bool_),
-            categories=categories,
+            leaf_values=leaf_values,
+            first_leaf=shape.first_leaf,
+            column=_integers(grown, "split_feature", nodes),
+            tree=shape.tree,
+            keeps=shape.keeps,
+            threshold=np.where(by_set, np.nan, _beside_zero(thresholds)),
+            nan_right=_nan_right(kinds, thresholds, by_set),
+            first_word=first_word,
+            set_words=set_words,
+            words=sets.words,
         )
 
     @classmethod
@@ -94,6 +112,7 @@ class Forest:
         """The trees of all, at least one, each with other numbers for its columns."""
         trees = np.cumsum([0, *(forest.trees for forest in forests)])
         leaves = np.cumsum([0, *(len(forest.leaf_values) for forest in forests)])
+        words = np.cumsum([0, *(len(forest.words) for forest in forests)])
         return cls(
             width=max(int(places.max(initial=-1)) + 1 for places in columns),
             leaf_values=np.concatenate([forest.leaf_values for forest in forests]),
@@ -103,7 +122,9 @@ class Forest:
             keeps=np.concatenate([forest.keeps for forest in forests]),
             threshold=np.concatenate([forest.threshold for forest in forests]),
             nan_right=np.concatenate([forest.nan_right for forest in forests]),
-            categories=tuple(codes for forest in forests for codes in forest.categories),
+            first_word=np.concatenate([f.first_word + n for f, n in zip(forests, words, strict=False)]),
+            set_words=np.concatenate([forest.set_words for forest in forests]),
+            words=np.concatenate([forest.words for forest in forests]),
         )
 
     @property
@@ -111,96 +132,167 @@ class Forest:
         """How many there are."""
         return len(self.first_leaf)
 
-    def goes_right(self, node: int, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each value goes right at a node."""
-        if len(self.categories[node]):
-            left = self.categories[node]
-            is_left = np.zeros(int(left.max()) + 3, np.bool_)  # the last two: a higher code, and none at all
-            is_left[left] = True
-            codes = np.minimum(np.trunc(values), len(is_left) - 2)
-            right = ~is_left[np.where(codes >= 0.0, codes, -1.0).astype(np.intp)]
-        else:
-            right = np.where(np.isnan(values), self.nan_right[node], values > self.threshold[node])
-        return right.astype(np.bool_)
+    def greatest_codes(self, nodes: _Indices) -> _Indices:
+        """The greatest code in the set of each of some nodes that have one."""
+        last = self.words[self.first_word[nodes] + self.set_words[nodes] - 1]
+        greatest: _Indices = np.frexp(last.astype(np.float64))[1] - 1 + _WORD * (self.set_words[nodes] - 1)
+        return greatest
+
+    def goes_right(self, nodes: _Indices, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether values go right at nodes: of the shape that both have together."""
+        nodes, values = np.broadcast_arrays(nodes, values)
+        above = np.where(np.isnan(values), self.nan_right[nodes], values > self.threshold[nodes])
+        codes = np.where(values > -1.0, np.minimum(values, _BEYOND_SETS), _BEYOND_SETS).astype(np.intp)
+        listed = codes // _WORD < self.set_words[nodes]
+        words = self.words[(self.first_word[nodes] + codes // _WORD)[listed]]
+        left = np.zeros(values.shape, np.bool_)
+        left[listed] = words >> (codes % _WORD)[listed] & 1
+        return np.where(np.isnan(self.threshold[nodes]), ~left, above).astype(np.bool_)
 
 
-_Node = tuple[int, int, float, bool, NDArray[np.intp]]
-"""Column, keeps, threshold, nan_right and categories, as in `Forest`."""
+class _Shape(NamedTuple):
+    """How the trees of a model branch.
 
-_NO_CATEGORIES = np.empty(0, np.intp)
+    grown       those that do
+    first_leaf  T: where the leaves of each tree begin among those of all
+    place       for each leaf as LightGBM numbers them, where it is among all from left to right
+    tree        k: the tree of each node
+    keeps       k: see `Forest`
+    """
 
-
-class _Tree(NamedTuple):
-    """The values of its leaves from left to right, and its nodes."""
-
-    leaf_values: list[float]
-    nodes: list[_Node]
+    grown: list[_Fields]
+    first_leaf: _Indices
+    place: _Indices
+    tree: _Indices
+    keeps: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, fields: dict[str, str]) -> Self:
-        if int(fields["num_leaves"]) > MOST_LEAVES:
+    def of(cls, trees: list[_Fields]) -> Self:
+        leaves = np.array([int(tree["num_leaves"]) for tree in trees], np.intp)
+        first_leaf, nodes = np.cumsum(leaves) - leaves, leaves - 1
+        first_node, tree = np.cumsum(nodes) - nodes, np.repeat(np.arange(len(trees)), nodes)
+        grown = [fields for fields in trees if fields["num_leaves"] != "1"]
+        left, right = (
+            np.where(child < 0, len(tree) + first_leaf[tree] + ~child, first_node[tree] + child)
+            for child in (_integers(grown, side, len(tree)) for side in ("left_child", "right_child"))
+        )
+        before, leaves_of = _walked(left, right, first_node[nodes > 0], int(leaves.sum()))
+        first = before[: len(tree)].astype(np.uint64)
+        one = np.uint64(1)
+        return cls(
+            grown=grown,
+            first_leaf=first_leaf,
+            place=np.repeat(first_leaf, leaves) + before[len(tree) :],
+            tree=tree,
+            keeps=~((one << first + leaves_of[left].astype(np.uint64)) - (one << first)),
+        )
+
+
+def _walked(left: _Indices, right: _Indices, roots: _Indices, leaves: int) -> tuple[_Indices, _Indices]:
+    """For each node, and after all nodes for each leaf: how many leaves of its tree are left of it, and how
+    many it has.
+
+    Args:
+        left, right: the child of each node on that side, a node or a leaf.
+        roots: the nodes with which trees begin.
+    """
+    nodes, levels, seen = len(left), [], 0
+    level = roots
+    while len(level):
+        seen += len(level)
+        if seen > nodes:
+            raise ValueError("a node is the child of two")
+        levels.append(level)
+        below = np.concatenate([left[level], right[level]])
+        level = below[below < nodes]
+    have = np.ones(nodes + leaves, np.intp)
+    for level in reversed(levels):
+        have[level] = have[left[level]] + have[right[level]]
+    before = np.zeros(nodes + leaves, np.intp)
+    for level in levels:
+        before[left[level]] = before[level]
+        before[right[level]] = before[level] + have[left[level]]
+    return before, have
+
+
+class _Sets(NamedTuple):
+    """The sets of categories of all trees.
+
+    bounds  where in `words` each set of a tree begins, and then where the last ends; tree after tree
+    first   T: where the bounds of each tree begin
+    words   see `Forest`
+    """
+
+    bounds: _Indices
+    first: _Indices
+    words: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, trees: list[_Fields]) -> Self:
+        bounds: list[int] = []
+        first: list[int] = []
+        words: list[int] = []
+        for tree in trees:
+            first.append(len(bounds))
+            if tree["num_cat"] != "0":
+                bounds += [len(words) + int(bound) for bound in tree["cat_boundaries"].split()]
+                words += map(int, tree["cat_threshold"].split())
+        return cls(np.array(bounds, np.intp), np.array(first, np.intp), np.array(words, np.uint32))
+
+    def of_nodes(
+        self, trees: _Indices, numbers: NDArray[np.float64], by_set: NDArray[np.bool_]
+    ) -> tuple[_Indices, _Indices]:
+        """Where the set of each node begins, and of how many words it is: of those that ask `by_set` the one
+        with its number in its tree, of the others none."""
+        first, count = np.zeros((2, len(trees)), np.intp)
+        at = self.first[trees[by_set]] + numbers[by_set].astype(np.intp)
+        first[by_set] = self.bounds[at]
+        count[by_set] = self.bounds[at + 1] - self.bounds[at]
+        return first, count
+
+
+def _check_kind(trees: list[_Fields]) -> None:
+    for tree in trees:
+        if int(tree["num_leaves"]) > MOST_LEAVES:
             raise UnsupportedForest(f"a tree has more than {MOST_LEAVES} leaves")
-        if fields["is_linear"] != "0":
+        if tree["is_linear"] != "0":
             raise UnsupportedForest("its trees are linear")
-        values = [float(value) for value in fields["leaf_value"].split()]
-        if len(values) == 1:
-            return cls(values, [])
-        left, right = _integers(fields["left_child"]), _integers(fields["right_child"])
-        columns, kinds = _integers(fields["split_feature"]), _integers(fields["decision_type"])
-        thresholds = [float(value) for value in fields["threshold"].split()]
-        sets = _sets(fields)
-        ordered: list[float] = []
-        nodes: list[_Node] = []
-
-        def walk(place: int) -> None:
-            if place < 0:
-                ordered.append(values[~place])
-                return
-            first = len(ordered)
-            walk(left[place])
-            keeps = _EVERY_BIT ^ (1 << len(ordered)) - (1 << first)
-            kind, threshold = kinds[place], thresholds[place]
-            if kind & _CATEGORICAL:
-                nodes.append((columns[place], keeps, math.nan, True, sets[int(threshold)]))
-            else:
-                right_if_missing = _nan_right(kind, threshold)
-                beside = _beside_zero(threshold)
-                nodes.append((columns[place], keeps, beside, right_if_missing, _NO_CATEGORIES))
-            walk(right[place])
-
-        walk(0)
-        return cls(ordered, nodes)
 
 
-def _beside_zero(threshold: float) -> float:
-    """The threshold, moved out of the numbers that count as zero, so that all of them are on its one side."""
-    if -_ZERO <= threshold < 0.0:
-        return math.nextafter(-_ZERO, -math.inf)
-    return _ZERO if 0.0 <= threshold < _ZERO else threshold
+def _beside_zero(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds, moved out of the numbers that count as zero, so that all of them are on the one side."""
+    moved = np.where((thresholds >= 0.0) & (thresholds < _ZERO), _ZERO, thresholds)
+    moved[(thresholds >= -_ZERO) & (thresholds < 0.0)] = np.nextafter(-_ZERO, -np.inf)
+    return moved
 
 
-def _nan_right(kind: int, threshold: float) -> bool:
-    """Whether a missing value goes right at a node with a threshold."""
-    missing = kind >> 2 & 3
-    if missing == _MISSING_IS_ZERO:
+def _nan_right(
+    kinds: _Indices, thresholds: NDArray[np.float64], by_set: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Whether a missing value goes right at each node."""
+    missing = kinds >> 2 & 3
+    if (missing[~by_set] == _MISSING_IS_ZERO).any():
         raise UnsupportedForest("its trees take zero for a missing value")
-    if missing == _MISSING_IS_NAN:
-        return not kind & _DEFAULT_LEFT
-    return not threshold >= 0.0  # where training met none missing, LightGBM takes zero in place of one
+    as_zero = ~(thresholds >= 0.0)  # where training met none missing, LightGBM takes zero in place of one
+    told = kinds & _DEFAULT_LEFT == 0
+    return by_set | np.where(missing == _MISSING_IS_NAN, told, as_zero)
 
 
-def _sets(fields: dict[str, str]) -> list[NDArray[np.intp]]:
-    """The sets of categories of a tree, which its nodes name by their number."""
-    if not int(fields["num_cat"]):
-        return []
-    bounds, words = _integers(fields["cat_boundaries"]), _integers(fields["cat_threshold"])
-    bits = np.unpackbits(np.array(words, "<u4").view(np.uint8), bitorder="little")
-    return [bits[32 * low : 32 * high].nonzero()[0] for low, high in pairwise(bounds)]
-
-
-def _fields(block: str) -> dict[str, str]:
+def _fields(block: str) -> _Fields:
     return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
 
 
-def _integers(text: str) -> list[int]:
-    return [int(word) for word in text.split()]
+def _integers(trees: list[_Fields], name: str, count: int) -> _Indices:
+    """The so many numbers that trees list under a name, one after the other."""
+    return _counted(np.fromstring(" ".join(tree[name] for tree in trees), np.intp, sep=" "), count)
+
+
+def _floats(trees: list[_Fields], name: str, count: int) -> NDArray[np.float64]:
+    """The same of numbers that are not whole."""
+    return _counted(np.fromstring(" ".join(tree[name] for tree in trees), sep=" "), count)
+
+
+def _counted(numbers: _Numbers, count: int) -> _Numbers:
+    if len(numbers) != count:
+        raise ValueError(f"{len(numbers)} numbers in place of {count}")
+    return numbers

@@ -10,12 +10,13 @@ from feature_store.columns import ColumnErrors
 from feature_store.documents import did_you_mean
 from feature_store.feature import GIVEN
 from feature_store.schema import STORED, FeatureSchema, FeatureType, Source
+from models.deriving import Derive, as_it_is
 from models.errors import TrainingError
 from models.files import coded, epoch_of, features_of, misfits, read_columns, text_of
 from models.layout import Layout
 from models.profiles import CUSTOMERS, Profiles
 from models.spec import ModelSpec, Target
-from models.table import Derive, TrainingTable, as_it_is
+from models.table import TrainingTable
 
 _OWNER, _MOMENT = "customer_id", "decided_at"
 

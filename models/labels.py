@@ -6,9 +6,9 @@ uses nothing that was not known at the moment that it is asked for, and the feat
 were then.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf, isinf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,38 +19,14 @@ import pyarrow as pa
 
 from feature_store.logbook.reading import open_log
 from feature_store.logbook.tables import DECISIONS, FEATURES, OFFERS, OUTCOMES, LogTable
+from models.label_rules import IMPRESSION, LabelRules
 
 CLOCK_SKEW = 300.0
 """Seconds by which an outcome may seem to come before its decision: clocks differ."""
-DEFAULT_WINDOW = 7 * 86_400.0
-IMPRESSION = "impression"
 MEMORY = "1GB"
 """Beyond it, DuckDB uses the disk."""
 BATCH_ROWS = 65_536
 FINAL, PROVISIONAL = "final", "provisional"
-
-
-@dataclass(frozen=True)
-class LabelRules:
-    """What a workspace says of labels.
-
-    families    by name of a model, the outcomes that are a response
-    actions     by name of an action, its family; an action that has none is left out
-    windows     by name of an action, for how many seconds after its decision an outcome counts
-    impressions the channels that report impressions
-    otherwise   the family of an action that has none; without it, such an action has no response
-    """
-
-    families: Mapping[str, Sequence[str]]
-    actions: Mapping[str, str]
-    windows: Mapping[str, float] = field(default_factory=dict)
-    impressions: Collection[str] = ()
-    default_window: float = DEFAULT_WINDOW
-    otherwise: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.families:
-            raise ValueError("there is nothing to label: no model says which outcomes are a response")
 
 
 @dataclass(frozen=True)

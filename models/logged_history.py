@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 from feature_store.feature import GIVEN
 from feature_store.logbook.tables import FEATURES
 from feature_store.schema import FeatureSchema
+from models.deriving import Derive, as_it_is
 from models.errors import TrainingError
 from models.files import CHANCE, columns_of, features_of, text_of
-from models.labels import FINAL, LabelRules, labels
+from models.label_rules import LabelRules
+from models.labels import FINAL, labels
 from models.spec import ModelSpec
-from models.table import Derive, TrainingTable, as_it_is, table_of
+from models.table import TrainingTable, table_of
 
 _COLUMNS = ("decision_id", "customer_id", "decided_at", "channel", "action", CHANCE, "labels", FEATURES)
 

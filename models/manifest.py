@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -88,7 +89,7 @@ class AnyManifest(_Record):
     control: str | None = None
     uplift: UpliftMetrics | None = None
 
-    @property
+    @cached_property
     def schema_read(self) -> FeatureSchema:
         """The part of the feature schema that the model was trained on."""
         return FeatureSchema.from_definition(self.features)

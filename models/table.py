@@ -1,7 +1,7 @@
 """The training table: logged decisions with what was known then, and whether a response came."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from feature_store.columns import ColumnErrors
 from feature_store.schema import FeatureSchema, Source
+from models.deriving import Derive, as_it_is
 from models.errors import TrainingError
 from models.files import CHANCE, chances_of, coded, epoch_of, features_of, misfits, read_columns, text_of
 from models.layout import BUILT_IN, Layout
@@ -26,14 +27,6 @@ _KEYS = {
     DECISIONS: ("decision_id", "customer_id", "decided_at", "channel", "action"),
     OUTCOMES: ("decision_id", "action", "outcome"),
 }
-
-
-Derive = Callable[[NDArray[np.float64], NDArray[np.float64]], None]
-"""Fills derived features into X, shape (n, F), of which the others are there, at n times in epoch seconds."""
-
-
-def as_it_is(X: NDArray[np.float64], now: NDArray[np.float64]) -> None:
-    """For who derives nothing."""
 
 
 @dataclass(frozen=True)

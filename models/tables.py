@@ -143,23 +143,20 @@ def _by_code(forest: Forest, bound: Sequence[BoundForest], columns: int) -> dict
     asked: dict[int, list[Nodes]] = {}
     for column in np.unique(forest.column[categories]).tolist():
         nodes = np.flatnonzero(categories & (forest.column == column))
-        codes = np.arange(1.0 + max(int(forest.categories[node].max()) for node in nodes.tolist()))
-        asked[column] = _sent_right(forest, nodes, [codes] * len(nodes))
+        codes = np.arange(1.0 + forest.greatest_codes(nodes).max())
+        asked[column] = _sent_right(forest, nodes, np.append(codes, np.nan)[:, None])
     nodes = np.flatnonzero(forest.column == columns)
     if len(nodes):
-        told = [one.channel.values if one.channel else np.empty(0) for one in bound]
+        told = [np.append(one.channel.values if one.channel else [], np.nan) for one in bound]
         owner = np.repeat(np.arange(len(bound)), [one.forest.trees for one in bound])
-        asked[columns] = _sent_right(forest, nodes, [told[k] for k in owner[forest.tree[nodes]].tolist()])
+        values = [told[k] for k in owner[forest.tree[nodes]].tolist()]
+        asked[columns] = _sent_right(forest, nodes, np.column_stack(values))
     return asked
 
 
-def _sent_right(forest: Forest, nodes: Nodes, values: Sequence[NDArray[np.float64]]) -> list[Nodes]:
-    """Those of some nodes at which each of their values goes right, and at last those for a missing one."""
-    right = [
-        forest.goes_right(node, np.append(of_node, np.nan))
-        for node, of_node in zip(nodes.tolist(), values, strict=True)
-    ]
-    return [nodes[some] for some in np.array(right).T]
+def _sent_right(forest: Forest, nodes: Nodes, values: NDArray[np.float64]) -> list[Nodes]:
+    """For each row of values, those of some nodes at which they go right, a column for each node."""
+    return [nodes[right] for right in forest.goes_right(nodes, values)]
 
 
 def _action_keeps(forest: Forest, bound: Sequence[BoundForest]) -> list[NDArray[np.uint64]]:
@@ -172,7 +169,8 @@ def _action_keeps(forest: Forest, bound: Sequence[BoundForest]) -> list[NDArray[
         row = np.full((len(one.actions), one.forest.trees), ALL_LEAVES)
         trees = forest.tree[nodes] - first
         mine = (trees >= 0) & (trees < one.forest.trees)
-        for node, tree in zip(nodes[mine].tolist(), trees[mine].tolist(), strict=True):
-            row[forest.goes_right(node, told), tree] &= keeps[node]
+        right = forest.goes_right(nodes[mine], told[:, None])
+        for place, (node, tree) in enumerate(zip(nodes[mine].tolist(), trees[mine].tolist(), strict=True)):
+            row[right[:, place], tree] &= keeps[node]
         rows.append(row)
     return rows

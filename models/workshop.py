@@ -13,6 +13,7 @@ from feature_store.progress import Progress, silent
 from feature_store.schema import FeatureSchema
 from models.card import Evidence, card
 from models.customer_training import train_customer_model
+from models.deriving import Derive, as_it_is
 from models.errors import ModelRefused, TrainingError
 from models.gate import beside_priors, first, judge, unfit, unlike
 from models.labelled import labelled_table
@@ -25,7 +26,7 @@ from models.promotions import How
 from models.registry import Registry
 from models.scorers import InvalidModel
 from models.spec import ModelSpec, Target
-from models.table import Derive, History, TrainingTable, as_it_is
+from models.table import History, TrainingTable
 from models.training import Growth, adopt, train
 from models.verdict import VERDICT, Verdict
 

@@ -5,7 +5,10 @@ code beside the source (or where `NUMBA_CACHE_DIR` says): the next process has i
 other types, such as an array that is not contiguous, is a `TypeError` and never a compilation in mid-request.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any, TypeVar, cast, get_args, get_type_hints
 
 import numba
@@ -35,6 +38,25 @@ _BaseTuple: Any = types.BaseTuple
 _njit: Any = numba.njit
 """With options that its types don't know: of parts nothing is made that only Python or C would call."""
 _SCALARS = {int: types.intp, float: types.float64, bool: types.boolean, type(None): types.void}
+
+
+@contextmanager
+def _unseen(module: str) -> Iterator[None]:
+    """Meanwhile there is no such module, for who can do without it, unless it is imported already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # Python's own way of saying so
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
+# Numba looks whether it could multiply matrices, which no loop here does, by importing SciPy's linear
+# algebra: a tenth of all that a service imports.
+with _unseen("scipy.linalg.cython_blas"):
+    import_module("numba.np.arraymath")
 
 
 def compiled(*signatures: str) -> Callable[[Function], Function]:

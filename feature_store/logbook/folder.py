@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_store.errors import Mendable
 from feature_store.logbook.tables import (
     REPLACES_KEY,
     TABLE_KEY,
@@ -44,7 +45,7 @@ PARTIAL = ".partial"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class BadLog(Exception):
+class BadLog(Mendable):
     """A file of the log that can't be used; the message names it and says what is wrong."""
 
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from feature_store.errors import Mendable
 from feature_store.progress import Progress
 from service.world.living import LivingWorld
 
 TABLES = ("customers.parquet", "decisions.parquet", "outcomes.parquet")
 
 
-class NoData(Exception):
+class NoData(Mendable):
     """A workspace with neither data nor a way to make some; the message says what to do."""
 
 

@@ -6,17 +6,11 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
-from feature_store.columns import TableError
 from feature_store.documents import WorkspaceError
-from feature_store.embedded import EmbeddedStoreError
-from feature_store.ingestion import RowsRefused
-from feature_store.logbook.folder import BadLog
+from feature_store.errors import Mendable
 from feature_store.store import StoreUnavailable
-from models.errors import ModelError, PreloadRefused
+from models.errors import PreloadRefused
 from service.cli.console import fail
-from service.cli.demo import NoData
-from service.runtime.outbound.errors import OutboundError
-from service.simulation.errors import SimulationError
 
 _PYDANTIC = re.compile(r"^(Value error, |(Input|String|Value) (?=should))")
 """How a message of pydantic begins, which says nothing to who has set a variable."""
@@ -35,18 +29,8 @@ def explained() -> Iterator[None]:
         fail("\n".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)))
     except PreloadRefused as error:
         fail(f"{error}\n`arbiter train WORKSPACE` makes new versions of all models")
-    except (
-        ModelError,
-        NoData,
-        EmbeddedStoreError,
-        TableError,
-        OutboundError,
-        BadLog,
-        SimulationError,
-    ) as error:
-        fail(str(error))
-    except RowsRefused as error:
-        fail("\n".join([*(f"  {row}" for row in error.report.errors), str(error)]))
+    except Mendable as error:
+        fail(error.explanation)
     except StoreUnavailable as error:
         fail(f"the store is away: {error}")
     except PermissionError as error:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from models.deriving import Derive
 from models.kinds import KINDS
-from models.table import Derive
 from models.workshop import import_model as register
 from service.cli.console import ProgressDisplay, fail
 from service.cli.demo import find_data

@@ -1,10 +1,12 @@
 """`arbiter`: the command line."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 from service.cli.interrupts import stopped_at_once
+from service.garbage import uncollected
 
 with stopped_at_once():
     import typer
@@ -51,7 +53,7 @@ class Imported(Mapping[str, Any]):
     """The commands by their names, each imported when it is asked for: all together take seconds to load."""
 
     def __getitem__(self, name: str) -> Any:
-        with stopped_at_once():
+        with stopped_at_once(), uncollected():
             module = import_module(f"service.cli.{MODULES[name]}")
         function: Callable[..., None] = getattr(module, name.replace("-", "_"))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -83,7 +85,10 @@ def arbiter() -> None:
 
 def main() -> None:
     """Entry point of the `arbiter` command."""
-    app(prog_name="arbiter")
+    try:
+        app(prog_name="arbiter")
+    finally:
+        gc.unfreeze()  # libraries look at what is left when the process ends
 
 
 if __name__ == "__main__":

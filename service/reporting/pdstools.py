@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from models.labels import IMPRESSION
+from models.label_rules import IMPRESSION
 from models.scorers import LightGBMScorer
 from service.reporting.answers import Answers
 from service.workspace.loading import NO_MODEL, Workspace

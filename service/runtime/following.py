@@ -26,7 +26,7 @@ from feature_store.lessons import (
     offer_id,
 )
 from feature_store.store import StoreUnavailable
-from models.labels import IMPRESSION, LabelRules
+from models.label_rules import IMPRESSION, LabelRules
 from service import clock
 from service.decisioning.adaptation import NOWHERE, Adaptation, Learned, learned
 from service.decisioning.snapshot import Snapshot

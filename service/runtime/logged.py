@@ -22,7 +22,8 @@ from feature_store.logbook.tables import DECISIONS
 from feature_store.schema import FeatureSchema, Source
 from models.errors import ModelError
 from models.files import CHANCE, columns_of, features_of, misfits
-from models.labels import PROVISIONAL, Join, LabelRules, joined
+from models.label_rules import LabelRules
+from models.labels import PROVISIONAL, Join, joined
 from models.table import DECISIONS as TABLE
 from service.runtime.training_tables import joined_tables
 

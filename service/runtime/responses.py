@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from feature_store.outcomes import Outcome
-from models.labels import IMPRESSION
+from models.label_rules import IMPRESSION
 from models.spec import ModelSpec
 from service.decisioning.challengers import TRIAL
 from service.decisioning.snapshot import Snapshot

@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
@@ -23,6 +22,7 @@ from service.decisioning.batch import Batch
 from service.decisioning.explain import explain
 from service.decisioning.pipeline import decide
 from service.decisioning.snapshot import Snapshot
+from service.garbage import uncollected
 from service.observability import metrics
 from service.runtime.backlog import BacklogWatch
 from service.runtime.budgets import Ledger
@@ -261,23 +261,12 @@ def load(settings: Settings) -> Loaded:
     Raises:
         WorkspaceError, ModelError: everything that is wrong.
     """
-    with _without_collections():
+    with uncollected():
         workspace = load_workspace(settings.workspace)
         lineup = line_up(workspace, settings.scorer)
         for snapshot in lineup.snapshots:
             warm_up(snapshot)
     return Loaded(workspace, lineup)
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Nearly all that is loaded stays: to look for garbage among it again and again takes a fifth of the
-    time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 async def start_service(settings: Settings, loaded: Loaded | None = None) -> Service:

@@ -14,7 +14,8 @@ from feature_store.logbook.tables import FEATURES, LogTable
 from feature_store.schema import FeatureSchema, Source
 from models.errors import TrainingError
 from models.files import CHANCE, read_columns, text_of
-from models.labels import Join, LabelRules, connected
+from models.label_rules import LabelRules
+from models.labels import Join, connected
 from models.profiles import CUSTOMERS
 from models.table import DECISIONS, OUTCOMES
 

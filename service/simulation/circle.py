@@ -14,11 +14,11 @@ from feature_store.logbook.keeping import drain_log
 from feature_store.logbook.reading import open_log
 from feature_store.logbook.tables import OUTCOMES
 from feature_store.progress import Progress
+from models.deriving import Derive
 from models.errors import TrainingError
-from models.labels import LabelRules
+from models.label_rules import LabelRules
 from models.logged_history import LogSource
 from models.model import CustomerModel
-from models.table import Derive
 from models.workshop import TrainingReport, train_workspace
 from service.simulation.client import Client
 from service.simulation.errors import SimulationError

@@ -1,5 +1,7 @@
 """What keeps a simulation from running."""
 
+from feature_store.errors import Mendable
 
-class SimulationError(Exception):
+
+class SimulationError(Mendable):
     """The workspace, the folder or the service is not fit for it; the message says what to do."""

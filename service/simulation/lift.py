@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from feature_store.logbook.reading import open_log
 from feature_store.logbook.tables import OUTCOMES
 from models.evaluation.bootstrap import Interval, cluster_sums, resampled
-from models.labels import Findings, LabelRules, labels
+from models.label_rules import LabelRules
+from models.labels import Findings, labels
 from service.simulation.lane import Visited
 
 Floats = NDArray[np.float64]

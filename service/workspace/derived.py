@@ -10,9 +10,9 @@ import numpy as np
 from feature_store.derivation import ByModel, ByRules, ByShares
 from feature_store.documents import Document, Loc, Problem, WorkspaceError, did_you_mean, load_document
 from feature_store.schema import Feature, FeatureSchema, FeatureType, Source
+from models.deriving import Derive
 from models.model import CustomerModel
 from models.spec import ModelSpec, Target
-from models.table import Derive
 from service.decisioning.derived import (
     BoundCustomerModel,
     Derived,

@@ -11,7 +11,7 @@ from feature_store.documents import Problem, WorkspaceError, did_you_mean, load_
 from feature_store.schema import FeatureSchema
 from models.choosing import Choice
 from models.errors import ModelRefused, PreloadRefused
-from models.labels import LabelRules
+from models.label_rules import LabelRules
 from models.model import CustomerModel, PropensityModel
 from models.registry import Registry
 from models.spec import ModelSpec, load_specs

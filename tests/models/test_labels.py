@@ -11,7 +11,8 @@ from feature_store.logbook.folder import LogFolder
 from feature_store.logbook.rows import decision_rows, offer_rows, outcome_rows
 from feature_store.logbook.tables import DECISIONS, OFFERS, OUTCOMES
 from feature_store.outcomes import Outcome
-from models.labels import CLOCK_SKEW, FINAL, PROVISIONAL, LabelRules, Labels, labels
+from models.label_rules import LabelRules
+from models.labels import CLOCK_SKEW, FINAL, PROVISIONAL, Labels, labels
 from tests.feature_store.logbook.conftest import NOON, SCHEMA, entry, outcome
 
 WINDOW = 3600.0

@@ -11,7 +11,7 @@ from feature_store.logbook.folder import BadLog, LogFolder
 from feature_store.logbook.rows import decision_rows, offer_rows, outcome_rows
 from feature_store.logbook.tables import DECISIONS, OFFERS, OUTCOMES
 from models.errors import TrainingError
-from models.labels import LabelRules
+from models.label_rules import LabelRules
 from models.logged_history import LoggedHistory, LogSource
 from models.promotions import How
 from models.registry import Registry

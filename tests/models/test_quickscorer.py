@@ -1,6 +1,7 @@
 """Machine code that scores trees: every margin is LightGBM's, to the last bit."""
 
 import itertools
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -192,6 +193,15 @@ def test_trees_of_a_kind_that_is_not_known_are_refused(parameters: dict[str, Any
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(UnsupportedForest, match="does not read like"):
         Forest.parse(content)
+
+
+@pytest.mark.parametrize("children", ["0 0", "1 1", "-1", "-1 -2 -3", "-1 x"])
+def test_nodes_that_are_no_tree_are_refused(children: str) -> None:
+    text = trained(trees=1, num_leaves=3).decode()
+    assert "\nnum_leaves=3\n" in text
+    damaged = re.sub(r"\nleft_child=.*", f"\nleft_child={children}", text).encode()
+    with pytest.raises(UnsupportedForest, match="does not read like"):
+        Forest.parse(damaged)
 
 
 def test_a_model_is_compiled_unless_told_otherwise(model: bytes) -> None:

@@ -121,7 +121,13 @@ def test_lightgbm_can_say_what_its_scores_are_made_of(scorer: LightGBMScorer) ->
 
 
 def test_serving_imports_neither_lightgbms_package_nor_scikit_learn() -> None:
-    heavy = {"lightgbm", "sklearn", "scipy.sparse", "pyarrow"}  # Numba has scipy.linalg
+    heavy = {"lightgbm", "sklearn", "scipy.linalg", "scipy.sparse", "pyarrow"}
     code = f"import sys, models.registry; print(sorted({heavy} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_scipys_linear_algebra_can_be_imported_once_loops_are_compiled() -> None:
+    code = "import models.kernel, scipy.linalg.cython_blas, scipy.linalg; print(scipy.linalg.norm([3, 4]))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "5.0"

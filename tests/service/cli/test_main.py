@@ -41,6 +41,13 @@ def test_a_command_loads_no_other() -> None:
     assert done.stdout.splitlines()[-1] == "False"
 
 
+def test_serving_loads_neither_what_reads_tables_nor_what_trains() -> None:
+    heavy = {"pyarrow", "duckdb", "lightgbm", "sklearn", "scipy.stats", "scipy.optimize"}
+    code = f"import sys, service.cli.serve; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_command_that_there_is_not_is_told_with_the_one_that_may_be_meant() -> None:
     result = CliRunner().invoke(app, ["serv"])
     assert result.exit_code == 2

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from feature_store.lessons import RESPONDED, SHOWN, SHOWN_AS_OFFERED, offer_id
-from models.labels import DEFAULT_WINDOW
+from models.label_rules import DEFAULT_WINDOW
 from models.spec import Adapts
 from service.decisioning.adaptation import NOWHERE
 from service.runtime.following import Following
