@@ -65,3 +65,38 @@ def remove_failing(
             was = removed_by[request, subject]
             fails = (was == STILL_IN) & (first[request] != PASSED)
             removed_by[request, subject] = was + first[request] * np.int32(fails)
+
+
+@compiled()
+def remove_unplaced(
+    limits: CodeTable,
+    treatments: CodeTable,
+    ruled_slot: Integers,
+    ruled_action: Integers,
+    ruled: CodeTable,
+    missing: CodeTable,
+    code: int,
+    removed_by: CodeTable,
+) -> None:
+    """Take out (in place, n x A) who is still in and has no treatment in a slot that is asked for.
+
+    `limits` is n x S, the next four are `turns.Asked`'s treatments, and `missing` (n x e) has what took out
+    the first choice of each of these pairs: it is the reason of those who could stand in its slot; that of
+    all others is the `code`.
+    """
+    reasons, said = np.empty(removed_by.shape[1], np.int32), np.empty(removed_by.shape[1], np.int32)
+    for row in range(len(removed_by)):
+        reasons[:] = code
+        for pair in range(len(ruled_slot) - 1, -1, -1):
+            if limits[row, ruled_slot[pair]] > 0:
+                reasons[ruled_action[pair]] = missing[row, pair]
+        for slot in range(limits.shape[1]):
+            if limits[row, slot] > 0:
+                said[:] = treatments[slot]
+                for pair in range(len(ruled_slot)):
+                    if ruled_slot[pair] == slot:
+                        said[ruled_action[pair]] = ruled[row, pair]
+                for action in range(len(said)):
+                    reasons[action] *= said[action] < 0
+        for action in range(len(reasons)):
+            removed_by[row, action] += reasons[action] * (removed_by[row, action] == STILL_IN)
