@@ -692,9 +692,10 @@ def _outcome(filled: Filled) -> Outcome:
     """Without the turns that were not taken, and the slots that were filled."""
     taken = np.flatnonzero(filled.picks[_ACTION] != NOBODY)
     picks, stated = np.empty((7, len(taken)), np.intp), np.empty((2, len(taken)))
-    for turn in range(len(taken)):
-        picks[:, turn] = filled.picks[:, taken[turn]]
-        stated[:, turn] = filled.stated[:, taken[turn]]
+    for column in range(len(picks)):
+        picks[column] = filled.picks[column][taken]
+    for column in range(len(stated)):
+        stated[column] = filled.stated[column][taken]
     rows, slots = np.nonzero(filled.empty != NOBODY)
     empty = np.empty((3, len(rows)), np.intp)
     for place in range(len(rows)):
