@@ -33,7 +33,13 @@ BASE_PYTHON = getattr(
 )  # this may be the one in .venv, which may have to go
 PROFILES = {"run": ("run", "dev"), "dev": ("dev",)}  # what is wanted: the installed sets that have it
 
-COMPILED = ("service.decisioning.turns", "service.decisioning.tally, models.kernel, feature_store.unpacking")
+COMPILED = (
+    ["service.decisioning.turns"],
+    [
+        *("service.decisioning.lines", "service.decisioning.removal", "service.decisioning.tally"),
+        *("models.curves", "models.kernel", "feature_store.unpacking"),
+    ],
+)
 """Modules with loops that become machine code, in two parts that take about as long."""
 CAUSES = {  # what pip's words mean, the most telling first
     "No space left on device": "The disk is full.",
@@ -164,7 +170,7 @@ def compile_loops() -> None:
     """Have machine code made now, on two cores, that the first start would else wait for; it is kept beside
     the source. Whatever goes wrong here, the first start tells."""
     say("Compiling loops for this processor")
-    parts = [f"import {modules}" for modules in COMPILED]
+    parts = [f"import {', '.join(modules)}" for modules in COMPILED]
     running = [
         subprocess.Popen([PYTHON, "-c", part], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
         for part in parts

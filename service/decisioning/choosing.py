@@ -13,10 +13,9 @@ def chance(snapshot: Snapshot, batch: Batch, assigned: Assigned, propensity: NDA
     """By the conducts that experiments have assigned; `propensity` is n x A."""
     if batch.seeds is None:
         return no_chance(snapshot, propensity)
-    places = [snapshot.explorations[conduct.exploration] for conduct in assigned.conducts]
     return Chance(
         ways=snapshot.ways if batch.known is None else snapshot.ways_knowing(batch.known[0]),
-        way=np.array(places).take(assigned.conduct),
+        way=snapshot.way_of_conduct.take(assigned.conduct),
         seeds=np.array(batch.seeds),
         explores=np.ones(len(batch), np.bool_) if batch.explores is None else np.array(batch.explores),
         propensity=np.ascontiguousarray(propensity),

@@ -53,10 +53,12 @@ class Contact:
         return any(policy.by_account for policy in self.frequencies)
 
     @cached_property
-    def shared_caps(self) -> Sequence[tuple[int, Frequency]]:
-        """The caps that several actions of an answer use up together, and their places in `frequencies`. To a
-        gap, what one answer says is one contact."""
-        return [(place, policy) for place, policy in enumerate(self.frequencies) if policy.shared]
+    def shared_caps(self) -> Mapping[bool, Sequence[tuple[int, Frequency]]]:
+        """The caps that several actions of an answer use up together, and their places in `frequencies`, by
+        whether an action may stand several times in an answer: only then it shares one with itself. To a gap,
+        what one answer says is one contact."""
+        shared = [(place, policy) for place, policy in enumerate(self.frequencies) if policy.shared]
+        return {True: shared, False: [(place, cap) for place, cap in shared if cap.counting.per != "action"]}
 
     @cached_property
     def reserving(self) -> tuple[Frequency, ...]:

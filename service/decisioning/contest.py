@@ -8,7 +8,6 @@ from service.decisioning.headroom import headroom
 from service.decisioning.slate_rules import Counted
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.turns import Rules
-from service.decisioning.volumes import UNLIMITED
 
 
 def contest(snapshot: Snapshot, batch: Batch, mandatory: NDArray[np.bool_] | None = None) -> Rules:
@@ -18,11 +17,9 @@ def contest(snapshot: Snapshot, batch: Batch, mandatory: NDArray[np.bool_] | Non
     `mandatory` (n x A) says who comes first of all.
     """
     rules, duplicates = snapshot.slate_rules, snapshot.slate_policy.duplicates
-    limits, own = rules.limits, rules.room.shape[1]
-    left = np.full((len(batch), len(limits.most)), UNLIMITED, np.intp)
-    left[:, :own] = rules.room[batch.channel]
+    limits, left = rules.limits, rules.room.take(batch.channel, axis=0)
     if batch.budgets is not None:
-        left[:, own:] = batch.budgets
+        left[:, left.shape[1] - batch.budgets.shape[1] :] = batch.budgets
     caps = headroom(snapshot.contact, batch, duplicates=duplicates)
     if caps is not None:
         limits += Counted.of(caps.counted, snapshot.first_code("caps") + caps.places, rules.bundles)

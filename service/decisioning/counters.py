@@ -54,6 +54,11 @@ class Cells(NamedTuple):
         """How many records each has counted."""
         return self.table[:, COUNTED]
 
+    @property
+    def policies(self) -> set[int]:
+        """Those that have any."""
+        return set(self.table[:, POLICY].tolist())
+
     def of(self, policy: int) -> "Cells":
         """Those of one policy."""
         first, last = self.table[:, POLICY].searchsorted([policy, policy + 1]).tolist()

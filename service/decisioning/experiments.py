@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from service.decisioning.batch import Batch, Rows
 from service.decisioning.conduct import Conduct
 from service.decisioning.draws import UNKNOWN, Keys, branch, key_of, uniforms
+from service.decisioning.lines import taken
 from service.decisioning.removal import remove_at
 from service.decisioning.stages import Removal, Stage
 
@@ -154,20 +155,20 @@ class Experiments:
         """Everybody to their arms. Whoever is in none is decided for by the `standard` conduct."""
         conduct = np.zeros(len(batch), np.intp)
         arms = np.full((len(batch), len(self.experiments)), -1, dtype=np.intp)
-        rows, taken = self._taken(batch)
+        rows, found = self._taken(batch)
         if not rows.size:
             return Assigned((standard,), conduct, arms)
         table = self._table
-        arms[rows, table.experiment[taken]] = table.number[taken]
-        occurring = set(taken.tolist())
+        arms[rows, table.experiment[found]] = table.number[found]
+        occurring = set(found.tolist())
         withheld = tuple(
-            Withheld(int(table.experiment[arm]) + 1, rows[taken == arm], actions)
+            Withheld(int(table.experiment[arm]) + 1, rows[found == arm], actions)
             for arm, actions in table.withheld
             if arm in occurring
         )
         for arm, number in table.conducts:  # of several arms with a conduct of their own the last decides
             if arm in occurring:
-                conduct[rows[taken == arm]] = number
+                conduct[rows[found == arm]] = number
         numbers = sorted(set(conduct.tolist()))
         if numbers == [0]:
             return Assigned((standard,), conduct, arms, withheld)
@@ -176,24 +177,28 @@ class Experiments:
 
     def _taken(self, batch: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Who takes part in what: rows, and the arm of each among those of `_table`."""
-        table, now = self._table, batch.now
+        table = self._table
         if not table.number.size or (batch.units is None and batch.account_units is None):
             return np.empty(0, np.intp), np.empty(0, np.intp)
-        theirs = self._units(batch)
-        runs = (table.start <= now) & (now < table.end) & (theirs != UNKNOWN)
-        place = places(theirs, table.namespaces)
-        place[~runs] = np.nan
-        of_arm = place.take(table.experiment, axis=0)
-        taken, rows = ((table.first <= of_arm) & (of_arm < table.last)).nonzero()
-        return rows, taken
+        return taken(
+            self._units(batch),
+            np.array(batch.now),
+            table.namespaces,
+            table.by_account,
+            table.start,
+            table.end,
+            table.experiment,
+            table.first,
+            table.last,
+        )
 
     def _units(self, batch: Batch) -> Keys:
-        """Who takes part in each experiment, E x n; n where none is about accounts."""
+        """Customers, and their accounts where an experiment is about these: 1 x n or 2 x n, of our own, since
+        a record's can't be written to."""
         if batch.units is not None and not self.needs_accounts:
-            return batch.units
+            return np.array(batch.units, ndmin=2)
         nobody = np.full(len(batch), UNKNOWN)
-        units = np.stack([nobody if u is None else u for u in (batch.units, batch.account_units)])
-        return units.take(self._table.by_account, axis=0)
+        return np.stack([nobody if u is None else u for u in (batch.units, batch.account_units)])
 
     @cached_property
     def _table(self) -> "_Table":
@@ -212,13 +217,13 @@ def arm_of(arms: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All experiments as columns, E x 1, and their arms, r in all.
+    """All experiments as columns, E, and their arms, r in all, experiment by experiment.
 
-    namespaces, by_account, start, end   E x 1, `by_account` E; namespaces as keys
-    experiment, number                   r      which an arm belongs to, and its number there
-    first, last                          r x 1  its part of the line
-    withheld                                    the arms that withhold something, with what (A, bool)
-    conducts                                    the arms with a conduct of their own, with its number from 1
+    namespaces, by_account, start, end   E  namespaces as keys
+    experiment, number                   r  which an arm belongs to, and its number there
+    first, last                          r  its part of the line
+    withheld                                the arms that withhold something, with what (A, bool)
+    conducts                                the arms with a conduct of their own, with its number from 1
     """
 
     namespaces: Keys
@@ -242,14 +247,14 @@ class _Table:
         ]
         own = (arm for arm, (_, _, declared) in enumerate(arms) if declared.conduct is not None)
         return cls(
-            namespaces=np.array([[experiment.key] for experiment in experiments], np.uint64),
+            namespaces=np.array([experiment.key for experiment in experiments], np.uint64),
             by_account=np.array([experiment.by_account for experiment in experiments], np.intp),
-            start=np.array([[experiment.start] for experiment in experiments]),
-            end=np.array([[experiment.end] for experiment in experiments]),
+            start=np.array([experiment.start for experiment in experiments], np.float64),
+            end=np.array([experiment.end for experiment in experiments], np.float64),
             experiment=np.array([place for place, _, _ in arms], np.intp),
             number=np.array([number for _, number, _ in arms], np.intp),
-            first=np.array([[arm.start] for _, _, arm in arms]),
-            last=np.array([[arm.end] for _, _, arm in arms]),
+            first=np.array([arm.start for _, _, arm in arms], np.float64),
+            last=np.array([arm.end for _, _, arm in arms], np.float64),
             withheld=tuple(
                 (at, arm.withheld) for at, (_, _, arm) in enumerate(arms) if arm.withheld is not None
             ),

@@ -37,14 +37,15 @@ def headroom(contact: Contact, batch: Batch, *, duplicates: bool) -> Headroom | 
 
     `duplicates` tells whether an action may stand several times in an answer.
     """
-    asked = batch.limits.sum(axis=1)
-    caps = [(place, cap) for place, cap in contact.shared_caps if duplicates or cap.counting.per != "action"]
+    caps = contact.shared_caps[duplicates]
     if not caps:
         return None
-    cells = contact.cells(batch)
+    cells, asked = contact.cells(batch), batch.limits.sum(axis=1)
+    counted, most = cells.policies, asked.max(initial=0)
     found = [
         (keys, left, place)
         for place, cap in caps
+        if place in counted or cap.limit < most
         for keys, left in _of_keys(cap, batch.channel, asked, cells.of(place))
     ]
     if not found:
@@ -57,8 +58,6 @@ def _of_keys(
     cap: Frequency, channel: NDArray[np.intp], asked: NDArray[np.int64], cells: Cells
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
     """What a cap counts together, with what is left of it, where that may be too little."""
-    if not len(cells.rows) and cap.limit >= asked.max(initial=0):
-        return
     used = np.zeros((len(asked), cap.counting.size), np.intp)  # who isn't in a cell has enough left
     counted = cells.keys != EVERY_KEY
     used[cells.rows[counted], cells.keys[counted]] = cells.counts[counted]

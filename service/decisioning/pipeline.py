@@ -20,7 +20,6 @@ from service.decisioning.stages import (
     ENDED,
     EXCLUDED,
     NOT_IN_CHANNEL,
-    NOT_IN_PLACEMENT,
     NOT_STARTED,
     STILL_IN,
     Stage,
@@ -85,12 +84,10 @@ def decide(snapshot: Snapshot, batch: Batch, done: Callable[[Stage], None] = _un
     remove_exhausted(snapshot.volumes, snapshot.first_code("volumes"), batch, removed_by)
     done(Stage.CONTACT_POLICY)
     said = _said(snapshot, batch, assigned, computed)
-    placeable = said.placeable(batch)
-    predicted = propensities(snapshot, batch, (removed_by == STILL_IN) & placeable)
+    said.remove(batch.limits, removed_by)  # before propensities, which take out nobody: fewer are asked for
+    predicted = propensities(snapshot, batch, removed_by == STILL_IN)
     propensity = corrected(predicted, batch)
     done(Stage.PROPENSITY)
-    said.left(batch, placeable, removed_by)
-    remove(removed_by, ~placeable, NOT_IN_PLACEMENT)
     done(Stage.TREATMENT)
     factors = _arbitrate(snapshot, batch, assigned, computed, propensity)
     _barriers(snapshot, batch, assigned, factors, removed_by)

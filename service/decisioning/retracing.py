@@ -14,7 +14,7 @@ from service.decisioning.contest import contest
 from service.decisioning.pipeline import Decisions
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.stages import STILL_IN
-from service.decisioning.turns import NOBODY, Field, narrow
+from service.decisioning.turns import NOBODY, narrow
 
 _ROW = 0
 """The only request of a batch of one."""
@@ -100,9 +100,7 @@ class Retracing:
         scores = np.where(fits & self.free, self._priority, -np.inf)
         picks = [(action, follows) for action, follows in self._of(slot) if among[action]]
         for rank in range(self._limits[slot]):
-            field = Field.of(len(scores))
-            field.scores[:] = scores
-            narrow(self._rules, _ROW, self._limits[slot] - rank, field)
+            field = narrow(self._rules, _ROW, self._limits[slot] - rank, scores)
             action, follows = picks[rank] if rank < len(picks) else (NOBODY, False)
             if not follows:
                 yield from self._turn(slot, rank + 1, field.candidates, fits & (field.shut == 0), action)

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from service.decisioning.batch import Batch
 from service.decisioning.experiments import Assigned
+from service.decisioning.removal import PASSED, remove_failing
 from service.decisioning.rules.program import Columns, Program
-from service.decisioning.stages import STAGES, STILL_IN, Removal, Stage
-
-Codes = NDArray[np.unsignedinteger]
+from service.decisioning.stages import STAGES, Removal, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +45,17 @@ class RuleTable:
     """Which rules cover what: up to m rules each of g kinds of subjects (actions or treatments). Those that
     the same rules cover are of one kind.
 
-    subjects  k      indexes into the catalogue's actions or treatments
+    subjects  k      indexes into the catalogue's actions or treatments, kind by kind
     kinds     k      the kind of each
     rows      m x g  the rows of `Columns.flags` that tell where a rule holds
-    codes     m x g  what a rule that does not hold leaves in `removed_by`, less 1, unsigned; the greatest
-                     number fills the columns
+    codes     m x g  what a rule that does not hold leaves in `removed_by`; `PASSED` fills the columns
     stages    m x g  the index of its stage
     """
 
     subjects: NDArray[np.intp]
     kinds: NDArray[np.intp]
     rows: NDArray[np.intp]
-    codes: Codes
+    codes: NDArray[np.int32]
     stages: NDArray[np.intp]
 
     @classmethod
@@ -69,16 +67,14 @@ class RuleTable:
                 lists.setdefault(subject, []).append(number)
         kinds = {numbers: kind for kind, numbers in enumerate(dict.fromkeys(map(tuple, lists.values())))}
         shape = max(map(len, kinds), default=0), len(kinds)
-        last = max((code for code, _, _ in coded), default=0)
-        unsigned = np.uint16 if last < np.iinfo(np.uint16).max else np.uint32
-        codes: Codes = np.full(shape, np.iinfo(unsigned).max, unsigned)
+        codes = np.full(shape, PASSED, np.int32)
         rows, stages = np.zeros(shape, np.intp), np.zeros(shape, np.intp)
         for numbers, kind in kinds.items():
             rules = [coded[number] for number in numbers]
             rows[: len(rules), kind] = program.rows([rule.place for _, rule, _ in rules])
-            codes[: len(rules), kind] = [code - 1 for code, _, _ in rules]
+            codes[: len(rules), kind] = [code for code, _, _ in rules]
             stages[: len(rules), kind] = [STAGES.index(rule.stage) for _, rule, _ in rules]
-        subjects = sorted(lists)
+        subjects = sorted(lists, key=lambda subject: kinds[tuple(lists[subject])])
         return cls(
             np.array(subjects, np.intp),
             np.array([kinds[tuple(lists[subject])] for subject in subjects], np.intp),
@@ -91,27 +87,25 @@ class RuleTable:
         """Take out (in place, n x subjects) who is still in and fails a rule of a stage that is heard."""
         if not self.subjects.size:
             return
-        never = np.iinfo(self.codes.dtype).max
-        holds = computed.flags * self.codes.dtype.type(never)
-        failed = self._first(holds, self.codes)
-        for skips, rows in assigned.skipping():
-            skipped = np.isin(self.stages, [STAGES.index(stage) for stage in skips])
-            failed[:, rows] = self._first(holds[:, rows], np.where(skipped, never, self.codes))
-        failed = failed.take(self.kinds, axis=0).T
-        if self.subjects.size == removed_by.shape[1]:
-            removed_by += failed * (removed_by == STILL_IN)
-        else:
-            theirs = removed_by[:, self.subjects]
-            removed_by[:, self.subjects] = theirs + failed * (theirs == STILL_IN)
+        remove_failing(
+            computed.flags,
+            self.rows,
+            self.codes,
+            self.stages,
+            _spared(assigned, len(removed_by)),
+            self.subjects,
+            self.kinds,
+            removed_by,
+        )
 
-    def _first(self, holds: Codes, codes: Codes) -> Codes:
-        """The code of the first rule that does not hold, g x n; 0 where all hold. `holds` (f x n) is the
-        greatest number where a flag is true, else 0. Nothing here branches: it could not be predicted."""
-        found = holds.take(self.rows, axis=0)  # m x g x n
-        found |= codes[:, :, None]
-        first: Codes = np.minimum.reduce(found, axis=0)
-        first += 1  # the greatest number becomes 0
-        return first
+
+def _spared(assigned: Assigned, n: int) -> NDArray[np.bool_]:
+    """Who of n requests does not hear a stage, 11 x n."""
+    spared = np.zeros((len(STAGES), n), np.bool_)
+    for skips, rows in assigned.skipping():
+        for stage in skips:
+            spared[STAGES.index(stage), rows] = True
+    return spared
 
 
 @dataclass(frozen=True)

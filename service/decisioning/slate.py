@@ -17,10 +17,7 @@ from service.decisioning.choosing import no_chance
 from service.decisioning.contest import contest
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.treatments import Said
-from service.decisioning.turns import NOBODY, Asked, Chance, Field, Filled
-
-_ACTION = 3
-"""Of the columns of a slate."""
+from service.decisioning.turns import Asked, Chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +66,5 @@ def fill(
     limits = np.array(batch.limits)  # of our own: a record's can't be written to, which is another type
     asked = Asked(limits, removed_by, priority, catalogue.is_fallback, *treatments)
     rules, chance = contest(snapshot, batch, mandatory), chance or no_chance(snapshot, priority)
-    filled = _to_fill(batch.limits, len(catalogue.actions))
-    field = Field.of(len(catalogue.actions))
-    turns.fill(asked, rules, chance, snapshot.slate_reasons, field, filled)
-    row, slot = (filled.empty != NOBODY).nonzero()
-    taken = filled.picks[_ACTION] != NOBODY
-    picks, stated = filled.picks.compress(taken, axis=1), filled.stated.compress(taken, axis=1)
-    return Slate(*picks, *stated, row, slot, filled.empty[row, slot])  # type: ignore[call-arg]
-
-
-def _to_fill(limits: NDArray[np.int32], actions: int) -> Filled:
-    """Room for as many turns as there may be."""
-    number = int(np.minimum(limits, actions).sum())
-    return Filled(
-        picks=np.full((7, number), NOBODY, np.intp),
-        stated=np.empty((2, number)),
-        empty=np.full(limits.shape, NOBODY, np.intp),
-    )
+    outcome = turns.fill(asked, rules, chance, snapshot.slate_reasons)
+    return Slate(*outcome.picks, *outcome.stated, *outcome.empty)

@@ -52,7 +52,7 @@ class SlateRules:
     channels.
 
     limits            what both count
-    room     C x L    what each of the L limits of the slate lets into an answer
+    room     C x K    what each of these lets into an answer, volume limits without their budgets
     bundled           the actions of the bundles, one bundle after the other
     begins   B + 1    where each begins there, and the end
     fixed    B        the code by which a fixed bundle keeps its actions out; 0 for a flexible one
@@ -90,10 +90,12 @@ class SlateRules:
         leads[[bundle.lead for bundle in bundles]] = np.arange(len(bundles))
         follows = np.zeros(actions, np.bool_)
         follows[[action for bundle in bundles if bundle.fixed for action in bundle.actions[1:]]] = True
-        room = [np.where(limit.channels, limit.at_most, UNLIMITED) for limit in limits]
+        room = np.full((channels, len(covered)), UNLIMITED, np.intp)
+        for at, limit in enumerate(limits):
+            room[limit.channels, at] = limit.at_most
         return cls(
             limits=Counted.of(counted, np.concatenate(codes), bundles),
-            room=np.array(room, np.intp).reshape(len(limits), channels).T,
+            room=room,
             bundles=bundles,
             bundled=np.array([action for bundle in bundles for action in bundle.actions], np.intp),
             begins=np.cumsum([0, *(len(bundle.actions) for bundle in bundles)]),

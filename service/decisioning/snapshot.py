@@ -104,6 +104,11 @@ class Snapshot:
         return {exploration: number for number, exploration in enumerate(found)}
 
     @cached_property
+    def way_of_conduct(self) -> NDArray[np.intp]:
+        """The way in which each conduct explores, that of everybody first, then those of arms."""
+        return np.array([self.explorations[conduct.exploration] for conduct in self._conducts], np.intp)
+
+    @cached_property
     def ways(self) -> Ways:
         """The explorations as columns."""
         return ways_of(list(self.explorations), self.catalogue.action_keys, self.trained)

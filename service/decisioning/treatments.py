@@ -5,23 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisioning.batch import Batch
 from service.decisioning.catalogue import Catalogue
+from service.decisioning.removal import remove_unplaced
+from service.decisioning.stages import NOT_IN_PLACEMENT
 
 
 @dataclass(frozen=True)
 class Alternatives:
-    """The e pairs of a slot and an action in which a rule may take out a treatment.
+    """The e pairs of a slot and an action, in their order, in which a rule may take out a treatment.
 
     slots, actions  e
     treatments      e x d  the treatments of the pair, the first choice first; T (one too many) fills rows
-    of_action       A x m  the pairs of each action; e (one too many) fills rows
     """
 
     slots: NDArray[np.intp]
     actions: NDArray[np.intp]
     treatments: NDArray[np.intp]
-    of_action: NDArray[np.intp]
 
     @classmethod
     def of(cls, catalogue: Catalogue, ruled: NDArray[np.intp]) -> "Alternatives":
@@ -36,14 +35,10 @@ class Alternatives:
                     )
         marked = set(ruled.tolist())
         found = {pair: said for pair, said in sorted(pairs.items()) if not marked.isdisjoint(said)}
-        by_action: list[list[int]] = [[] for _ in catalogue.actions]
-        for number, (_, action) in enumerate(found):
-            by_action[action].append(number)
         return cls(
             np.array([slot for slot, _ in found], np.intp),
             np.array([action for _, action in found], np.intp),
             _padded(list(found.values()), len(catalogue.treatments)),
-            _padded(by_action, len(found)),
         )
 
 
@@ -75,14 +70,14 @@ class Said:
         said: NDArray[np.int32] = self._table[slot]
         return said
 
-    def placeable(self, batch: Batch) -> NDArray[np.bool_]:
-        """n x A: whether an action has a treatment in a slot that is asked for."""
-        asked = (batch.limits > 0).astype(np.float32)
-        placeable: NDArray[np.bool_] = asked @ (self._table >= 0).astype(np.float32) > 0
-        return placeable
+    def remove(self, limits: NDArray[np.int32], removed_by: NDArray[np.int32]) -> None:
+        """Take out (in place, n x A) who has no treatment in a slot that is asked for: `limits` is n x S."""
+        own = np.array(limits)  # a record's can't be written to, which is another type
+        remove_unplaced(own, *self.tables(), self._missing(), NOT_IN_PLACEMENT, removed_by)
 
-    def left(self, batch: Batch, placeable: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
-        """Write the code of what left a placeable candidate without a treatment; None did here."""
+    def _missing(self) -> NDArray[np.int32]:
+        """n x e: the code by which the first choice of each pair went."""
+        return _NONE_RULED
 
 
 class RuledSaid(Said):
@@ -109,22 +104,5 @@ class RuledSaid(Said):
         said[self._pairs.actions[here]] = self._chosen[row, here]
         return said
 
-    def placeable(self, batch: Batch) -> NDArray[np.bool_]:
-        fixed = self._table >= 0
-        fixed[self._pairs.slots, self._pairs.actions] = False
-        asked = batch.limits > 0
-        here = asked[:, self._pairs.slots] & (self._chosen >= 0)
-        belongs = self._pairs.actions[:, None] == np.arange(fixed.shape[1])
-        count = asked.astype(np.float32) @ fixed.astype(np.float32)
-        count += here.astype(np.float32) @ belongs.astype(np.float32)
-        placeable: NDArray[np.bool_] = count > 0
-        return placeable
-
-    def left(self, batch: Batch, placeable: NDArray[np.bool_], removed_by: NDArray[np.int32]) -> None:
-        could = super().placeable(batch) & ~placeable & (removed_by == 0)
-        rows, actions = np.nonzero(could)
-        asked = np.zeros((len(batch), len(self._pairs.slots) + 1), np.bool_)
-        asked[:, :-1] = batch.limits[:, self._pairs.slots] > 0
-        candidates = self._pairs.of_action[actions]
-        first = candidates[np.arange(len(rows)), asked[rows[:, None], candidates].argmax(axis=1)]
-        removed_by[rows, actions] = self._codes[rows, self._pairs.treatments[first, 0]]
+    def _missing(self) -> NDArray[np.int32]:
+        return self._codes.take(self._pairs.treatments[:, 0], axis=1)

@@ -166,6 +166,19 @@ class Filled(NamedTuple):
     empty: IntegerTable
 
 
+class Outcome(NamedTuple):
+    """The same of the k turns that were taken, and of the m slots that stay empty.
+
+    picks   7 x k
+    stated  2 x k
+    empty   3 x m  row, slot and code
+    """
+
+    picks: IntegerTable
+    stated: FloatTable
+    empty: IntegerTable
+
+
 class Turn(NamedTuple):
     """One turn: what it draws with, and how it explores."""
 
@@ -216,16 +229,6 @@ class Field(NamedTuple):
     classes: Integers
     chosen: Flags
     considered: Flags
-
-    @classmethod
-    def of(cls, actions: int) -> "Field":
-        """Room for so many actions."""
-        scores, candidates = np.empty((2, actions))
-        shut, kept_out, classes = np.empty((3, actions), np.intp)
-        chosen, considered = np.empty((2, actions), np.bool_)
-        return cls(
-            scores, candidates, np.empty(actions, np.int32), shut, kept_out, classes, chosen, considered
-        )
 
 
 class Scratch(NamedTuple):
@@ -485,6 +488,21 @@ def _scratch() -> Scratch:
 
 
 @part
+def _field(actions: int) -> Field:
+    """Room for so many actions."""
+    return Field(
+        np.empty(actions),
+        np.empty(actions),
+        np.empty(actions, np.int32),
+        np.empty(actions, np.intp),
+        np.empty(actions, np.intp),
+        np.empty(actions, np.intp),
+        np.empty(actions, np.bool_),
+        np.empty(actions, np.bool_),
+    )
+
+
+@part
 def _shut(rules: Rules, row: int, left: int, scores: Floats, shut: Integers) -> None:
     """The code of the first limit that has no room for an action, or of its fixed bundle that can't be placed
     as a whole in as many ranks as are `left`; 0 where nothing shuts it out."""
@@ -660,12 +678,38 @@ def _furthest(asked: Asked, reasons: Reasons, removed_by: Codes, slot: int) -> i
     return code
 
 
+@part
+def _to_fill(limits: CodeTable, actions: int) -> Filled:
+    """Room for as many turns as there may be."""
+    turns = int(np.minimum(limits, actions).sum())
+    return Filled(
+        np.full((7, turns), NOBODY, np.intp), np.empty((2, turns)), np.full(limits.shape, NOBODY, np.intp)
+    )
+
+
+@part
+def _outcome(filled: Filled) -> Outcome:
+    """Without the turns that were not taken, and the slots that were filled."""
+    taken = np.flatnonzero(filled.picks[_ACTION] != NOBODY)
+    picks, stated = np.empty((7, len(taken)), np.intp), np.empty((2, len(taken)))
+    for column in range(len(picks)):
+        picks[column] = filled.picks[column][taken]
+    for column in range(len(stated)):
+        stated[column] = filled.stated[column][taken]
+    rows, slots = np.nonzero(filled.empty != NOBODY)
+    empty = np.empty((3, len(rows)), np.intp)
+    for place in range(len(rows)):
+        row, slot = rows[place], slots[place]
+        empty[0, place], empty[1, place], empty[2, place] = row, slot, filled.empty[row, slot]
+    return Outcome(picks, stated, empty)
+
+
 @compiled()
-def fill(asked: Asked, rules: Rules, chance: Chance, reasons: Reasons, field: Field, filled: Filled) -> None:
+def fill(asked: Asked, rules: Rules, chance: Chance, reasons: Reasons) -> Outcome:
     """Fill the slots of all requests: those of each in their order, first with ordinary candidates, then the
     empty ones with fallbacks."""
     actions = asked.priority.shape[1]
-    s = _scratch()
+    field, filled, s = _field(actions), _to_fill(asked.limits, actions), _scratch()
     first = int(np.intp(0))
     for row in range(len(asked.limits)):
         _enter(rules, row, field)
@@ -679,14 +723,18 @@ def fill(asked: Asked, rules: Rules, chance: Chance, reasons: Reasons, field: Fi
                 begin = end
         _give_reasons(asked, rules, reasons, row, first, field, filled)
         first = begin
+    return _outcome(filled)
 
 
 @compiled()
-def narrow(rules: Rules, row: int, left: int, field: Field) -> None:
-    """Who of those with a score may be chosen where so many ranks are left: see `Field`."""
+def narrow(rules: Rules, row: int, left: int, scores: Floats) -> Field:
+    """Who of those with a score (A) may be chosen where so many ranks are left."""
+    field = _field(len(scores))
+    field.scores[:] = scores
     _enter(rules, row, field)
     _shut(rules, row, left, field.scores, field.shut)
     _narrow(rules.follows, field)
+    return field
 
 
 @part

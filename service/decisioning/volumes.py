@@ -5,6 +5,7 @@ nothing but its own row.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor
 
 import numpy as np
@@ -52,7 +53,7 @@ class VolumeLimit:
         meaning = self.description or f"chosen at most {self.at_most:,} times per {self.period.kind}"
         return Removal(Stage.CONTACT_POLICY, f"volume:{self.name}", meaning, no_action="volume_limit_reached")
 
-    @property
+    @cached_property
     def counter(self) -> str:
         """What its counter in the store is called, without the period."""
         return f"volume:{{{self.name}}}:{self.period.kind}"

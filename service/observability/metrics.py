@@ -50,7 +50,7 @@ DECISION_SECONDS = BatchHistogram(
 STAGE_SECONDS = BatchHistogram(
     "arbiter_stage_seconds",
     "Time of a stage for one batch. Stages that run together show as the first of them: availability with "
-    "channel, and eligibility with applicability and suitability.",
+    "channel, eligibility with applicability and suitability, and propensity with treatment.",
     ["stage"],
     buckets=STAGE_BUCKETS,
     registry=REGISTRY,

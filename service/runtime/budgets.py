@@ -8,9 +8,9 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ from feature_store.budgets import Budgets, Standing
 from feature_store.store import StoreUnavailable
 from service import clock
 from service.decisioning.batch import Batch
+from service.decisioning.periods import Period, Span
 from service.decisioning.pipeline import Decisions, decide
 from service.decisioning.snapshot import Snapshot
 from service.decisioning.spending import ExplorationCost
 from service.decisioning.stages import Stage
-from service.decisioning.volumes import UNLIMITED, VolumeLimit, most_choices
+from service.decisioning.volumes import UNLIMITED
 from service.observability import metrics
+from service.runtime.plans import Counts, Plan, Rows
 from service.runtime.purses import Budget, Purse
 
 log = structlog.get_logger()
@@ -41,67 +43,6 @@ AHEAD = 3.0
 REMEMBERED = 1000
 """Of about so many requests it is known what exploring has cost on average."""
 
-Rows = NDArray[np.bool_]
-Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a snapshot's budgets are, and what its requests can take of them.
-
-    most      V x S  choices that a limit counts in a slot, at most
-    actions   V x A  what each limit counts
-    channels  V x C  and where
-    """
-
-    limits: tuple[VolumeLimit, ...]
-    most: NDArray[np.int32]
-    actions: NDArray[np.bool_]
-    channels: NDArray[np.bool_]
-    cost: ExplorationCost | None
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> "Plan":
-        """The plan of a snapshot."""
-        limits, channels = snapshot.volumes, len(snapshot.catalogue.channels)
-        return cls(
-            limits,
-            most_choices(snapshot.catalogue, limits),
-            snapshot.volume_actions,
-            np.array([limit.channels for limit in limits], np.bool_).reshape(len(limits), channels),
-            ExplorationCost.of(snapshot),
-        )
-
-    @property
-    def budgets(self) -> Iterator[Budget]:
-        """All of them."""
-        yield from self.limits
-        if self.cost is not None:
-            yield self.cost
-
-    def wanted(self, batch: Batch) -> Counts:
-        """n x V: how many choices that a limit counts a request could make."""
-        wanted: Counts = np.minimum(batch.limits[:, None, :], self.most).sum(axis=2, dtype=np.int64)
-        return wanted
-
-    def picks(self, decisions: Decisions) -> Counts:
-        """n x V: how many it has made."""
-        limit, pick = self._counted(decisions).nonzero()
-        shape = len(decisions.batch), len(self.limits)
-        cells = decisions.slate.row[pick] * shape[1] + limit
-        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-
-    def booked(self, decisions: Decisions, rows: Rows) -> list[int]:
-        """V: how many some rows (n) have made together."""
-        made: list[int] = (self._counted(decisions) & rows[decisions.slate.row]).sum(axis=1).tolist()
-        return made
-
-    def _counted(self, decisions: Decisions) -> NDArray[np.bool_]:
-        """V x p: whether a limit counts what was chosen."""
-        slate, channel = decisions.slate, decisions.batch.channel
-        found: NDArray[np.bool_] = self.actions[:, slate.action] & self.channels[:, channel[slate.row]]
-        return found
-
 
 class Ledger:
     """Leases and books, for one worker."""
@@ -112,6 +53,7 @@ class Ledger:
         nothing = np.empty((0, 0), np.bool_)
         self._plan = Plan((), nothing.astype(np.int32), nothing, nothing, None)
         self._purses: dict[tuple[str, float], Purse] = {}
+        self._spans: dict[Period, Span] = {}
         self._low = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -184,7 +126,10 @@ class Ledger:
     ) -> Decisions:
         now = float(batch.now[0])
         purses = [self._purse(limit, now) for limit in plan.limits]
-        left, wanted = np.array([_left(purse, now) for purse in purses]), plan.wanted(batch)
+        lefts = [_left(purse, now) for purse in purses]
+        if all(len(batch) * most <= left for most, left in zip(plan.most_of_one, lefts, strict=True)):
+            return decide(snapshot, batch, done)
+        left, wanted = np.array(lefts), plan.wanted(batch)
         if (wanted.sum(axis=0) <= left).all():
             return decide(snapshot, batch, done)
         used = np.broadcast_to([purse.spent_by_all for purse in purses], wanted.shape)
@@ -224,7 +169,7 @@ class Ledger:
 
     def _spend(self, budget: Budget, now: float, amount: float) -> None:
         """Book an amount. What is taken back from a period that is over and forgotten is of no use to it."""
-        if amount > 0 or (budget.counter, budget.period.span(now).start) in self._purses:
+        if amount > 0 or (budget.counter, self._span(budget, now).start) in self._purses:
             self._purse(budget, now).spent += amount
 
     def _learn(self, cost: float, requests: int) -> None:
@@ -256,13 +201,20 @@ class Ledger:
                 self._low.set()
 
     def _purse(self, budget: Budget, now: float) -> Purse:
-        span = budget.period.span(now)
+        span = self._span(budget, now)
         key = (budget.counter, span.start)
         purse = self._purses.get(key)
         if purse is None:
             purse = self._purses[key] = Purse(budget, span, self._worker)
         purse.budget, purse.span = budget, span  # as the snapshot says that decides now
         return purse
+
+    def _span(self, budget: Budget, now: float) -> Span:
+        """The period that counts, remembered until it is over: a midnight takes as long as a stage."""
+        span = self._spans.get(budget.period)
+        if span is None or not span.has(now):
+            span = self._spans[budget.period] = budget.period.span(now)
+        return span
 
     async def _run(self) -> None:
         refreshed = 0.0

@@ -19,7 +19,7 @@ CONDUCTS = tuple(
     Conduct(exploration=Exploration(method))
     for method in ("none", "thompson", "uniform", "random_propensity")
 )
-ARMS = tuple(Arm(f"arm{number}", 0.0, 0.0, conduct) for number, conduct in enumerate(CONDUCTS))
+ARMS = tuple(Arm(f"arm{number}", 0.0, 0.0, conduct) for number, conduct in enumerate(CONDUCTS[1:]))
 EVERYBODY = np.arange(5.0)
 
 
