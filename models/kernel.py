@@ -28,7 +28,8 @@ ABREAST = 4
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Indices = NDArray[np.uint32]
-Words = NDArray[np.uint64]
+Trees = NDArray[np.uint16] | NDArray[np.uint32]
+Words = NDArray[np.uint32] | NDArray[np.uint64]
 
 _ONE = np.uint64(1)
 
@@ -70,9 +71,7 @@ def _below(thresholds: Floats, first: int, stop: int, value: float) -> np.int64:
 
 
 @part
-def _take_out(
-    reach: Words, lane: int, trees: Indices, keeps: Words, first: int, stop: int | np.int64
-) -> None:
+def _take_out(reach: Words, lane: int, trees: Trees, keeps: Words, first: int, stop: int | np.int64) -> None:
     """Take out of a request's words what nodes rule out that it goes right at."""
     for node in range(np.uint64(first), np.uint64(stop)):
         reach[trees[node], lane] &= keeps[node]
@@ -80,7 +79,7 @@ def _take_out(
 
 @part
 def _compare(
-    reach: Words, x: Floats, thresholds: Floats, trees: Indices, keeps: Words, first: int, stop: int
+    reach: Words, x: Floats, thresholds: Floats, trees: Trees, keeps: Words, first: int, stop: int
 ) -> None:
     """Ask nodes in the order of their thresholds for all requests, until nobody goes right any more."""
     most = -np.inf
@@ -95,7 +94,7 @@ def _compare(
 
 @part
 def _by_numbers(
-    reach: Words, x: Floats, lanes: int, asked: Whole, thresholds: Floats, trees: Indices, keeps: Words
+    reach: Words, x: Floats, lanes: int, asked: Whole, thresholds: Floats, trees: Trees, keeps: Words
 ) -> None:
     for k in range(len(asked)):
         values, first, stop = x[asked[k, 0]], asked[k, 1], asked[k, 2]
@@ -111,7 +110,7 @@ def _by_numbers(
 
 @part
 def _by_codes(
-    reach: Words, x: Floats, lanes: int, asked: Whole, codes: Whole, trees: Indices, keeps: Words
+    reach: Words, x: Floats, lanes: int, asked: Whole, codes: Whole, trees: Trees, keeps: Words
 ) -> None:
     """Take out what a code rules out; the last of a column's codes is for who has none of those known."""
     for k in range(len(asked)):
@@ -164,10 +163,15 @@ def _add_up(
     return sum_a, sum_b, sum_c, sum_d
 
 
-@compiled(
-    "void(f8[:, ::1], f8[::1], i8[::1], b1[:, ::1], f8[:, ::1], i8[::1], i8[:, ::1], f8[::1], i8[:, ::1],"
-    "i8[::1], u4[::1], u8[::1], i8[:, ::1], i8[:, ::1], u8[::1], u4[::1], f8[::1])"
-)
+def _signature(tree: str, word: str) -> str:
+    """That of `score`, for the types in which a tree is numbered and a word is held."""
+    return (
+        "void(f8[:, ::1], f8[::1], i8[::1], b1[:, ::1], f8[:, ::1], i8[::1], i8[:, ::1], f8[::1], i8[:, ::1],"
+        f"i8[::1], {tree}[::1], {word}[::1], i8[:, ::1], i8[:, ::1], {word}[::1], u4[::1], f8[::1])"
+    )
+
+
+@compiled(_signature("u2", "u4"), _signature("u4", "u8"))
 def score(
     X: Floats,
     now: Floats,
@@ -179,7 +183,7 @@ def score(
     thresholds: Floats,
     codes_of: Whole,
     codes: Whole,
-    trees: Indices,
+    trees: Trees,
     keeps: Words,
     forests: Whole,
     actions: Whole,
@@ -193,12 +197,12 @@ def score(
     The sums are LightGBM's, in its order, so they are equal to the last bit.
     """
     room = min(LANES, len(X))
-    x, reach = np.empty((X.shape[1] + 1, room)), np.empty((len(first_leaf), room), np.uint64)
+    x, reach = np.empty((X.shape[1] + 1, room)), np.empty((len(first_leaf), room), keeps.dtype)
     noted = np.empty(len(actions) + ABREAST, np.int64)
     for start in range(0, len(X), LANES):
         lanes = min(LANES, len(X) - start)
         _read(x, X, now, channel, moments, start, lanes)
-        reach[:] = ALL_LEAVES
+        reach[:] = ALL_LEAVES  # or as many of its bits as a word has
         _by_numbers(reach, x, lanes, thresholds_of, thresholds, trees, keeps)
         _by_codes(reach, x, lanes, codes_of, codes, trees, keeps)
         for number in range(len(forests) - 1):

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from models.forest import ALL_LEAVES, Forest
 
+Trees = NDArray[np.uint16] | NDArray[np.uint32]
+Words = NDArray[np.uint32] | NDArray[np.uint64]
+
 Nodes = NDArray[np.intp]
 """Numbers of nodes of a forest."""
 
@@ -74,11 +77,11 @@ class Tables(NamedTuple):
     thresholds: NDArray[np.float64]
     codes_of: NDArray[np.int64]
     codes: NDArray[np.int64]
-    trees: NDArray[np.uint32]
-    keeps: NDArray[np.uint64]
+    trees: Trees
+    keeps: Words
     forests: NDArray[np.int64]
     actions: NDArray[np.int64]
-    action_keeps: NDArray[np.uint64]
+    action_keeps: Words
     first_leaf: NDArray[np.uint32]
     leaf_values: NDArray[np.float64]
 
@@ -94,6 +97,7 @@ class Tables(NamedTuple):
         ends = np.cumsum([0, *map(len, order)])
         first, known = ends[: len(by_number) + 1], ends[len(by_number) : 2 * len(by_number) + 1]
         first_code = np.cumsum([0, *(len(codes) for codes in by_code.values())])
+        tree_type, word_type = _narrowest(forest)
         trees = np.cumsum([0, *(one.forest.trees for one in bound)])
         action_keeps = _action_keeps(forest, bound)
         first_trees = np.repeat(trees[:-1], [len(one.actions) for one in bound])
@@ -113,18 +117,27 @@ class Tables(NamedTuple):
                 np.int64
             ),
             codes=ends[2 * len(by_number) :],
-            trees=forest.tree[nodes].astype(np.uint32),
-            keeps=forest.keeps[nodes],
+            trees=forest.tree[nodes].astype(tree_type),
+            keeps=forest.keeps[nodes].astype(word_type),
             forests=np.cumsum(
                 [(0, 0), *((one.forest.trees, len(one.actions)) for one in bound)], axis=0, dtype=np.int64
             ),
             actions=np.column_stack(
                 (np.concatenate([one.actions for one in bound]), np.cumsum(rows) - rows - first_trees)
             ).astype(np.int64),
-            action_keeps=np.concatenate([keeps.ravel() for keeps in action_keeps]),
+            action_keeps=np.concatenate([keeps.ravel().astype(word_type) for keeps in action_keeps]),
             first_leaf=forest.first_leaf.astype(np.uint32),
             leaf_values=forest.leaf_values,
         )
+
+
+def _narrowest(forest: Forest) -> tuple[type[np.uint16] | type[np.uint32], type[np.uint32] | type[np.uint64]]:
+    """The types of trees' numbers and of words. Half as wide where that is enough: what the processor's cache
+    does not have to hold of forests stays in it of everything else."""
+    leaves = np.diff(forest.first_leaf, append=len(forest.leaf_values))
+    if leaves.max(initial=1) <= np.iinfo(np.uint32).bits and forest.trees <= np.iinfo(np.uint16).max:
+        return np.uint16, np.uint32
+    return np.uint32, np.uint64
 
 
 def _by_threshold(forest: Forest, columns: int) -> list[Nodes]:
