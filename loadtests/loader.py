@@ -30,6 +30,8 @@ CONNECTIONS = 16
 MOST_CONNECTIONS = 900  # `select` takes file numbers below 1,024
 PATIENCE = 10.0
 """Seconds for which answers are waited for after the last request; what has not come then is an error."""
+IDLE = 4.0
+"""Seconds after which a connection is not used again: servers, uvicorn after five, close those that idle."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _CHUNK = 1 << 15  # a much larger buffer would be mapped afresh for every answer
@@ -48,7 +50,7 @@ class Answers:
 class _Connection:
     """One connection, with at most one request on its way."""
 
-    __slots__ = ("began", "number", "received", "socket")
+    __slots__ = ("began", "free_since", "number", "received", "socket")
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address)
@@ -56,6 +58,7 @@ class _Connection:
         self.number = self.socket.fileno()
         self.received = b""
         self.began = 0.0
+        self.free_since = time.perf_counter()
 
     def ask(self, request: bytes, began: float) -> None:
         """Send a request that counts from `began`."""
@@ -135,6 +138,9 @@ class Loader:
     def _ask(self, began: float) -> None:
         """Send the next request, which counts from `began`, over a connection that is free."""
         connection = self._free.pop()
+        if time.perf_counter() - connection.free_since > IDLE:
+            connection.socket.close()
+            connection = _Connection(self._address)
         connection.ask(next(self._requests), began)
         self._busy[connection.number] = connection
 
@@ -152,7 +158,8 @@ class Loader:
                 self.answers.errors += 1
                 continue
             if status is not None:
-                self.answers.took.append(time.perf_counter() - connection.began)
+                connection.free_since = time.perf_counter()
+                self.answers.took.append(connection.free_since - connection.began)
                 self.answers.errors += status >= 400
                 self._free.append(self._busy.pop(number))
 

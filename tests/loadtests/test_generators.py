@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests import loader
 from loadtests.generators import LoadGenerator, Own, Wrk, run_open
+from loadtests.loader import Loader
 
 
 class CountingServer(ThreadingHTTPServer):
@@ -110,6 +112,18 @@ def test_answers_that_come_in_pieces_are_put_together(good: CountingServer, bodi
     good.padding = 300_000
     sample = run_open(good.url, bodies, rate=40, seconds=0.5)
     assert (sample.requests, sample.errors) == (20, 0)
+
+
+def test_a_connection_that_the_server_may_have_closed_meanwhile_is_not_used_again(
+    good: CountingServer, bodies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "timeout", 0.2)
+    monkeypatch.setattr(loader, "IDLE", 0.1)
+    with Loader(good.url, bodies) as load:
+        load.open(rate=100, seconds=0.2)
+        time.sleep(0.4)
+        load.open(rate=100, seconds=0.05)
+    assert load.answers.errors == 0
 
 
 def test_a_server_that_hangs_up_has_failed(good: CountingServer, bodies: Path) -> None:
