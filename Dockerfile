@@ -17,8 +17,10 @@ COPY feature_store/ feature_store/
 COPY numerics/ numerics/
 COPY loadtests/ loadtests/
 RUN pip install --no-deps --no-build-isolation .
-# Loops become machine code here: where the image runs nobody may write it down beside them.
-RUN python -c "import service.runtime.decider, feature_store.store"
+# Loops become machine code here, those that were installed and not those of this folder. Numba reads only where it
+# may write, so the code goes to the data folder: a processor of another kind has its own made there, once.
+ENV NUMBA_CACHE_DIR=/srv/loops
+RUN python -P -c "import service.runtime.decider, feature_store.store"
 
 # The demo population and the models that its history trains are in the image: a container is ready in seconds.
 COPY examples/telco/ examples/telco/
@@ -33,11 +35,13 @@ RUN apt-get update \
 
 COPY --from=build /opt/arbiter /opt/arbiter
 COPY --from=build /srv/arbiter/examples /srv/arbiter/examples
+COPY --from=build --chown=arbiter:arbiter /srv/loops /data/loops
 
 ENV PATH=/opt/arbiter/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ARBITER_HOST=0.0.0.0 \
-    ARBITER_DATA=/data
+    ARBITER_DATA=/data \
+    NUMBA_CACHE_DIR=/data/loops
 WORKDIR /srv/arbiter
 USER arbiter
 VOLUME /data

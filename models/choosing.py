@@ -12,10 +12,6 @@ from models.scorers import CompiledScorer, InvalidModel, LightGBMScorer, Scorer
 
 Choice = Literal["auto", "lightgbm", "compiled"]
 
-ROUNDS = 3
-"""Of a measurement, of which the fastest counts."""
-TIMED = 32
-"""Golden rows that are scored for it: about a batch."""
 CLEARLY_SLOWER = 2.0
 """How many times the reference's processor time the compiled scorer may seem to take: a busy machine errs,
 and what is compiled scores all models in one call, which this does not show."""
@@ -37,37 +33,38 @@ def choose(reference: LightGBMScorer, model: bytes, rows: NDArray[np.float64], c
     """
     if choice == "lightgbm":
         return reference
+    many = _with_shuffles(rows)
     try:
         compiled = CompiledScorer(reference, model)
-        _check_equal(compiled, reference, rows)
+        found, seconds = _timed(compiled, many)
+        expected, reference_seconds = _timed(reference, many)
+        _check_equal(found, expected)
     except UnsupportedForest as error:
         if choice == "compiled":
             raise InvalidModel(f"it can't be scored by machine code: {error}") from error
         log.info("LightGBM's library serves a model: %s", error)
         return reference
-    few = rows[:TIMED]
-    if choice == "auto" and _seconds(compiled, few) > CLEARLY_SLOWER * _seconds(reference, few):
+    if choice == "auto" and seconds > CLEARLY_SLOWER * reference_seconds:
         return reference
     return compiled
 
 
-def _check_equal(scorer: Scorer, reference: Scorer, rows: NDArray[np.float64]) -> None:
-    """Compare margins. Where columns are shuffled against each other, paths through trees are met that no
-    customer takes."""
+def _with_shuffles(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows, and themselves with the columns shuffled against each other: so paths through trees are met that
+    no customer takes."""
     generator = np.random.default_rng(0)
-    shuffled = [generator.permuted(rows, axis=0) for _ in range(SHUFFLES)]
-    everything = np.concatenate([rows, *shuffled])
-    off = scorer.margins(everything) != reference.margins(everything)
+    return np.concatenate([rows, *(generator.permuted(rows, axis=0) for _ in range(SHUFFLES))])
+
+
+def _timed(scorer: Scorer, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """The margins of rows, and the seconds of processor time that they take: who else has the processor
+    meanwhile does not count."""
+    started = time.thread_time()
+    margins = scorer.margins(rows)
+    return margins, time.thread_time() - started
+
+
+def _check_equal(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    off = found != expected
     if off.any():
         raise UnsupportedForest(f"{int(off.sum())} of {len(off)} rows get other scores than by LightGBM")
-
-
-def _seconds(scorer: Scorer, rows: NDArray[np.float64]) -> float:
-    """The processor time that it takes to score rows: who else has the processor meanwhile does not count."""
-    return min(_timed(scorer, rows) for _ in range(ROUNDS))
-
-
-def _timed(scorer: Scorer, rows: NDArray[np.float64]) -> float:
-    started = time.thread_time()
-    scorer.margins(rows)
-    return time.thread_time() - started

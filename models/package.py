@@ -99,9 +99,9 @@ def load(
     """The model in a version's folder, served by the scorer of a choice.
 
     In this order: the manifest is whole and that of this version, the files are what it says, the features
-    that the model reads mean the same in the live schema, its kind of scorer can read it, and the golden rows
-    get the scores that they got in training, together and some of them by themselves, which also warms the
-    scorer up.
+    that the model reads mean the same in the live schema, its kind of scorer can read it, and of the scorer
+    that serves it the golden rows get the scores that they got in training, together and some of them by
+    themselves, which also warms it up.
 
     Raises:
         ModelRefused: any of this is not so.
@@ -109,9 +109,9 @@ def load(
     with _refusing(name, version):
         manifest, model, golden = _opened(folder, name, version, schema, Manifest)
         scorer = _kind(manifest).make(model, _inputs(manifest))
-        _check_width(manifest, scorer.width)
-        _check_golden(lambda rows: manifest.calibration.apply(scorer.margins(rows)), manifest, golden)
+        _check_widths(manifest, scorer.width, golden)
         served = choose(scorer, model, golden.rows, choice) if isinstance(scorer, LightGBMScorer) else scorer
+        _check_golden(lambda rows: manifest.calibration.apply(served.margins(rows)), golden)
     return PropensityModel(name, version, manifest, served)
 
 
@@ -128,10 +128,10 @@ def load_customer_model(
         heads = Heads.parse(content)
         if len(heads.scorers) != max(1, len(manifest.target.levels)):
             raise _Refused(f"{Heads.file} has {len(heads.scorers)} heads, which are not those of its levels")
-        _check_width(manifest, heads.width)
-        _check_golden(lambda rows: manifest.calibration.apply(heads.margins(rows)), manifest, golden)
-        heads = heads.chosen(content, golden.rows, choice)
-    return CustomerModel(name, version, manifest, heads)
+        _check_widths(manifest, heads.width, golden)
+        served = heads.chosen(content, golden.rows, choice)
+        _check_golden(lambda rows: manifest.calibration.apply(served.margins(rows)), golden)
+    return CustomerModel(name, version, manifest, served)
 
 
 def read_manifest(folder: Path, name: str, version: str) -> Manifest | CustomerManifest:
@@ -227,19 +227,15 @@ def _inputs(manifest: AnyManifest) -> Inputs:
     return Inputs(manifest.schema_read, manifest.actions, manifest.channels)
 
 
-def _check_width(manifest: AnyManifest, width: int) -> None:
-    if width != len(manifest.inputs):
-        raise _Refused(
-            f"{_file(manifest)} reads {width} columns, but the manifest lists {len(manifest.inputs)}"
-        )
+def _check_widths(manifest: AnyManifest, width: int, golden: GoldenRows) -> None:
+    listed = len(manifest.inputs)
+    if width != listed:
+        raise _Refused(f"{_file(manifest)} reads {width} columns, but the manifest lists {listed}")
+    if golden.rows.shape[1] != listed:
+        raise _Refused(f"{GOLDEN} has rows of {golden.rows.shape[1]} columns, the model reads {listed}")
 
 
-def _check_golden(
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]], manifest: AnyManifest, golden: GoldenRows
-) -> None:
-    width = len(manifest.inputs)
-    if golden.rows.shape[1] != width:
-        raise _Refused(f"{GOLDEN} has rows of {golden.rows.shape[1]} columns, the model reads {width}")
+def _check_golden(score: Callable[[NDArray[np.float64]], NDArray[np.float64]], golden: GoldenRows) -> None:
     together = score(golden.rows)
     by_itself = together.copy()
     for place in range(0, len(by_itself), max(1, len(by_itself) // ONE_BY_ONE)):

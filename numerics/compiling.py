@@ -1,8 +1,9 @@
 """Loops that become machine code: for what takes too many calls of numpy to be said in columns.
 
 Numba compiles a function for exactly the types that are stated, when its module is imported, and keeps the
-code beside the source (or where `NUMBA_CACHE_DIR` says): the next process has it in milliseconds. A call with
-other types, such as an array that is not contiguous, is a `TypeError` and never a compilation in mid-request.
+code beside the source (or where `NUMBA_CACHE_DIR` says): the next process has it in milliseconds, if it may
+write there. A call with other types, such as an array that is not contiguous, is a `TypeError` and never a
+compilation in mid-request.
 """
 
 import sys

@@ -1,12 +1,13 @@
 """`arbiter`: the command line."""
 
-import gc
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from service.cli.interrupts import stopped_at_once
-from service.garbage import uncollected
+from service.garbage import kept
 
 with stopped_at_once():
     import typer
@@ -49,13 +50,18 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 """What is special about a command."""
 
 
+@cache
+def _module(name: str) -> ModuleType:
+    """A module of `service.cli`."""
+    with stopped_at_once(), kept():
+        return import_module(f"service.cli.{name}")
+
+
 class Imported(Mapping[str, Any]):
     """The commands by their names, each imported when it is asked for: all together take seconds to load."""
 
     def __getitem__(self, name: str) -> Any:
-        with stopped_at_once(), uncollected():
-            module = import_module(f"service.cli.{MODULES[name]}")
-        function: Callable[..., None] = getattr(module, name.replace("-", "_"))
+        function: Callable[..., None] = getattr(_module(MODULES[name]), name.replace("-", "_"))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(name, **SETTINGS.get(name, {}))(function)
         return get_command(alone)
@@ -85,10 +91,7 @@ def arbiter() -> None:
 
 def main() -> None:
     """Entry point of the `arbiter` command."""
-    try:
-        app(prog_name="arbiter")
-    finally:
-        gc.unfreeze()  # libraries look at what is left when the process ends
+    app(prog_name="arbiter")
 
 
 if __name__ == "__main__":

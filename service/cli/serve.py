@@ -1,6 +1,5 @@
 """`arbiter serve`: the service alone, over a store that is there already."""
 
-import gc
 import os
 import shutil
 import socket
@@ -83,7 +82,6 @@ def check_address(settings: Settings) -> None:
 def prepare(settings: Settings) -> None:
     """Load everything, and fail with the reasons where something is not fit to serve: workers would only die
     of it. A single worker is this process, and serves what is loaded."""
-    gc.freeze()  # what is imported stays: nobody need look for garbage among it
     loaded = load(settings)
     if settings.workers == 1:
         hand_over(loaded)

@@ -38,6 +38,18 @@ def test_the_image_runs_as_nobody_special_and_says_when_it_is_ready(root: Path) 
     assert "/health/ready" in final
 
 
+def test_the_image_has_its_compiled_loops_where_it_may_write_them_anew(root: Path) -> None:
+    """Where they can't be written they are not read either, but compiled at each start."""
+    build, final = re.split(r"\nFROM ", (root / "Dockerfile").read_text())[-2:]
+    made = re.findall(r"NUMBA_CACHE_DIR=(\S+)", build)
+    [kept] = re.findall(r"NUMBA_CACHE_DIR=(\S+)", final)
+    assert re.findall(r"^COPY --from=build --chown=arbiter:arbiter (\S+) (\S+)$", final, re.MULTILINE) == [
+        (*made, kept)
+    ]
+    [volume] = re.findall(r"^VOLUME (\S+)$", final, re.MULTILINE)
+    assert kept.startswith(f"{volume}/")
+
+
 def test_all_that_the_image_copies_is_sent_to_the_builder(root: Path) -> None:
     ignored = (root / ".dockerignore").read_text()
     sent = set(re.findall(r"^!([\w./]+?)/?$", ignored, re.MULTILINE))

@@ -1,8 +1,17 @@
 """When nobody looks for garbage."""
 
 import gc
+from collections.abc import Iterator
 
-from service.garbage import uncollected
+import pytest
+
+from service.garbage import kept, uncollected
+
+
+@pytest.fixture
+def _looked_at_again() -> Iterator[None]:
+    yield
+    gc.unfreeze()
 
 
 def test_no_garbage_is_looked_for_meanwhile_and_then_as_before() -> None:
@@ -13,3 +22,12 @@ def test_no_garbage_is_looked_for_meanwhile_and_then_as_before() -> None:
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("_looked_at_again")
+def test_nobody_looks_at_what_is_kept_when_garbage_is_looked_for_again() -> None:
+    with kept():
+        many = [[] for _ in range(10_000)]  # type: ignore[var-annotated]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > len(many)
+    assert gc.get_count()[0] < len(many)
