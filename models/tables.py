@@ -12,9 +12,15 @@ from models.forest import ALL_LEAVES, Forest
 
 Nodes = NDArray[np.intp]
 """Numbers of nodes of a forest."""
+Words = NDArray[np.uint32] | NDArray[np.uint64]
+"""Leaves within reach of a tree, a bit for each."""
 
 _OF_ACTIONS = -1
 """What nodes ask for, in place of a column of the requests, that is told of the action."""
+
+
+_SHORT = 32
+"""Bits of the shorter words of leaves."""
 
 
 class Told(NamedTuple):
@@ -62,7 +68,8 @@ class Tables(NamedTuple):
     codes          where the nodes begin at which who has the code goes right, and, at the next, where they
                    end. The last code of a column is for whoever has none that is known
     trees          of each node; the first ones are those with `thresholds`
-    keeps          of each node: the leaves within reach for who goes right
+    keeps          of each node: the leaves within reach for who goes right; in words of 32 bits, where these
+                   suffice, as those of `action_keeps`
     forests        F + 1 x 2: the first tree and the first action of each
     actions        A x 2: the column of the candidates, and where its row of `action_keeps` begins
     action_keeps   for each action, of each tree of its forest: the leaves within its reach
@@ -75,10 +82,10 @@ class Tables(NamedTuple):
     codes_of: NDArray[np.int64]
     codes: NDArray[np.int64]
     trees: NDArray[np.uint32]
-    keeps: NDArray[np.uint64]
+    keeps: Words
     forests: NDArray[np.int64]
     actions: NDArray[np.int64]
-    action_keeps: NDArray[np.uint64]
+    action_keeps: Words
     first_leaf: NDArray[np.uint32]
     leaf_values: NDArray[np.float64]
 
@@ -114,17 +121,24 @@ class Tables(NamedTuple):
             ),
             codes=ends[2 * len(by_number) :],
             trees=forest.tree[nodes].astype(np.uint32),
-            keeps=forest.keeps[nodes],
+            keeps=_shortened(forest.keeps[nodes], forest.most_leaves),
             forests=np.cumsum(
                 [(0, 0), *((one.forest.trees, len(one.actions)) for one in bound)], axis=0, dtype=np.int64
             ),
             actions=np.column_stack(
                 (np.concatenate([one.actions for one in bound]), np.cumsum(rows) - rows - first_trees)
             ).astype(np.int64),
-            action_keeps=np.concatenate([keeps.ravel() for keeps in action_keeps]),
+            action_keeps=_shortened(
+                np.concatenate([keeps.ravel() for keeps in action_keeps]), forest.most_leaves
+            ),
             first_leaf=forest.first_leaf.astype(np.uint32),
             leaf_values=forest.leaf_values,
         )
+
+
+def _shortened(keeps: NDArray[np.uint64], leaves: int) -> Words:
+    """Leaves within reach, in words that are no longer than trees of so many leaves need."""
+    return keeps.astype(np.uint32) if leaves <= _SHORT else keeps
 
 
 def _by_threshold(forest: Forest, columns: int) -> list[Nodes]:
