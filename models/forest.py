@@ -132,6 +132,11 @@ class Forest:
         """How many there are."""
         return len(self.first_leaf)
 
+    @property
+    def most_leaves(self) -> int:
+        """Of one tree."""
+        return int(np.diff(self.first_leaf, append=len(self.leaf_values)).max(initial=0))
+
     def greatest_codes(self, nodes: _Indices) -> _Indices:
         """The greatest code in the set of each of some nodes that have one."""
         last = self.words[self.first_word[nodes] + self.set_words[nodes] - 1]

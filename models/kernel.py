@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ from numerics.compiling import compiled, part
 LANES = 32
 """How many requests are scored together: their words of all trees stay in the processor's cache."""
 ENOUGH = 12
-"""From so many on, all look at a node side by side, in one vector after the other; fewer look each at those
-alone that they go right at."""
+"""From so many on, all look at a node side by side, as `LANES` of them; fewer look each at those alone that
+they go right at."""
 ABREAST = 4
 """How many candidates add up their leaves side by side, because each has to wait for its own last sum."""
 
@@ -38,12 +39,49 @@ def _lowest(typing: Any, word: Any) -> Any:
     """How Numba says the number of the lowest bit that is set in a word, which is one instruction."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
+        bit = builder.cttz(arguments[0], context.get_constant(types.boolean, True))
+        return context.cast(builder, bit, word, types.uint64)
 
-    return types.uint64(types.uint64), build
+    return types.uint64(word), build
 
 
-_first_bit = cast(Callable[[np.uint64], np.uint64], intrinsic(_lowest))
+_first_bit = cast(Callable[[np.uint32 | np.uint64], np.uint64], intrinsic(_lowest))
+
+
+def _abreast(typing: Any, words: Any, values: Any, threshold: Any, kept: Any) -> Any:
+    """How Numba says that of `LANES` words those keep what is kept whose value is greater than a threshold.
+    Of a loop it would make vectors, too, but others for what is left over, and ask at each node which it
+    needs."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def at(place: int) -> Any:
+            """Where the numbers of an array begin, as those of one vector."""
+            kind, array = signature.args[place], arguments[place]
+            numbers = context.make_array(kind)(context, builder, array).data
+            return builder.bitcast(numbers, _lanes(context, kind.dtype).as_pointer())
+
+        def all_over(place: int) -> Any:
+            """A number in all places of a vector."""
+            kind = _lanes(context, signature.args[place])
+            one = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[place], _FIRST)
+            return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INDEX, LANES), None))
+
+        row, keeps = at(0), all_over(3)
+        right = builder.fcmp_ordered(">", builder.load(at(1), align=8), all_over(2))
+        left = builder.load(row, align=4)
+        builder.store(builder.select(right, builder.and_(left, keeps), left), row, align=4)
+        return context.get_dummy_value()
+
+    return types.void(words, values, threshold, kept), build
+
+
+def _lanes(context: Any, number: Any) -> Any:
+    return ir.VectorType(context.get_data_type(number), LANES)
+
+
+_INDEX = ir.IntType(32)
+_FIRST = ir.Constant(_INDEX, 0)
+_take_out_abreast = cast(Callable[[Words, Floats, float, np.uint32 | np.uint64], None], intrinsic(_abreast))
 
 
 @part
@@ -81,15 +119,13 @@ def _take_out(reach: Words, lane: int, trees: Trees, keeps: Words, first: int, s
 def _compare(
     reach: Words, x: Floats, thresholds: Floats, trees: Trees, keeps: Words, first: int, stop: int
 ) -> None:
-    """Ask nodes in the order of their thresholds for all requests, until nobody goes right any more."""
+    """Ask nodes in the order of their thresholds for `LANES` requests, until nobody goes right any more."""
     most = -np.inf
     for lane in range(len(x)):
         if x[lane] > most:
             most = x[lane]
     for node in range(np.uint64(first), np.uint64(_below(thresholds, first, stop, most))):
-        words, threshold, kept = reach[trees[node]], thresholds[node], keeps[node]
-        for lane in range(len(x)):
-            words[lane] &= kept | (np.uint64(x[lane] > threshold) - _ONE)
+        _take_out_abreast(reach[trees[node]], x, thresholds[node], keeps[node])
 
 
 @part
@@ -99,7 +135,7 @@ def _by_numbers(
     for k in range(len(asked)):
         values, first, stop = x[asked[k, 0]], asked[k, 1], asked[k, 2]
         if lanes >= ENOUGH:
-            _compare(reach, values[:lanes], thresholds, trees, keeps, first, stop)
+            _compare(reach, values, thresholds, trees, keeps, first, stop)
         for lane in range(lanes):
             value = values[lane]
             if np.isnan(value):
@@ -196,13 +232,13 @@ def score(
 
     The sums are LightGBM's, in its order, so they are equal to the last bit.
     """
-    room = min(LANES, len(X))
-    x, reach = np.empty((X.shape[1] + 1, room)), np.empty((len(first_leaf), room), keeps.dtype)
+    room = LANES if len(X) >= ENOUGH else len(X)
+    x, reach = np.full((X.shape[1] + 1, room), np.nan), np.empty((len(first_leaf), room), keeps.dtype)
     noted = np.empty(len(actions) + ABREAST, np.int64)
     for start in range(0, len(X), LANES):
         lanes = min(LANES, len(X) - start)
         _read(x, X, now, channel, moments, start, lanes)
-        reach[:] = ALL_LEAVES  # or as many of its bits as a word has
+        reach[:] = ALL_LEAVES
         _by_numbers(reach, x, lanes, thresholds_of, thresholds, trees, keeps)
         _by_codes(reach, x, lanes, codes_of, codes, trees, keeps)
         for number in range(len(forests) - 1):

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from models.forest import ALL_LEAVES, Forest
 
-Trees = NDArray[np.uint16] | NDArray[np.uint32]
-Words = NDArray[np.uint32] | NDArray[np.uint64]
-
 Nodes = NDArray[np.intp]
 """Numbers of nodes of a forest."""
+Trees = NDArray[np.uint16] | NDArray[np.uint32]
+"""Numbers of trees."""
+Words = NDArray[np.uint32] | NDArray[np.uint64]
+"""Leaves within reach of a tree, a bit for each."""
 
 _OF_ACTIONS = -1
 """What nodes ask for, in place of a column of the requests, that is told of the action."""
@@ -134,8 +135,7 @@ class Tables(NamedTuple):
 def _narrowest(forest: Forest) -> tuple[type[np.uint16] | type[np.uint32], type[np.uint32] | type[np.uint64]]:
     """The types of trees' numbers and of words. Half as wide where that is enough: what the processor's cache
     does not have to hold of forests stays in it of everything else."""
-    leaves = np.diff(forest.first_leaf, append=len(forest.leaf_values))
-    if leaves.max(initial=1) <= np.iinfo(np.uint32).bits and forest.trees <= np.iinfo(np.uint16).max:
+    if forest.most_leaves <= np.iinfo(np.uint32).bits and forest.trees <= np.iinfo(np.uint16).max:
         return np.uint16, np.uint32
     return np.uint32, np.uint64
 

@@ -73,7 +73,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "missing values in training": {},
     "none missing in training": {"missing": 0.0},
     "31 leaves": {"num_leaves": 31, "min_data_in_leaf": 5},
-    "32 leaves": {"num_leaves": 32, "min_data_in_leaf": 2},
+    "32 leaves, the most of a short word": {"num_leaves": 32, "min_data_in_leaf": 2},
     "33 leaves": {"num_leaves": 33, "min_data_in_leaf": 2},
     "64 leaves": {"num_leaves": 64, "min_data_in_leaf": 2},
     "one category against the others": {"max_cat_to_onehot": 100},
