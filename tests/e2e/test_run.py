@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,42 @@ from .conftest import Arbiter, commands
 Start = Callable[..., Any]  # starts a command; see conftest
 
 
+@dataclass(frozen=True)
+class Terminated:
+    """A run that was told to end after it had decided: its exit status, whether others could have its port at
+    once, and where its data is."""
+
+    status: int
+    port_was_free: bool
+    data: Path
+    decided: set[str]
+
+
+@pytest.fixture(scope="module")
+def terminated(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Terminated:
+    with commands(tmp_path_factory.mktemp("terminated") / "data") as start:
+        running = start("run", str(small_world)).ready()
+        assert any("server" in process.name() for process in running.processes())
+        asked = {"customer_id": "c1", "channel": "web"}
+        answers = [httpx.post(f"{running.address}/v1/decisions", json=asked).json() for _ in range(3)]
+        status = running.ends(signal.SIGTERM)
+        free = is_free(running.port)
+    return Terminated(status, free, running.data, {answer["decision_id"] for answer in answers})
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def serving(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arbiter]:
-    """A run for tests that leave it as it is."""
+    """A run for tests that only ask it."""
     with commands(tmp_path_factory.mktemp("serving") / "data") as start:
         yield start("run", str(small_world)).ready()
 
@@ -34,44 +68,34 @@ def metric(address: str, beginning: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))
 
 
-def test_the_printed_curl_works_as_it_stands_and_its_outcome_is_counted(
-    start: Start, small_world: Path
-) -> None:
-    running = start("run", str(small_world))
-    curl = running.printed("curl ")
+def test_the_printed_curl_works_as_it_stands_and_its_outcome_is_counted(serving: Arbiter) -> None:
+    curl = serving.printed("curl ")
+    decisions, outcomes = counted(serving)
     answer = subprocess.run(curl, shell=True, capture_output=True, text=True, check=True)
     decision = json.loads(answer.stdout)
     assert decision["mode"] in ("full", "degraded")  # the latter if the machine is busy
     offer = next(place["actions"][0] for place in decision["placements"] if place["actions"])
-    assert metric(running.address, "arbiter_decisions_total{") == 1
-    receipt = httpx.post(f"{running.address}/v1/outcomes", json={"token": offer["token"], "outcome": "click"})
+    assert counted(serving) == (decisions + 1, outcomes)
+    receipt = httpx.post(f"{serving.address}/v1/outcomes", json={"token": offer["token"], "outcome": "click"})
     assert (receipt.status_code, receipt.json()["accepted"]) == (202, 1)
-    assert metric(running.address, "arbiter_decisions_total{") == 1
-    assert metric(running.address, "arbiter_outcomes_total{") == 1
-    assert running.ends() == 0
-    assert "Stopped." in running.said
+    assert counted(serving) == (decisions + 1, outcomes + 1)
 
 
-def test_what_was_decided_is_in_the_files_of_the_log_when_it_has_stopped(
-    start: Start, small_world: Path, tmp_path: Path
-) -> None:
-    running = start("run", str(small_world)).ready()
-    asked = {"customer_id": "c1", "channel": "web"}
-    decided = [httpx.post(f"{running.address}/v1/decisions", json=asked).json() for _ in range(3)]
-    assert running.ends() == 0
+def counted(run: Arbiter) -> tuple[float, float]:
+    """Decisions and outcomes until now."""
+    return metric(run.address, "arbiter_decisions_total{"), metric(run.address, "arbiter_outcomes_total{")
+
+
+def test_what_was_decided_is_in_the_files_of_the_log_when_it_has_stopped(terminated: Terminated) -> None:
     files = duckdb.execute(
-        f"SELECT decision_id FROM '{tmp_path}/data/log/decisions/*/*/*.parquet'"
+        f"SELECT decision_id FROM '{terminated.data}/log/decisions/*/*/*.parquet'"
     ).fetchall()
-    assert {decision["decision_id"] for decision in decided} == {id_ for (id_,) in files}
+    assert terminated.decided == {id_ for (id_,) in files}
 
 
-def test_a_termination_stops_everything_that_was_started(start: Start, small_world: Path) -> None:
-    running = start("run", str(small_world)).ready()
-    assert any("server" in process.name() for process in running.processes())
-    assert running.ends(signal.SIGTERM) == 0
-    with socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        free.bind(("127.0.0.1", running.port))
+def test_a_termination_stops_everything_that_was_started(terminated: Terminated) -> None:
+    assert terminated.status == 0  # and nothing that it had started was left
+    assert terminated.port_was_free
 
 
 def test_ctrl_c_during_the_set_up_stops_it_in_order(start: Start, small_world: Path, tmp_path: Path) -> None:
@@ -90,6 +114,7 @@ def test_a_second_run_finds_its_data_again(start: Start, small_world: Path) -> N
     assert httpx.post(f"{first.address}/v1/outcomes", json=outcome).json()["accepted"] == 1
     assert "100 customers loaded" in first.said
     assert first.ends() == 0
+    assert "Stopped." in first.said
     second = start("run", str(small_world))
     second.printed("Customers: 100, found in the store")
     second.ready()

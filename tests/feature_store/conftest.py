@@ -33,6 +33,8 @@ features:
 
 Scenario = Callable[[CustomerStore], Awaitable[None]]
 RunWithStore = Callable[..., None]
+PATIENCE = 30.0
+"""Seconds: what the store promises does not depend on how busy the machine is."""
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +166,8 @@ def run_with_store(store_url: str, schema: FeatureSchema) -> RunWithStore:
 
     def run(scenario: Scenario, of: FeatureSchema = schema, **options: Any) -> None:
         async def main() -> None:
-            store = CustomerStore(connect(store_url), of, **options)
+            client = connect(store_url, connect_timeout=PATIENCE, timeout=PATIENCE)
+            store = CustomerStore(client, of, **options)
             try:
                 await scenario(store)
             finally:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Barrier
 
@@ -46,6 +46,9 @@ def measured(service: float, bare: float, large: float) -> Readings:
     return readings
 
 
+SMALL = Size(actions=4, customers=300, features=12, models=5, decisions=5_000)
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where worlds are kept between tests."""
@@ -60,8 +63,8 @@ def test_the_quick_benchmark_prints_the_table_of_figures_and_writes_all_that_it_
         command, "QUICK", Effort((CONNECTIONS,), 1, 1, shares, open_rounds=1, open_seconds=1, copies=5)
     )
     monkeypatch.setattr(measuring, "WARM_UP", 1)
-    sizes = ["--actions", "4", "--more-actions", "6", "--customers", "300", "--features", "12"]
-    sizes += ["--models", "1", "--decisions", "5000", "--worlds", str(kept)]
+    sizes = [word for name, size in asdict(SMALL).items() for word in (f"--{name}", str(size))]
+    sizes += ["--more-actions", "6", "--worlds", str(kept)]
     status = command.main(["--quick", *sizes, "--json", str(tmp_path / "bench.json")])
     said = capsys.readouterr()
     document = json.loads((tmp_path / "bench.json").read_text())
@@ -83,9 +86,8 @@ def test_a_sweep_measures_each_variant_beside_a_bare_endpoint_like_it(
     monkeypatch.setattr(sweeps, "ROUNDS", 1)
     monkeypatch.setattr(sweeps, "SECONDS", 1)
     monkeypatch.setattr(measuring, "WARM_UP", 1)
-    base = Size(actions=4, customers=300, features=12, models=1, decisions=5_000)
-    made = worlds.prepare_all(sweeps.variants("workers", base), kept)
-    one, two = sweeps.sweep("workers", base, made, Site(tmp_path, None), best_generator())
+    made = worlds.prepare_all(sweeps.variants("workers", SMALL), kept)
+    one, two = sweeps.sweep("workers", SMALL, made, Site(tmp_path, None), best_generator())
     assert (one.value, two.value) == (1, 2)
     assert min(point.service.per_second for point in (one, two)) > 0
     assert two.service.memory_mib > 1.3 * one.service.memory_mib  # another process
@@ -176,15 +178,14 @@ def test_numbers_have_no_more_digits_than_mean_something() -> None:
     assert written(80.0, "MiB") == "80 MiB"
 
 
-def test_a_world_has_models_of_an_exact_size_and_is_made_once(tmp_path: Path) -> None:
-    size = Size(actions=2, customers=300, features=12, models=5, decisions=5_000)
-    world = worlds.prepare(size, tmp_path)
+def test_a_world_has_models_of_an_exact_size_and_is_made_once(kept: Path) -> None:
+    world = worlds.prepare(SMALL, kept)
     models = [path.read_text() for path in world.glob("models/*/*/model.txt")]
-    assert len(models) == 2  # no more than actions
+    assert len(models) == SMALL.actions  # no more than these
     assert {text.count("\nTree=") for text in models} == {worlds.TREES}
     before = world.stat()
-    assert worlds.prepare(size, tmp_path).stat() == before
-    assert replace(size, actions=1).name != size.name
+    assert worlds.prepare(SMALL, kept).stat() == before
+    assert replace(SMALL, actions=1).name != SMALL.name
 
 
 def test_worlds_of_the_same_size_are_one_and_others_are_made_at_the_same_time(

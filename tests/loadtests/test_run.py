@@ -1,5 +1,6 @@
 """`make loadtest` for real: a service, a few seconds of Locust, a verdict."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ error_rate: 0
 degraded_rate: 1
 requests_per_second: 1
 """
+ALL_CUSTOMERS, FEWER_CUSTOMERS = "customers: int = 20_000", "customers: int = 1_500"
 IMPOSSIBLE = GENEROUS.replace("POST /v1/outcomes: {p50: 30000", "POST /v1/outcomes: {p50: 0.001")
 
 
@@ -27,10 +29,20 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(root: Path, results: Path) -> tuple[dict[str, Measured], float]:
+def telco(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The telco workspace, of which nothing is made yet, with a demo of fewer customers."""
+    folder = tmp_path_factory.mktemp("workspace") / "telco"
+    shutil.copytree(root / "examples" / "telco", folder, ignore=shutil.ignore_patterns("models"))
+    demo = (folder / "demo.py").read_text(encoding="utf-8")
+    assert ALL_CUSTOMERS in demo
+    (folder / "demo.py").write_text(demo.replace(ALL_CUSTOMERS, FEWER_CUSTOMERS), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(telco: Path, results: Path) -> tuple[dict[str, Measured], float]:
     """What a real load test measures."""
-    workspace = str(root / "examples" / "telco")
-    arguments = ["--workspace", workspace, "--users", "10", "--seconds", "6", "--results", str(results)]
+    arguments = ["--workspace", str(telco), "--users", "10", "--seconds", "6", "--results", str(results)]
     return run.measure(run.parse_options(arguments))
 
 

@@ -35,6 +35,7 @@ experiments:
       control: {share: 30%, withhold: {issues: [sales]}}
 """
 
+SAME_RUN = ("--id", "same", "--at", "2026-11-22")
 SAME = ("rank", "issue", "group", "action", "treatment", "value", "lever", "context_weight")
 
 
@@ -48,10 +49,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def many(world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The world's customers many times over, each by a name of their own."""
     table = pq.read_table(world.folder / "customers.parquet")
-    table = pa.concat_tables([table] * 150)
+    table = pa.concat_tables([table] * 75)
     names = pa.array([f"m{number}" for number in range(len(table))])
     path: Path = tmp_path_factory.mktemp("many") / "customers.parquet"
-    pq.write_table(table.set_column(0, "customer_id", names), path, row_group_size=17_000)
+    pq.write_table(table.set_column(0, "customer_id", names), path, row_group_size=8_500)
     return path
 
 
@@ -64,6 +65,12 @@ def decided(world: Workspace, out: Path, *more: str) -> pa.Table:
     status, output = run(world.folder, world.folder / "customers.parquet", out, *more)
     assert status == 0, output
     return pq.read_table(out)
+
+
+@pytest.fixture(scope="module")
+def plain(world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """What a run writes that is told no more than its name and time."""
+    return decided(world, tmp_path_factory.mktemp("plain") / "out.parquet", *SAME_RUN)
 
 
 def test_each_customer_has_an_answer_for_each_placement_in_the_order_of_the_table(
@@ -110,12 +117,13 @@ def test_placements_and_limits_can_be_chosen(world: Workspace, tmp_path: Path) -
     assert set(table["rank"].to_pylist()) == {1, 2}
 
 
-def test_an_outbound_channel_is_the_default(world: Workspace, tmp_path: Path) -> None:
-    assert set(decided(world, tmp_path / "out.parquet")["channel"].to_pylist()) == {"email"}
+def test_an_outbound_channel_is_the_default(plain: pa.Table) -> None:
+    assert set(plain["channel"].to_pylist()) == {"email"}
 
 
-def test_where_nothing_is_offered_the_reason_stands(world: Workspace, tmp_path: Path) -> None:
-    table = decided(world, tmp_path / "out.parquet", "--channel", "email", "--limit", "5")
+def test_where_nothing_is_offered_the_reason_stands(
+    world: Workspace, tmp_path: Path, plain: pa.Table
+) -> None:
     stopped = tmp_path / "stopped"
     shutil.copytree(world.folder, stopped)
     names = sorted({action.name for action in world.catalogue.actions})
@@ -129,7 +137,7 @@ def test_where_nothing_is_offered_the_reason_stands(world: Workspace, tmp_path: 
     assert {(row["action"], row["rank"], row["no_action_stage"]) for row in rows} == {
         (None, None, "availability")
     }
-    assert all(row["no_action_reason"] is None for row in table.to_pylist())
+    assert all(row["no_action_reason"] is None for row in plain.to_pylist())
 
 
 def test_the_same_name_of_a_run_gives_the_same_answers_and_another_one_others(
@@ -173,18 +181,16 @@ def test_who_is_in_a_control_group_is_there_outbound_too(
             assert answer["arm"] == arms[customer]
 
 
-def test_a_csv_file_is_decided_as_a_parquet_file(world: Workspace, tmp_path: Path) -> None:
+def test_a_csv_file_is_decided_as_a_parquet_file(world: Workspace, tmp_path: Path, plain: pa.Table) -> None:
     table = pq.read_table(world.folder / "customers.parquet")
-    plain = {
+    texts = {
         name: _as_text(table[name]) if pa.types.is_list(table[name].type) else table[name]
         for name in table.column_names
     }
-    pa_csv.write_csv(pa.table(plain), tmp_path / "customers.csv")
-    options = ("--id", "same", "--at", "2026-11-22")
-    found = decided(world, tmp_path / "parquet.parquet", *options)
-    status, output = run(world.folder, tmp_path / "customers.csv", tmp_path / "csv.parquet", *options)
+    pa_csv.write_csv(pa.table(texts), tmp_path / "customers.csv")
+    status, output = run(world.folder, tmp_path / "customers.csv", tmp_path / "csv.parquet", *SAME_RUN)
     assert status == 0, output
-    assert pq.read_table(tmp_path / "csv.parquet").equals(found)
+    assert pq.read_table(tmp_path / "csv.parquet").equals(plain)
 
 
 def _as_text(sets: Any) -> list[str | None]:
@@ -299,11 +305,9 @@ class Killed:
 
 @pytest.fixture
 def killed(world: Workspace, many: Path, tmp_path: Path) -> Path:
-    """What a run has left that was killed in the middle of 60,000 customers."""
+    """What a run has left that was killed in the middle of 30,000 customers."""
     out = tmp_path / "out.parquet"
-    Killed(str(world.folder), str(many), str(out), "--id", "same", "--at", "2026-11-22").kill(
-        tmp_path / "out.parquet.parts"
-    )
+    Killed(str(world.folder), str(many), str(out), *SAME_RUN).kill(tmp_path / "out.parquet.parts")
     assert not out.exists()
     return out
 
@@ -311,13 +315,12 @@ def killed(world: Workspace, many: Path, tmp_path: Path) -> Path:
 def test_a_run_that_was_killed_goes_on_where_it_was_without_duplicates_or_gaps(
     world: Workspace, many: Path, killed: Path, tmp_path: Path
 ) -> None:
-    options = ("--id", "same", "--at", "2026-11-22")
-    status, output = run(world.folder, many, tmp_path / "whole.parquet", *options)
+    status, output = run(world.folder, many, tmp_path / "whole.parquet", *SAME_RUN)
     assert status == 0, output
     status, output = run(world.folder, many, killed)  # it knows its name and time
     assert status == 0, output
-    assert "60,000 customers decided for" in output
-    assert "60,000 of them in" not in output
+    assert "30,000 customers decided for" in output
+    assert "30,000 of them in" not in output
     found = pq.read_table(killed)
     assert found["customer_id"].to_pylist() == pq.read_table(many)["customer_id"].to_pylist()
     assert found.equals(pq.read_table(tmp_path / "whole.parquet"))
@@ -338,7 +341,7 @@ def test_an_unfinished_run_is_not_gone_on_with_by_another_order(
     assert "changed: " in output
     status, output = run(world.folder, many, killed, "--overwrite")
     assert status == 0, output
-    assert "60,000 of them in" in output
+    assert "30,000 of them in" in output
 
 
 def interrupted(workspace: Path, customers: Path, out: Path) -> tuple[int, str]:
@@ -388,4 +391,4 @@ def test_ctrl_c_stops_a_run_and_says_how_it_goes_on(world: Workspace, many: Path
     assert "Traceback" not in told
     status, output = run(world.folder, many, out)
     assert status == 0, output
-    assert pq.read_table(out).num_rows == 60_000
+    assert pq.read_table(out).num_rows == 30_000

@@ -52,7 +52,7 @@ def parts(tmp_path: Path, order: Order) -> Parts:
     return parts
 
 
-def work(order: Order, parts: Parts, workers: int = 2) -> Tally:
+def work(order: Order, parts: Parts, workers: int = 1) -> Tally:
     table = open_table(order.customers)
     return running.run(order, Means(), table, table.names, parts, workers)
 
@@ -150,7 +150,7 @@ def test_a_draft_of_a_killed_worker_is_no_part(order: Order, parts: Parts) -> No
 
 def test_workers_end_with_the_run_that_started_them(order: Order, parts: Parts) -> None:
     before = set(psutil.Process().children())
-    work(order, parts)
+    work(order, parts, workers=2)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and _workers(before):
         time.sleep(0.05)
