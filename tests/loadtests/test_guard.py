@@ -1,16 +1,13 @@
 """The guard of how many instructions a decision takes."""
 
-import json
-import os
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from loadtests.guard.batches import fixed_batches
-from loadtests.guard.command import BASELINE, SIZES, Baseline, GuardFailed, count, here, judge, total
+from loadtests.guard.command import Baseline, GuardFailed, count, here, judge, total
 from service.decisioning.pipeline import decide
 from service.workspace.loading import load_workspace
 
@@ -63,13 +60,6 @@ def test_fixed_batches_are_the_same_each_time_and_are_decided_with_everything_on
     assert len(slates[0].action) > 16
 
 
-def test_what_was_agreed_is_more_for_a_larger_batch_and_less_a_decision() -> None:
-    agreed = Baseline(**json.loads(BASELINE.read_text())).instructions
-    for small, large in pairwise(SIZES):
-        assert agreed[str(small)] < agreed[str(large)] < large / small * agreed[str(small)]
-
-
-@pytest.mark.skipif("CI" in os.environ, reason="there `make guard` counts for real")
 @pytest.mark.skipif(
     shutil.which("valgrind") is None, reason="needs valgrind (Debian: apt-get install valgrind)"
 )
