@@ -27,8 +27,24 @@ def pinned(core: int | None) -> Iterator[None]:
     if core is None:
         yield
         return
+    with _running_on({core}):
+        yield
+
+
+@contextmanager
+def helped_by(core: int | None) -> Iterator[None]:
+    """What is done or started in this context may use that core as well."""
+    if core is None:
+        yield
+        return
+    with _running_on(os.sched_getaffinity(0) | {core}):
+        yield
+
+
+@contextmanager
+def _running_on(cores: set[int]) -> Iterator[None]:
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

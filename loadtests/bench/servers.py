@@ -13,7 +13,7 @@ from pathlib import Path
 from feature_store.embedded import EmbeddedStore
 from loadtests.bench.contacts import write_contacts
 from loadtests.bench.worlds import BenchFailed, run
-from loadtests.cores import started_on
+from loadtests.cores import helped_by, started_on
 from loadtests.metrics import degraded_share
 from loadtests.peers import usual
 from loadtests.peers.export import export_world, load_features
@@ -46,8 +46,9 @@ class Site:
     def usual(self, world: Path, name: str) -> Iterator[Server]:
         """The usual way to decide in a world."""
         with self._store(name) as store:
-            export_world(world, self.folder / name / "peer")
-            load_features(world, store.url)
+            with helped_by(self.core):
+                export_world(world, self.folder / name / "peer")
+                load_features(world, store.url)
             words = (str(usual.__file__), str(self.folder / name / "peer"), store.url)
             port = free_port()
             with self._python(name, port, *words, str(port)) as server:
@@ -57,8 +58,9 @@ class Site:
     def service(self, world: Path, name: str, workers: int = 1) -> Iterator[Server]:
         """The service in a world whose customers have a history and have been asked for their consent."""
         with self._store(name) as store:
-            run("load", str(world), str(world / "customers.parquet"), "--redis-url", store.url)
-            write_contacts(world, store.url)
+            with helped_by(self.core):
+                run("load", str(world), str(world / "customers.parquet"), "--redis-url", store.url)
+                write_contacts(world, store.url)
             serve = ("serve", str(world), "--redis-url", store.url, "--workers", str(workers))
             data, log = self.folder / name / "data", self.folder / f"{name}.log"
             with started_on(

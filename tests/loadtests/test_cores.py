@@ -9,7 +9,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from loadtests.cores import cpu_seconds, family, memory_mib, peak_mib, pinned, started_on, two_cores
+from loadtests.cores import (
+    cpu_seconds,
+    family,
+    helped_by,
+    memory_mib,
+    peak_mib,
+    pinned,
+    started_on,
+    two_cores,
+)
 
 MIB = 2**20
 PARENT = """
@@ -103,4 +112,12 @@ def test_who_starts_something_on_a_core_stays_where_they_are(cores: tuple[int, i
         with started_on(theirs, waiting()) as other:
             assert os.sched_getaffinity(other.pid) == {theirs}
             assert os.sched_getaffinity(0) == {mine}
+        assert os.sched_getaffinity(0) == {mine}
+
+
+def test_what_is_helped_by_a_core_may_use_it_as_well(cores: tuple[int, int]) -> None:
+    mine, theirs = cores
+    with pinned(mine):
+        with helped_by(theirs), waiting() as other:
+            assert os.sched_getaffinity(other.pid) == {mine, theirs}
         assert os.sched_getaffinity(0) == {mine}
