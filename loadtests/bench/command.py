@@ -46,7 +46,7 @@ class Effort:
 
 
 FULL = Effort((1, 16, 64), rounds=5, seconds=4, shares=SHARES, open_rounds=3, open_seconds=6, copies=51)
-QUICK = Effort((CONNECTIONS,), rounds=3, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=3, copies=16)
+QUICK = Effort((CONNECTIONS,), rounds=3, seconds=2, shares=(0.5,), open_rounds=3, open_seconds=3, copies=20)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
