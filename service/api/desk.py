@@ -40,6 +40,7 @@ class Desk:
     of FastAPI, with its body checked."""
 
     method, target = b"POST", PATH.encode()
+    opening = b"%b %b HTTP/1.1\r\n" % (method, target)
 
     def __init__(self, service: Service, encoder: DecisionEncoder) -> None:
         self._service, self._encoder = service, encoder
@@ -47,10 +48,11 @@ class Desk:
         self._ended = Counter[int]()
         self._soon = Soon(self._count, at_once=AT_ONCE, within=WITHIN)
 
-    def refusal(self) -> Response | None:
-        """503 where there is no room. In an overload most requests are such, and everything that is done for
-        them is lost to the others, so that is told by their head alone."""
-        return None if self._service.decider.has_room else self.turn_away()
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another request. In an overload most are such, and everything that is
+        done for them is lost to the others, so they are turned away by their head alone."""
+        return not self._service.decider.has_room
 
     def take(self, raw: bytearray, reply: Reply) -> None:
         """Answer a raw body."""

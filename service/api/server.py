@@ -9,6 +9,7 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.api.problems import INTERNAL_ERROR
+from service.api.raw import is_whole
 from service.api.routes import CLIENT_GONE
 
 DIRECT = "direct"
@@ -22,11 +23,17 @@ class DirectRoute(Protocol):
 
     method: bytes
     target: bytes
+    opening: bytes
+    """The first line of a request for it, with its end."""
     most: int
     """Bytes that a body may have."""
 
-    def refusal(self) -> Response | None:
-        """The answer to a request that is not even to be begun with; None: it is."""
+    @property
+    def full(self) -> bool:
+        """Whether requests are to be turned away."""
+
+    def turn_away(self) -> Response:
+        """The answer to a request that is not even begun with."""
 
     def take(self, body: bytearray, reply: "DirectRequest") -> None:
         """Answer a request, now or later."""
@@ -106,6 +113,23 @@ class DirectAnswers(HttpToolsProtocol):
 
     cycle: Any
     """What came last: a `RequestResponseCycle` or a `DirectRequest`."""
+    _amid_message = False
+    """Whether the parser waits for the rest of a message."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come; but a request that is turned away need not be parsed if it is all here and as
+        plain as nearly all are. In an overload most requests are such."""
+        route: DirectRoute | None = self.app_state.get(DIRECT)
+        if route is None or not route.full or not self._is_new(data, route):
+            super().data_received(data)
+            return
+        refusal = route.turn_away()
+        route.count(refusal.status_code)
+        self.respond(refusal, keep_alive=True)
+
+    def on_message_begin(self) -> None:
+        self._amid_message = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._unset_keepalive_if_required()  # what was answered at once has set it amid what was received
@@ -116,11 +140,11 @@ class DirectAnswers(HttpToolsProtocol):
         parser = self.parser
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         self.cycle = request = DirectRequest(self, route, keep_alive=keep_alive)
-        refusal = route.refusal()
-        if refusal is not None:
-            request.set_result(refusal)
+        if route.full:
+            request.set_result(route.turn_away())
 
     def on_message_complete(self) -> None:
+        self._amid_message = False
         super().on_message_complete()
         request = self.cycle
         if isinstance(request, DirectRequest) and not request.response_complete:
@@ -144,6 +168,16 @@ class DirectAnswers(HttpToolsProtocol):
             if not keep_alive:
                 self.transport.close()
         self.on_response_complete()
+
+    def _is_new(self, data: bytes, route: DirectRoute) -> bool:
+        """Whether this is one plain request for a route, from its beginning to its end, and nothing is in its
+        way."""
+        return (
+            not self._amid_message
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and is_whole(data, route.opening, route.most)
+        )
 
     def _is_for(self, route: DirectRoute) -> bool:
         """Whether the request whose head is here is a plain one for this route, and nothing is in its way."""

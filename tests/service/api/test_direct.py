@@ -33,14 +33,15 @@ class Echo:
     """A direct route that answers with the body: at once, later, never, or not as it should."""
 
     method, target, most = b"POST", b"/echo", 1000
+    opening = b"POST /echo HTTP/1.1\r\n"
 
     def __init__(self) -> None:
         self.full = False
         self.ended: list[int] = []
         self.waiting: list[DirectRequest] = []
 
-    def refusal(self) -> Response | None:
-        return PlainTextResponse("full", 503) if self.full else None
+    def turn_away(self) -> Response:
+        return PlainTextResponse("full", 503)
 
     def take(self, body: bytearray, reply: DirectRequest) -> None:
         answer = PlainTextResponse(bytes(body))
@@ -201,6 +202,46 @@ def test_who_is_refused_by_the_head_can_ask_again_on_the_same_connection(address
         raw.sendall(b"now" + asking(b"again", b"connection: close"))
         assert bodies(rest(raw)) == [b"again"]
     assert echo.ended == [503, 200]
+
+
+def test_who_is_turned_away_can_ask_again_on_the_same_connection(address: str, echo: Echo) -> None:
+    with connected(address) as raw:
+        for echo.full, answered in ((True, b"full"), (True, b"full"), (False, b"now"), (True, b"full")):
+            raw.sendall(asking(b"now", b"content-type: application/json"))
+            assert bodies(raw.recv(65536)) == [answered]
+    assert echo.ended == [503, 503, 200, 503]
+
+
+def test_requests_that_come_together_are_turned_away_one_by_one(address: str, echo: Echo) -> None:
+    echo.full = True
+    with connected(address) as raw:
+        raw.sendall(asking(b"now") + asking(b"now") + asking(b"last", b"connection: close"))
+        assert bodies(rest(raw)) == [b"full", b"full", b"full"]
+
+
+def test_a_body_is_no_request_even_if_it_looks_like_one(address: str, echo: Echo) -> None:
+    inner = asking(b"inner")
+    head = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(inner)
+    echo.full = True
+    with connected(address) as raw:
+        raw.sendall(head)
+        assert bodies(raw.recv(65536)) == [b"full"]
+        raw.sendall(inner)
+        time.sleep(0.1)
+        raw.sendall(asking(b"last", b"connection: close"))
+        assert bodies(rest(raw)) == [b"full"]
+    assert echo.ended == [503, 503]
+
+
+def test_a_request_is_not_turned_away_before_the_one_that_came_first_is_answered(
+    address: str, echo: Echo
+) -> None:
+    with connected(address) as raw:
+        raw.sendall(asking(b"later"))
+        time.sleep(0.1)
+        echo.full = True
+        raw.sendall(asking(b"last", b"connection: close"))
+        assert bodies(rest(raw)) == [b"later", b"by the application: last"]
 
 
 def test_what_falls_over_is_a_problem_of_its_own_alone(
