@@ -121,7 +121,7 @@ def test_a_connection_that_the_server_may_have_closed_meanwhile_is_not_used_agai
     monkeypatch.setattr(loader, "IDLE", 0.1)
     with Loader(good.url, bodies) as load:
         load.open(rate=100, seconds=0.2)
-        time.sleep(0.4)
+        time.sleep(0.4)  # the server closes what idles so long
         load.open(rate=100, seconds=0.05)
     assert load.answers.errors == 0
 

@@ -27,7 +27,7 @@ def test_no_garbage_is_looked_for_meanwhile_and_then_as_before() -> None:
 @pytest.mark.usefixtures("_looked_at_again")
 def test_nobody_looks_at_what_is_kept_when_garbage_is_looked_for_again() -> None:
     with kept():
-        many = [[] for _ in range(10_000)]  # type: ignore[var-annotated]
+        many: list[list[int]] = [[] for _ in range(10_000)]
     assert gc.isenabled()
     assert gc.get_freeze_count() > len(many)
     assert gc.get_count()[0] < len(many)
